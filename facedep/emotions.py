@@ -42,13 +42,11 @@ _SPLIT_BY_SPELLING = {
     "dev": "val",
     "test": "test",
     "testing": "test",
-    "privatetest": "test",
-    "publictest": "test",
 }
 
 
 def _normalize(name: str) -> str:
-    """Returns `name` in lower case with digits-and-dash prefixes ("0 - ", "3_") and all separators removed."""
+    """Returns the letters of `name` in lower case: "3_Non-Depressed" -> "nondepressed"."""
     return "".join(c for c in name.casefold() if c.isalpha())
 
 

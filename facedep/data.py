@@ -1,0 +1,209 @@
+"""Data sources (Kaggle, a folder, a .zip, drawn samples) and the one index table that every part of the project reads.
+
+A source is named by one short text, the same on the command line, in a page's address and in the worker's arguments:
+`sample`, `kaggle`, or the path of a folder or .zip file.
+"""
+
+import hashlib
+import os
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+import pandas as pd
+from PIL import Image
+
+from facedep import emotions, kaggle
+from facedep.errors import DataError
+from facedep.paths import cache_dir
+from facedep.stores import FolderStore, SampleStore, Store, ZipStore
+
+SAMPLE = "sample"
+KAGGLE = "kaggle"
+LEAVE_OUT = "leave out"  # the answer to "what is this folder?" that counts none of its pictures
+LAYOUT_TEXT = (
+    "Expected one folder per emotion (Angry, Disgust, Fear, Happy, Neutral, Sad, Surprise ...) or the two folders "
+    "depressed and non_depressed, with or without train, val and test folders around them."
+)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set: its index table and where its pictures lie.
+
+    Attributes:
+        name: What it is called in records: a file or folder name, never a path.
+        source: The text that loads it again on this computer: `sample`, `kaggle` or a path.
+        store: Where the pictures' bytes come from.
+        index: One row per picture in path order, columns `path` (inside the store), `emotion` (empty where the data
+            set names only the two groups), `label` (`depressed` or `non_depressed`), `split` (`train`, `val`, `test`
+            as the folders say, or empty) and `folder` (the class folder as spelled in the data set).
+        unknown_folders: Number of pictures in each folder that names no known class and was left out.
+        depressed_emotions: The emotions that were counted as *depressed*.
+    """
+
+    name: str
+    source: str
+    store: Store
+    index: pd.DataFrame
+    unknown_folders: Mapping[str, int]
+    depressed_emotions: tuple[str, ...] = emotions.DEPRESSED_EMOTIONS
+
+    @property
+    def content_hash(self) -> str:
+        """16 hex digits that name this content: equal for a folder and the zip made of it."""
+        return self.store.content_hash
+
+    def open(self, path: str) -> Image.Image:
+        """Returns one picture, decoded. Raises `ImageError` where it cannot be read."""
+        return self.store.open(path)
+
+
+def load_dataset(
+    source: str,
+    *,
+    folder_choices: Mapping[str, str] | None = None,
+    depressed_emotions: tuple[str, ...] = emotions.DEPRESSED_EMOTIONS,
+) -> Dataset:
+    """Returns the data set that `source` names. Only names are read here, no picture is opened.
+
+    Args:
+        source: `sample`, `kaggle` (must have been downloaded before), or the path of a folder or .zip file.
+        folder_choices: What the user said about folders with unknown names: folder name to an emotion, `depressed`,
+            `non_depressed`, or `LEAVE_OUT`.
+        depressed_emotions: The emotions that count as *depressed*; the article's are sad and neutral.
+
+    Raises:
+        DataError: There is no such source, it cannot be read, or no picture in it has a known class.
+    """
+    store, name, source = _open_store(source)
+    index, unknown_folders = _build_index(store.paths, _enclosing_name(store), folder_choices or {}, depressed_emotions)
+    if index.empty and not unknown_folders:
+        raise DataError(f"{name} holds no pictures. {LAYOUT_TEXT}")
+    return Dataset(name, source, store, index, unknown_folders, depressed_emotions)
+
+
+def _open_store(source: str) -> tuple[Store, str, str]:
+    """Returns the store, the name for records and the normalised source text."""
+    if source == SAMPLE:
+        return SampleStore(), "sample faces (drawn)", SAMPLE
+    if source == KAGGLE:
+        root = kaggle.find_cached_dataset()
+        if root is None:
+            raise DataError(
+                "The Kaggle data set is not on this computer yet. Get it on the Explore page or with "
+                "`python -m facedep fetch`, or choose the sample faces."
+            )
+        return FolderStore(root), kaggle.KAGGLE_HANDLE, KAGGLE
+    path = Path(source.strip().strip("\"'")).expanduser()
+    if path.is_dir():
+        path = path.resolve()
+        return FolderStore(path), path.name, str(path)
+    if path.is_file():
+        return ZipStore(path), path.name, str(path.resolve())
+    raise DataError(
+        f"There is no folder or .zip file at {source!r}. Type its full path, or use `{SAMPLE}` or `{KAGGLE}`."
+    )
+
+
+def _enclosing_name(store: Store) -> str:
+    """Returns the name of the chosen folder itself, which may be the class ("Happy") or the split ("test")."""
+    return store.root.name if isinstance(store, FolderStore) else ""
+
+
+def _build_index(
+    paths: list[str],
+    enclosing_name: str,
+    folder_choices: Mapping[str, str],
+    depressed_emotions: tuple[str, ...],
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Returns the index table and the number of pictures in each folder of unknown name."""
+    rows, unknown = [], Counter()
+    placed: dict[PurePosixPath, tuple[str, str, str, str] | None] = {}
+    for path in paths:
+        folder = PurePosixPath(path).parent
+        if folder not in placed:
+            placed[folder] = _place_folder((enclosing_name, *folder.parts), folder_choices, depressed_emotions)
+        emotion, label, split, class_folder = placed[folder]
+        if label:
+            rows.append((path, emotion, label, split, class_folder))
+        elif folder_choices.get(class_folder) != LEAVE_OUT:
+            unknown[class_folder] += 1
+    return pd.DataFrame(rows, columns=["path", "emotion", "label", "split", "folder"], dtype=str), dict(unknown)
+
+
+def _place_folder(
+    parts: tuple[str, ...], folder_choices: Mapping[str, str], depressed_emotions: tuple[str, ...]
+) -> tuple[str, str, str, str]:
+    """Returns emotion, label, split and class folder of a folder, label "" where its name says nothing.
+
+    The class is the innermost folder that is not a split; a known name further out never decides, so that
+    `depression/train/Foo` is asked about instead of being counted as *depressed*.
+    """
+    splits = [emotions.find_split(part) for part in parts]
+    split = next((s for s in reversed(splits) if s), "")
+    class_folder = next((part for part, s in zip(reversed(parts), reversed(splits), strict=True) if not s), "")
+    class_folder = class_folder or "(no folder)"
+    chosen = folder_choices.get(class_folder, class_folder)
+    if emotion := emotions.find_emotion(chosen):
+        return emotion, emotions.group_of(emotion, depressed_emotions), split, class_folder
+    return "", emotions.find_group(chosen) or "", split, class_folder
+
+
+def check_trainable(dataset: Dataset) -> None:
+    """Raises `DataError` unless both groups have pictures, saying which is missing and what would help."""
+    counts = dataset.index["label"].value_counts()
+    for group in emotions.GROUPS:
+        if not counts.get(group):
+            found = ", ".join(sorted(set(dataset.index["folder"]))) or "no known folder"
+            raise DataError(
+                f"{dataset.name} has no {group.replace('_', '-')} pictures (found: {found}), so there is nothing to tell "
+                f"apart. {LAYOUT_TEXT}"
+            )
+
+
+def uploads_dir() -> Path:
+    """Returns the folder that keeps uploaded archives, so that a training on one can go on after the page is closed."""
+    return cache_dir() / "uploads"
+
+
+def store_upload(name: str, file: BinaryIO) -> Path:
+    """Returns the path of an uploaded .zip, kept once per content in the uploads folder and checked.
+
+    Raises:
+        DataError: It is not a usable .zip, or the disk is full; nothing is left behind then.
+    """
+    digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    file.seek(0)
+    folder = uploads_dir() / digest
+    target = folder / (Path(name).name or "upload.zip")
+    if target.exists():
+        return target
+    partial = folder / "incoming.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as out:
+            shutil.copyfileobj(file, out)
+        ZipStore(partial).close()
+        os.replace(partial, target)
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise DataError(f"{name} could not be kept ({error.strerror}). Free some space, or unpack it and type the "
+                        "folder's path.") from None  # fmt: skip
+    except DataError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise DataError(str(error).replace(partial.name, name)) from None
+    return target
+
+
+def measure_uploads() -> int:
+    """Returns the total size of the kept uploads in bytes."""
+    return sum(path.stat().st_size for path in uploads_dir().rglob("*") if path.is_file())
+
+
+def clear_uploads() -> None:
+    """Deletes every kept upload."""
+    shutil.rmtree(uploads_dir(), ignore_errors=True)

@@ -1,0 +1,119 @@
+"""Which pictures show the same photograph: identical ones, and near-identical ones (saved again, brighter, shifted,
+mirrored, with a watermark).
+
+Comparing all pairs of 28,000 pictures is 400 million comparisons. Instead every picture is standardised (mean 0,
+length 1) and projected on a few principal components. A projection never lengthens a distance, and two standardised
+pictures with correlation c lie sqrt(2 - 2c) apart, so a radius search in a k-d tree over the projections finds every
+pair above a correlation and only few others. These few are then compared pixel by pixel.
+"""
+
+import cv2
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+# Correlation of the pixels after the best shift of up to 2 pixels. Measured on FER2013: of the candidate pairs above
+# 0.92 nearly all show one photograph, of those between 0.85 and 0.90 nearly none.
+NEAR_CORRELATION = 0.92
+# Above this correlation without any shift no pair is missed.
+SURE_CORRELATION = 0.98
+# Distance of two blurred, projected pictures below which a pair is looked at. It covers 99 % of FER2013 faces against
+# themselves shifted by one pixel diagonally, saved as JPEG of quality 30, or 30 gray levels brighter.
+_CANDIDATE_RADIUS = 0.35
+_BLUR_SIGMA_PX = 1.5
+_NUM_COMPONENTS = 24
+_MAX_SHIFT_PX = 2
+_BLANK_STANDARD_DEVIATION = 2.0  # gray levels; a flatter picture has no content to compare
+_SAMPLE_FOR_COMPONENTS = 4000
+_PAIRS_AT_ONCE = 4000
+
+
+def find_near_duplicate_groups(thumbnails: np.ndarray) -> np.ndarray:
+    """Returns a group number for each picture: equal for pictures that show the same photograph.
+
+    "Near-identical" is carried on from pair to pair, so that no near-identical pair is ever in two groups. Blank
+    pictures are one group.
+
+    Args:
+        thumbnails: `uint8` array of shape `(n, 48, 48)`, 0-255. Exact copies may be among them; leaving them out saves
+            time.
+
+    Returns:
+        `int64` array of shape `(n,)`, group numbers from 0.
+    """
+    num_images = len(thumbnails)
+    flat_pixels = thumbnails.reshape(num_images, -1)
+    is_blank = flat_pixels.std(axis=1) < _BLANK_STANDARD_DEVIATION if num_images else np.zeros(0, bool)
+    content = np.nonzero(~is_blank)[0]
+    pairs = _find_pairs(thumbnails[content]) if len(content) > 1 else np.zeros((0, 2), np.int64)
+    pairs = content[pairs]
+    blanks = np.nonzero(is_blank)[0]
+    pairs = np.concatenate([pairs, np.stack([blanks[:-1], blanks[1:]], axis=1)])
+    ones = np.ones(len(pairs), bool)
+    graph = coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(num_images, num_images))
+    return connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def _find_pairs(images: np.ndarray) -> np.ndarray:
+    """Returns the index pairs of near-identical pictures, mirrored ones included: `int64`, shape `(m, 2)`."""
+    mirrored = images[:, :, ::-1]
+    blurred = np.stack([cv2.GaussianBlur(image, (0, 0), _BLUR_SIGMA_PX) for image in images.astype(np.float32)])
+    found = []
+    for base, radius in ((images, np.sqrt(2 - 2 * SURE_CORRELATION)), (blurred, _CANDIDATE_RADIUS)):
+        straight_points, mirrored_points = _project(base)
+        tree = cKDTree(straight_points)
+        straight_pairs = tree.query_pairs(radius, output_type="ndarray")
+        found.append(_keep_near_identical(straight_pairs, images, images))
+        distances = tree.sparse_distance_matrix(cKDTree(mirrored_points), radius, output_type="ndarray")
+        mirrored_pairs = np.stack([distances["i"], distances["j"]], axis=1)
+        found.append(_keep_near_identical(mirrored_pairs[distances["i"] < distances["j"]], images, mirrored))
+    return np.concatenate(found).astype(np.int64)
+
+
+def _standardise(images: np.ndarray) -> np.ndarray:
+    """Returns pictures as rows of mean 0 and length 1: `float32`, shape `(n, pixels)`."""
+    rows = images.reshape(len(images), images.shape[1] * images.shape[2]).astype(np.float32)
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+
+
+def _project(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the projections of the standardised pictures and of their mirror images, each `(n, components)`."""
+
+    def shrink(batch: np.ndarray) -> np.ndarray:
+        # Sums of 2 x 2 pixels over 2: an orthonormal projection, so distances only shrink.
+        rows = _standardise(batch)
+        side = batch.shape[1]
+        blocks = rows.reshape(len(batch), side // 2, 2, side // 2, 2)
+        return blocks.sum(axis=(2, 4)).reshape(len(batch), -1) / 2
+
+    straight, mirrored = shrink(images), shrink(images[:, :, ::-1])
+    step = -(-len(straight) // _SAMPLE_FOR_COMPONENTS)
+    mean = straight[::step].mean(axis=0)
+    _, components = np.linalg.eigh(np.cov(straight[::step].T) if len(straight[::step]) > 1 else np.eye(len(mean)))
+    components = components[:, ::-1][:, :_NUM_COMPONENTS]
+    return (straight - mean) @ components, (mirrored - mean) @ components
+
+
+def _keep_near_identical(pairs: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Returns the pairs whose pixels agree, without a shift or after the best small one."""
+    kept = [np.zeros((0, 2), np.int64)]
+    for some in np.array_split(pairs, max(1, len(pairs) // _PAIRS_AT_ONCE)):
+        first, second = left[some[:, 0]], right[some[:, 1]]
+        unshifted = (_standardise(first) * _standardise(second)).sum(axis=1)
+        near = (unshifted >= SURE_CORRELATION) | (_correlate_shifted(first, second) >= NEAR_CORRELATION)
+        kept.append(some[near])
+    return np.concatenate(kept)
+
+
+def _correlate_shifted(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Returns each pair's highest correlation over all shifts of up to 2 pixels: `float32`, shape `(n,)`, -1..1."""
+    side, margin = first.shape[1], _MAX_SHIFT_PX
+    centre = _standardise(first[:, margin : side - margin, margin : side - margin])
+    best = np.full(len(first), -1.0, np.float32)
+    for top in range(2 * margin + 1):
+        for left in range(2 * margin + 1):
+            window = second[:, top : top + side - 2 * margin, left : left + side - 2 * margin]
+            best = np.maximum(best, (centre * _standardise(window)).sum(axis=1))
+    return best

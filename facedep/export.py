@@ -1,0 +1,68 @@
+"""The regrouped data set as the published article writes it: two folders, files named `{split}_{emotion}_{name}`."""
+
+import shutil
+from collections import Counter
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from facedep import emotions
+from facedep.data import Dataset
+from facedep.errors import DataError, ImageError
+
+
+def build_export_names(index: pd.DataFrame) -> list[str]:
+    """Returns each picture's file name in the regrouped data set, in index order, unique within each group.
+
+    Split and emotion are spelled as the data set's folders spell them ("train_Surprize_12.png"); a data set without
+    splits gives "all_...". A second picture of the same name gets "_2" before its ending, where the article's code
+    would overwrite the first.
+    """
+    names, taken = [], Counter()
+    for path, label, split, folder in index[["path", "label", "split", "folder"]].itertuples(index=False):
+        original = PurePosixPath(path)
+        split_folder = next((part for part in reversed(original.parts[:-1]) if emotions.find_split(part)), split)
+        name = f"{split_folder or 'all'}_{folder}_{original.name}"
+        taken[label, name.lower()] += 1
+        count = taken[label, name.lower()]
+        if count > 1:
+            name = f"{PurePosixPath(name).stem}_{count}{original.suffix}"
+        names.append(name)
+    return names
+
+
+def export_dataset(dataset: Dataset, out_dir: Path) -> dict[str, int]:
+    """Writes the regrouped data set below `out_dir` and returns the number of files in each group.
+
+    Files are copied byte for byte (drawn samples become PNG). The folder appears only when everything is written.
+
+    Args:
+        dataset: The data set.
+        out_dir: A folder that does not exist yet, or is empty.
+
+    Raises:
+        DataError: The folder is in use, or the disk is full; nothing is left behind then.
+        ImageError: A file cannot be read.
+    """
+    if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
+        raise DataError(f"{out_dir} is not an empty folder. Choose a new one, so that nothing of yours is mixed in.")
+    partial = out_dir.with_name(out_dir.name + ".part")
+    counts = dict.fromkeys(emotions.GROUPS, 0)
+    try:
+        for group in emotions.GROUPS:
+            (partial / group).mkdir(parents=True)
+        for row, name in zip(dataset.index.itertuples(), build_export_names(dataset.index), strict=True):
+            (partial / row.label / name).write_bytes(dataset.store.read_bytes(row.path))
+            counts[row.label] += 1
+        if out_dir.exists():
+            out_dir.rmdir()
+        partial.replace(out_dir)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise DataError(
+            f"{out_dir} could not be written ({error.strerror}). Choose a folder with free space."
+        ) from None
+    except ImageError:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return counts

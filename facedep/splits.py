@@ -1,0 +1,161 @@
+"""Which pictures a network learns from (train), which choose the best epoch (val), which judge it (test).
+
+The supplied test split of the Kaggle set is a copy of its validation split, and both are copies out of train. A score
+on it measures memory. The default split of this project therefore keeps copies together.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from facedep import emotions
+from facedep.errors import DataError
+from facedep.export import build_export_names
+from facedep.scan import Scan
+
+LEAK_FREE, SUPPLIED, SUPPLIED_CLEAN, PUBLISHED = "leak-free", "supplied", "supplied-clean", "published"
+SPLIT_KINDS = {
+    LEAK_FREE: "Leak-free: copies and near-copies stay on one side, 70 % train, 15 % val, 15 % test",
+    SUPPLIED: "As supplied: the data set's own train, val and test folders",
+    SUPPLIED_CLEAN: "As supplied, without the training pictures that look like a val or test picture",
+    PUBLISHED: "As published: all pooled, the first 20 % of each group in name order are val, no test",
+}
+PARTS = ("train", "val", "test")
+_SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
+_PUBLISHED_VAL_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Leak:
+    """How many pictures of a part are also in train.
+
+    Attributes:
+        num_images: Pictures in the part.
+        num_identical: Those with a pixel-identical copy in train.
+        num_similar: Those with an identical or near-identical picture in train.
+    """
+
+    num_images: int
+    num_identical: int
+    num_similar: int
+
+
+def split_dataset(index: pd.DataFrame, scan: Scan, kind: str, *, seed: int = 0) -> np.ndarray:
+    """Returns each picture's part: `str` array of shape `(n,)`, "train", "val", "test", or "" for left out.
+
+    Damaged files are always left out. `leak-free` counts identical pictures once (the first in path order).
+
+    Args:
+        index: The data set's index table.
+        scan: Its scan.
+        kind: One of `SPLIT_KINDS`.
+        seed: For `leak-free`: another seed, another cut. Not used by the others, but for a missing supplied val part.
+
+    Raises:
+        DataError: The data set has no folders for the supplied split, or too few pictures to be split.
+        ValueError: `kind` is unknown.
+    """
+    if kind == LEAK_FREE:
+        parts = _split_leak_free(index, scan, _SHARES, seed)
+    elif kind in (SUPPLIED, SUPPLIED_CLEAN):
+        parts = _split_supplied(index, scan, seed)
+        if kind == SUPPLIED_CLEAN:
+            parts[_find_leaks(parts, scan)] = ""
+    elif kind == PUBLISHED:
+        parts = _split_published(index, scan)
+    else:
+        raise ValueError(f"unknown split {kind!r}, expected one of {', '.join(SPLIT_KINDS)}")
+    for part in ("train", "val"):
+        missing = set(emotions.GROUPS) - set(index["label"][parts == part])
+        if missing:
+            raise DataError(
+                f"Too few pictures for this split: its {part} part has no {' and no '.join(sorted(missing))} ones. "
+                "Add pictures to that group (at least ten different ones), or choose another split."
+            )
+    return parts
+
+
+def _split_leak_free(index: pd.DataFrame, scan: Scan, shares: dict[str, float], seed: int) -> np.ndarray:
+    """Splits whole near-duplicate groups, emotion by emotion, so that each part gets its share of each emotion."""
+    parts = np.full(len(index), "", dtype="<U5")
+    table = pd.DataFrame(
+        {
+            "group": scan.groups,
+            "fingerprint": scan.fingerprints,
+            "stratum": np.where(index["emotion"] != "", index["emotion"], index["label"]),
+        }
+    )
+    table = table[scan.is_readable].drop_duplicates("fingerprint")
+    sizes = table.groupby("group", sort=True).agg(stratum=("stratum", "first"), num_images=("stratum", "size"))
+    rng = np.random.default_rng(seed)
+    part_of_group: dict[int, str] = {}
+    for _, members in sizes.groupby("stratum", sort=True):
+        order = rng.permutation(len(members))
+        numbers, counts = members.index.to_numpy()[order], members["num_images"].to_numpy()[order]
+        # A group goes where its middle picture falls on the line from the first to the last picture.
+        middles = (np.cumsum(counts) - counts / 2) / counts.sum()
+        edges = np.cumsum(list(shares.values()))[:-1]
+        names = list(shares)
+        part_of_group.update(
+            (int(number), names[int(place)])
+            for number, place in zip(numbers, np.searchsorted(edges, middles, side="right"), strict=True)
+        )
+    parts[table.index] = [part_of_group[int(group)] for group in table["group"]]
+    return parts
+
+
+def _split_supplied(index: pd.DataFrame, scan: Scan, seed: int) -> np.ndarray:
+    """Returns the folders' own parts; where there is no val folder, 15 % of train become val, copies kept together."""
+    parts = np.where(scan.is_readable, index["split"].to_numpy(dtype=str), "").astype("<U5")
+    missing = {"train", "test"} - set(parts)
+    if missing:
+        raise DataError(
+            f"This data set has no {' and no '.join(sorted(missing))} folder, so it has no supplied split. "
+            f"Choose the {LEAK_FREE} split."
+        )
+    if "val" not in parts:
+        rows = np.nonzero(parts == "train")[0]
+        inner = _split_leak_free(
+            index.iloc[rows].reset_index(drop=True), _take(scan, rows), {"train": 0.85, "val": 0.15}, seed
+        )
+        parts[rows] = inner
+    return parts
+
+
+def _take(scan: Scan, rows: np.ndarray) -> Scan:
+    return Scan(**{name: getattr(scan, name)[rows] for name in Scan.__dataclass_fields__})
+
+
+def _split_published(index: pd.DataFrame, scan: Scan) -> np.ndarray:
+    """Returns train and val as `ImageDataGenerator(validation_split=0.2)` cuts the article's two folders.
+
+    Keras takes the first `int(0.2 * n)` files of each folder in name order as validation.
+    Reference: `keras/src/legacy/preprocessing/image.py`, `DirectoryIterator` and `BatchFromFilesMixin`.
+    """
+    parts = np.where(scan.is_readable, "train", "").astype("<U5")
+    names = np.array(build_export_names(index), dtype=object)
+    for group in emotions.GROUPS:
+        rows = np.nonzero((index["label"] == group).to_numpy() & scan.is_readable)[0]
+        rows = rows[np.argsort(names[rows], kind="stable")]
+        parts[rows[: int(_PUBLISHED_VAL_SHARE * len(rows))]] = "val"
+    return parts
+
+
+def _find_leaks(parts: np.ndarray, scan: Scan) -> np.ndarray:
+    """Returns a mask of the training pictures whose near-duplicate group also stands in val or test."""
+    judged = np.unique(scan.groups[(parts == "val") | (parts == "test")])
+    return (parts == "train") & np.isin(scan.groups, judged)
+
+
+def count_leaks(parts: np.ndarray, scan: Scan) -> dict[str, Leak]:
+    """Returns for val and test, where they have pictures, how many of these are also in train."""
+    train = parts == "train"
+    leaks = {}
+    for part in ("val", "test"):
+        rows = parts == part
+        if rows.any():
+            identical = np.isin(scan.fingerprints[rows], scan.fingerprints[train])
+            similar = np.isin(scan.groups[rows], scan.groups[train])
+            leaks[part] = Leak(int(rows.sum()), int(identical.sum()), int(similar.sum()))
+    return leaks
