@@ -1,0 +1,260 @@
+"""The command line: `python -m facedep fetch | export | train | evaluate | predict`.
+
+With `--json` nothing but the JSON goes to standard output. What went wrong goes to standard error as one sentence.
+"""
+
+import argparse
+import json
+import math
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from facedep import data, kaggle, runs
+from facedep.errors import DataError, FacedepError, RunError
+from facedep.export import export_dataset
+from facedep.recipes import ARTICLE, RECIPES, find_recipe
+from facedep.run_writer import RunWriter
+from facedep.splits import LEAK_FREE, PARTS, SPLIT_KINDS
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns the exit status: 0, or 1 where something could not be done."""
+    options = _build_parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except FacedepError as error:
+        print(f"facedep: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        return 1
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m facedep", description=__doc__.partition("\n")[0])
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    fetch = commands.add_parser("fetch", help="get the Kaggle data set, or find it on this computer; print its folder")
+    fetch.set_defaults(command=_fetch)
+
+    export = commands.add_parser("export", help="write the regrouped data set: folders depressed and non_depressed")
+    _add_data(export)
+    export.add_argument("--out", required=True, type=Path, metavar="DIR", help="a folder that does not exist yet")
+    export.set_defaults(command=_export)
+
+    train = commands.add_parser("train", help="train a network")
+    _add_data(train)
+    train.add_argument("--recipe", default=ARTICLE.name, choices=RECIPES)
+    train.add_argument("--epochs", type=int, metavar="N", help="default: the recipe's")
+    train.add_argument("--batch-size", type=int, metavar="N", help="default: the recipe's")
+    train.add_argument("--learning-rate", type=float, metavar="X", help="default: the recipe's")
+    _add_split(train)
+    train.add_argument("--seed", type=int, default=0, metavar="N")
+    train.add_argument("--name", metavar="RUN", help="the run's name; default: the recipe and the time")
+    train.add_argument("--run", type=Path, help=argparse.SUPPRESS)  # the app: train this run, its folder is made
+    train.set_defaults(command=_train)
+
+    evaluate = commands.add_parser("evaluate", help="score a model on a part of a data set")
+    _add_model(evaluate)
+    _add_data(evaluate)
+    _add_split(evaluate)
+    evaluate.add_argument("--part", default="test", choices=(*PARTS, "all"))
+    evaluate.add_argument("--json", action="store_true", help="print one JSON object")
+    evaluate.set_defaults(command=_evaluate)
+
+    predict = commands.add_parser("predict", help="answer for pictures")
+    _add_model(predict)
+    predict.add_argument("files", nargs="+", metavar="FILE")
+    predict.add_argument("--json", action="store_true", help="print a JSON list, one object a picture")
+    predict.set_defaults(command=_predict)
+    return parser
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", default=data.SAMPLE, metavar="SRC", help="sample (default), kaggle, a folder or a .zip file"
+    )
+
+
+def _add_split(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--split", default=LEAK_FREE, choices=SPLIT_KINDS, help=f"default: {LEAK_FREE}")
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="NAME", help="a run's name or folder; default: the app's default model")
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    with tqdm(unit="B", unit_scale=True, desc="Kaggle", disable=None) as bar:
+
+        def show(num_bytes: int, total_bytes: int | None) -> None:
+            bar.total = total_bytes
+            bar.update(num_bytes - bar.n)
+
+        folder = kaggle.download_dataset(on_progress=show)
+    print(folder)
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    dataset = _load_dataset(options.data)
+    counts = export_dataset(dataset, options.out)
+    print(f"{options.out}: " + ", ".join(f"{count:,} {group}" for group, count in counts.items()))
+    return 0
+
+
+def _load_dataset(source: str) -> data.Dataset:
+    dataset = data.load_dataset(source)
+    for folder, num_images in sorted(dataset.unknown_folders.items()):
+        print(f"facedep: folder {folder!r} names no known class: {num_images:,} pictures left out", file=sys.stderr)
+    if dataset.index.empty:
+        raise DataError(f"{dataset.name} has no folder with a known class. {data.LAYOUT_TEXT}")
+    return dataset
+
+
+def _train(options: argparse.Namespace) -> int:
+    if options.run:
+        return _work(options.run, options.data, shows_progress=False)
+    recipe = find_recipe(options.recipe)
+    dataset = _load_dataset(options.data)
+    data.check_trainable(dataset)
+    config = runs.RunConfig(
+        recipe=recipe.name,
+        data_name=dataset.name,
+        num_epochs=recipe.num_epochs if options.epochs is None else options.epochs,
+        batch_size=recipe.batch_size if options.batch_size is None else options.batch_size,
+        learning_rate=recipe.learning_rate if options.learning_rate is None else options.learning_rate,
+        split=options.split,
+        seed=options.seed,
+    )
+    run_dir = runs.create_run(config, options.name)
+    signal.signal(signal.SIGINT, lambda *_: (run_dir / runs.STOP_FILE).touch())  # Ctrl-C keeps what was learned
+    return _work(run_dir, options.data, shows_progress=True)
+
+
+def _work(run_dir: Path, source: str, *, shows_progress: bool) -> int:
+    """Trains a run whose folder is made. The outermost place: whatever goes wrong becomes the run's one sentence."""
+    run = runs.read_run(run_dir)
+    if run.config is None:
+        raise RunError(f"{run_dir} holds no settings of a run. Start the training anew.")
+    bar = tqdm(desc=run.name, unit="step", disable=not shows_progress)
+    with RunWriter(run_dir, on_metrics=lambda row: _show_metrics(bar, row)) as writer, bar:
+        try:
+            from facedep.training import StopRequestedError, train_run
+
+            try:
+                state = train_run(run.config, source, writer)
+                writer.write_status(state)
+            except StopRequestedError:
+                writer.write_status(runs.STOPPED, message="Stopped before anything was learned.")
+                return 0
+        except FacedepError as error:
+            writer.write_status(runs.FAILED, message=str(error))
+            print(f"facedep: {error}", file=sys.stderr)
+            return 1
+        except MemoryError:
+            traceback.print_exc()
+            writer.write_status(runs.FAILED, message="The memory ran out. Close other programs or use fewer pictures.")
+            return 1
+        except Exception as error:
+            traceback.print_exc()
+            message = f"The training broke off: {type(error).__name__}: {str(error)[:300]}. The log says more."
+            writer.write_status(runs.FAILED, message=message)
+            return 1
+    if shows_progress:
+        scores = runs.read_run(run_dir).card["scores"]
+        for part, values in scores.items():
+            print(f"{part}: {_describe_scores(values)}")
+        print(run_dir)
+    return 0
+
+
+def _show_metrics(bar: tqdm, row: dict[str, Any]) -> None:
+    if row["kind"] == "start":
+        bar.reset(total=row["num_steps"] * row["num_epochs"])
+        bar.num_steps = row["num_steps"]
+    elif row["kind"] == "step":
+        bar.update((row["epoch"] - 1) * bar.num_steps + row["step"] - bar.n)
+    else:
+        bar.update(row["epoch"] * bar.num_steps - bar.n)
+        bar.set_postfix_str(
+            f"epoch {row['epoch']}: loss {row['loss']:.3f}, accuracy {row['accuracy']:.3f}, "
+            f"validation {row['val_loss']:.3f}, {row['val_accuracy']:.3f}"
+        )
+
+
+def _load_classifier(name: str | None) -> Any:
+    from facedep.model import load_classifier
+
+    return load_classifier(runs.find_run_dir(name or runs.find_default_model()))
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    dataset = _load_dataset(options.data)
+    classifier = _load_classifier(options.model)
+    from facedep.evaluation import evaluate_model
+
+    scores = evaluate_model(classifier, dataset, split=options.split, part=options.part)
+    if options.json:
+        _print_json(scores)
+        return 0
+    print(
+        f"{scores['model']} on {scores['data']}, {scores['split']} split, {scores['part']}: {_describe_scores(scores)}"
+    )
+    if scores["num_seen_in_training"]:
+        print(f"It was trained on {scores['num_seen_in_training']:,} of these very pictures.")
+    if scores["num_also_in_train"]:
+        print(
+            f"{scores['num_also_in_train']:,} of these pictures are also in the train part: this score measures memory."
+        )
+    return 0
+
+
+def _predict(options: argparse.Namespace) -> int:
+    classifier = _load_classifier(options.model)
+    from facedep.predict import predict_picture
+
+    answers = [predict_picture(classifier, Path(file), file) for file in options.files]
+    if options.json:
+        _print_json([answer.to_json() for answer in answers])
+    else:
+        for answer in answers:
+            for face in answer.faces:
+                print(f"{answer.path}: {face.label}, P(depressed) = {face.probability_depressed:.3f}")
+            if answer.error:
+                print(f"facedep: {answer.error}", file=sys.stderr)
+        print("Not a diagnosis: this model compares a face with pictures labelled by emotion.", file=sys.stderr)
+    return 1 if any(answer.error for answer in answers) else 0
+
+
+def _describe_scores(scores: dict[str, Any]) -> str:
+    def show(value: float | None) -> str:
+        return "undefined" if value is None or math.isnan(value) else f"{value:.3f}"
+
+    return (
+        f"{scores['num_images']:,} pictures, accuracy {show(scores['accuracy'])} "
+        f"(always non-depressed: {show(scores['always_non_depressed_accuracy'])}), "
+        f"balanced accuracy {show(scores['balanced_accuracy'])}, ROC AUC {show(scores['roc_auc'])}"
+    )
+
+
+def _print_json(value: Any) -> None:
+    """Prints JSON with null for whatever is undefined."""
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: clean(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [clean(item) for item in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    print(json.dumps(clean(value), indent=1, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""The `card.json` of a model: what its outputs mean, what it was trained on, how it scored. Read without Keras."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from facedep import emotions
+from facedep.errors import ModelError
+
+MODEL_FILE = "model.keras"
+CARD_FILE = "card.json"
+FINGERPRINTS_FILE = "trained_on.txt"
+
+
+def read_card(run_dir: Path) -> dict[str, Any]:
+    """Returns the content of a run's `card.json`, checked.
+
+    Raises:
+        ModelError: There is no such run or card, or the card is not one of this project's.
+    """
+    path = run_dir / CARD_FILE
+    try:
+        card = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        found = "has no finished model" if run_dir.is_dir() else "does not exist"
+        raise ModelError(f"The model {run_dir.name!r} {found}. Choose one from the list on the Train page.") from None
+    except (OSError, ValueError):
+        raise ModelError(
+            f"{CARD_FILE} of {run_dir.name!r} cannot be read. Delete this model, or load it again."
+        ) from None
+    problem = find_card_problem(card)
+    if problem:
+        raise ModelError(f"{CARD_FILE} of {run_dir.name!r} is not one of this app's: {problem}. Choose another model.")
+    return card
+
+
+def find_card_problem(card: Any) -> str | None:
+    """Returns what is wrong with a card's content, or None: classes known, recipe named, threshold in 0..1."""
+    if not isinstance(card, dict):
+        return "it is no table of names and values"
+    names, positive = card.get("class_names"), card.get("positive_classes")
+    if not _is_list_of_names(names) or not _is_list_of_names(positive):
+        return "its class names are missing"
+    if not set(positive) <= set(names) or len(set(names)) != len(names):
+        return "its class names contradict each other"
+    if names != [emotions.DEPRESSED] and not set(names) <= set(emotions.EMOTIONS):
+        return "its class names are unknown"
+    if not isinstance(card.get("recipe"), str):
+        return "its recipe is missing"
+    threshold = card.get("threshold", 0.5)
+    if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
+        return "its threshold is not between 0 and 1"
+    return None
+
+
+def _is_list_of_names(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(name, str) for name in value)

@@ -1,0 +1,348 @@
+"""The Kaggle set through the `kagglehub` client: once over the network, from then on from its cache.
+
+`kagglehub` cannot be cancelled, waits for a silent server for ever and keeps damaged archives. So it runs in a process
+of its own, which is watched, ended when asked or when nothing moves, and tidied up after. `download_dataset` waits for
+that. A download started by a page has its state in `kaggle_download` of the cache folder, for reloaded pages, other
+tabs and restarted servers: pages write `start.json` and `cancel.json`, the worker `status.json` and `heartbeat`.
+"""
+
+import contextlib
+import errno
+import itertools
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+import traceback
+import uuid
+import zipfile
+import zlib
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from facedep.errors import DataError
+from facedep.paths import PROJECT_DIR, cache_dir
+
+KAGGLE_HANDLE = "khairunneesa/depression-dataset-on-facial-ecpression-images"
+KAGGLE_URL = f"https://www.kaggle.com/datasets/{KAGGLE_HANDLE}"
+LOST_SECONDS = 20.0  # a worker touches its heartbeat five times a second
+_POLL_SECONDS = 0.2
+_HTTP_FAILURES = {
+    401: "Kaggle does not accept the account details on this computer (401). The set needs none: check or remove "
+    "kaggle.json and access_token in ~/.kaggle, and the variables KAGGLE_USERNAME, KAGGLE_KEY and KAGGLE_API_TOKEN.",
+    403: "Kaggle refused access (403): the set is no longer public, or a filter in your network blocks it.",
+    404: "Kaggle has no set of this name any more (404): it was renamed, removed or made private.",
+    429: "Kaggle has had too many requests from your network (429). Wait some minutes and try again.",
+}
+
+
+@dataclass(frozen=True)
+class DownloadStatus:
+    """Where the download that pages share stands."""
+
+    state: str  # "none", "running", "finished", "failed" or "cancelled"
+    num_bytes: int = 0  # how much of the archive has arrived; equal to `total_bytes` while it is unpacked
+    total_bytes: int | None = None  # the archive's size, None as long as the server has not told it
+    message: str | None = None  # what went wrong and what to do, only where the download has failed
+
+
+def find_cached_dataset() -> Path | None:
+    """Returns the folder of the newest whole version in kagglehub's cache, or None. Needs no network and no kagglehub.
+
+    kagglehub 1.0.2 (cache.py) unpacks version 3 into `versions/3` and writes `3.complete` when it is through. A version
+    without that marker, or without any file, does not count.
+    """
+    versions = [int(marker.stem) for marker in _dataset_dir().glob("*.complete") if marker.stem.isdecimal()]
+    folders = (_dataset_dir() / "versions" / str(version) for version in sorted(versions, reverse=True))
+    return next((folder for folder in folders if _count_files(folder)), None)
+
+
+def download_dataset(
+    *, on_progress: Callable[[int, int | None], None] | None = None, no_answer_seconds: float = 60
+) -> Path:
+    """Returns the folder of the Kaggle set, downloaded and unpacked unless the cache holds it already.
+
+    Where another process is downloading it at the moment, this waits for that one.
+
+    Args:
+        on_progress: Called five times a second with the bytes that have arrived and the archive's size (None while
+            unknown). An exception raised in it ends the download.
+        no_answer_seconds: How long nothing may move before the download is given up.
+
+    Raises:
+        DataError: The download failed. The message says why and what to do; the cache holds nothing half-done.
+    """
+    if (cached := find_cached_dataset()) is not None:
+        return cached
+    import filelock
+
+    report = on_progress or (lambda num_bytes, total_bytes: None)
+    try:
+        lock = filelock.FileLock(_state_dir() / "download.lock")
+        while True:
+            with contextlib.suppress(filelock.Timeout), lock.acquire(timeout=0):
+                return find_cached_dataset() or _download(report, no_answer_seconds)
+            report(_count_archive_bytes(), None)
+            time.sleep(_POLL_SECONDS)
+    except OSError as error:
+        raise _data_error(_explain_disk_error(error)) from error
+
+
+def _download(report: Callable[[int, int | None], None], no_answer_seconds: float) -> Path:
+    """Runs the client process and leaves the cache with a whole version or with none."""
+    answers: dict = {}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}  # the first tells the client when this process dies
+
+    def read_answers() -> None:
+        for line in client.stdout:
+            with contextlib.suppress(ValueError):  # the torn last line of a client that was ended
+                answers.update(json.loads(line))
+
+    _clear_leftovers()
+    try:
+        with (_state_dir() / "log.txt").open("wb") as log, _spawn("client", stderr=log, **pipes) as client:
+            (reader := threading.Thread(target=read_answers, daemon=True)).start()
+            try:
+                _watch(client, answers, report=report, no_answer_seconds=no_answer_seconds)
+            finally:
+                client.kill()  # does nothing where it has ended by itself
+                reader.join()
+        if (cached := find_cached_dataset()) is None:
+            unknown = f"The download ended without a result (exit code {client.returncode}). Try again."
+            raise _data_error(answers.get("error", unknown))
+        if total_bytes := answers.get("total_bytes"):
+            report(total_bytes, total_bytes)
+        return cached
+    finally:
+        _clear_leftovers()
+
+
+def _watch(client: subprocess.Popen, answers: dict, *, report: Callable, no_answer_seconds: float) -> None:
+    """Returns when the client process has ended by itself; raises where nothing has moved for too long."""
+    num_bytes, signs_of_life, moved_at = 0, None, time.monotonic()
+    while client.poll() is None:
+        num_bytes = max(num_bytes, _count_archive_bytes())  # the archive is deleted once it is unpacked
+        report(num_bytes, answers.get("total_bytes"))
+        newest = (answers.get("num_replies"), num_bytes, _count_files(_dataset_dir() / "versions"))
+        if newest != signs_of_life:
+            signs_of_life, moved_at = newest, time.monotonic()
+        # Until the first answer kagglehub is being imported: 0.8 s, from a cold disk behind a virus scanner far more.
+        limit_seconds = no_answer_seconds if answers else max(no_answer_seconds, 60)
+        if time.monotonic() - moved_at > limit_seconds:
+            raise _data_error(f"Nothing came from Kaggle for {limit_seconds:g} seconds. Try again later.")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            client.wait(_POLL_SECONDS)
+
+
+def _clear_leftovers() -> None:
+    """Deletes what an attempt that did not succeed has left, all of which kagglehub would build on the next time."""
+    for marker in _dataset_dir().glob("*.complete"):
+        if marker.stem.isdecimal() and not _count_files(_dataset_dir() / "versions" / marker.stem):
+            marker.unlink(missing_ok=True)
+    for archive in _dataset_dir().glob("*.archive"):
+        with contextlib.suppress(OSError):
+            archive.unlink()
+    for folder in _dataset_dir().glob("versions/*"):
+        if not (_dataset_dir() / f"{folder.name}.complete").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _dataset_dir() -> Path:
+    root = os.environ.get("KAGGLEHUB_CACHE")
+    return (Path.home() / ".cache" / "kagglehub" if root is None else Path(root)) / "datasets" / KAGGLE_HANDLE
+
+
+def _count_files(folder: Path) -> int:
+    return sum(len(names) for _, _, names in os.walk(folder))
+
+
+def _count_archive_bytes() -> int:
+    with contextlib.suppress(OSError):  # deleted meanwhile
+        return sum(archive.stat().st_size for archive in _dataset_dir().glob("*.archive"))
+    return 0
+
+
+def _spawn(*arguments: str, **options) -> subprocess.Popen:
+    # Without the first two, the files would come to lie elsewhere inside a Kaggle or Colab notebook.
+    environment = os.environ | dict.fromkeys(("DISABLE_KAGGLE_CACHE", "DISABLE_COLAB_CACHE", "TQDM_DISABLE"), "1")
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PROJECT_DIR), os.environ.get("PYTHONPATH")]))
+    return subprocess.Popen([sys.executable, "-m", "facedep.kaggle", *arguments], env=environment, **options)
+
+
+def _data_error(text: str) -> DataError:
+    return DataError(f"{text} Another way: download the zip in a browser from {KAGGLE_URL} and choose it as a file.")
+
+
+def _explain_disk_error(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+        return "There is no space left on the disk for the Kaggle set. Free about 100 MB and try again."
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+        return f"{error.filename or _dataset_dir()} cannot be written. Change its permissions and try again."
+    return f"The download failed on this computer ({type(error).__name__}: {error.strerror or error}). Try again."
+
+
+def _explain(error: Exception) -> str:
+    """Returns what went wrong inside the client and what to do, in plain words. The log gets the traceback."""
+    with contextlib.suppress(OSError):  # the disk that holds the log may be full
+        traceback.print_exception(error)
+    if isinstance(error, ImportError):
+        return f"The Python package {error.name} cannot be loaded. Run pip install -r requirements.txt."
+    import requests
+    from kagglehub.exceptions import DataCorruptionError
+
+    damaged = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, DataCorruptionError)
+    match error:
+        case requests.HTTPError(response=requests.Response(status_code=status)):
+            fault = "reported a fault of its own" if status >= 500 else "gave an answer that was not expected"
+            return _HTTP_FAILURES.get(status, f"Kaggle's server {fault} ({status}). Try again later.")
+        case requests.ConnectionError() | requests.Timeout():
+            what = "the clock, a proxy or a virus scanner" if "SSL" in str(error) else "the network connection"
+            return f"Kaggle could not be reached. Check {what} and try again."
+        case json.JSONDecodeError():
+            return "Something else than Kaggle answered. Sign in to the Wi-Fi network in a browser and try again."
+        case ValueError() if "credentials" in str(error):
+            return f"{error}. The set is public and needs no account: mend that file or remove it, and try again."
+        case requests.exceptions.ChunkedEncodingError() | requests.exceptions.ContentDecodingError():
+            return "The connection was cut before the whole archive had arrived. Try again."
+        case OSError() if not isinstance(error, requests.RequestException):
+            return _explain_disk_error(error)
+    if isinstance(error, damaged) or "Unsupported archive" in str(error):
+        return "The archive that arrived from Kaggle is damaged or no archive, and has been deleted. Try again."
+    return f"The download failed for an unforeseen reason ({type(error).__name__}). Try again later."
+
+
+def start_download() -> None:
+    """Starts a worker that outlives the page and the server; does nothing while one is running.
+
+    Raises:
+        DataError: The worker cannot be started, for example for want of disk space.
+    """
+    import filelock
+
+    options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "start_new_session": True}  # Linux, macOS
+    options["creationflags"] = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # Windows
+    download_id = uuid.uuid4().hex
+    try:
+        with filelock.FileLock(_state_dir() / "start.lock"), (_state_dir() / "log.txt").open("ab") as log:
+            if read_download().state == "running":
+                return
+            _write_json("start.json", {"id": download_id})
+            worker = _spawn("worker", download_id, stderr=log, **options)
+    except OSError as error:
+        raise _data_error(_explain_disk_error(error)) from error
+    threading.Thread(target=worker.wait, daemon=True).start()  # or it would stay a zombie
+
+
+def read_download() -> DownloadStatus:
+    """Returns where the latest download stands, whichever process has started it."""
+    started, written = _read_json("start.json"), _read_json("status.json")
+    if not started:
+        return DownloadStatus("none")
+    status = DownloadStatus(**written) if written.pop("id", None) == started["id"] else DownloadStatus("running")
+    if status.state == "finished" and find_cached_dataset() is None:
+        return DownloadStatus("none")  # deleted since
+    signs_of_life = [path for name in ("start.json", "heartbeat") if (path := _state_dir() / name).exists()]
+    age_seconds = time.time() - max(path.stat().st_mtime for path in signs_of_life)
+    if status.state == "running" and age_seconds > LOST_SECONDS:
+        lost = _data_error("The download ended early: its process was stopped, or the computer turned off. Try again.")
+        return replace(status, state="failed", message=str(lost))
+    return status
+
+
+def cancel_download() -> None:
+    """Asks the worker to stop, which it does within a second; does nothing where none is running."""
+    if read_download().state == "running":
+        _write_json("cancel.json", _read_json("start.json"))
+
+
+def _state_dir() -> Path:
+    path = cache_dir() / "kaggle_download"
+    path.mkdir(exist_ok=True)
+    return path
+
+
+def _read_json(name: str) -> dict:
+    try:
+        return json.loads((_state_dir() / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _write_json(name: str, content: dict) -> None:
+    temporary = _state_dir() / f"{name}.{os.getpid()}.tmp"
+    temporary.write_text(json.dumps(content), encoding="utf-8")
+    for _ in range(20):
+        with contextlib.suppress(PermissionError):  # on Windows, while somebody reads the file
+            return os.replace(temporary, _state_dir() / name)
+        time.sleep(0.05)
+    return os.replace(temporary, _state_dir() / name)
+
+
+def _run_worker(download_id: str) -> int:
+    """Downloads for `start_download`, and writes down how it goes. Returns the exit code."""
+    status = DownloadStatus("running")
+
+    def report(num_bytes: int, total_bytes: int | None) -> None:
+        nonlocal status
+        (_state_dir() / "heartbeat").touch()
+        if _read_json("cancel.json").get("id") == download_id:
+            raise CancelledError
+        newest = DownloadStatus("running", num_bytes, total_bytes)
+        if newest != status:
+            status = newest
+            _write_json("status.json", {"id": download_id} | asdict(status))
+
+    try:
+        download_dataset(on_progress=report)
+        status = replace(status, state="finished")
+    except CancelledError:
+        status = replace(status, state="cancelled")
+    except Exception as error:
+        shown = error if isinstance(error, DataError) else _data_error(_explain(error))
+        status = replace(status, state="failed", message=str(shown))
+    _write_json("status.json", {"id": download_id} | asdict(status))
+    return 1 if status.state == "failed" else 0
+
+
+def _run_client() -> None:
+    """Runs kagglehub and answers on the standard output, one JSON object per line; all else is printed to the log."""
+    stdout = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)  # kagglehub prints there itself
+    counter = itertools.count(1)
+
+    def answer(**content) -> None:
+        stdout.write(json.dumps(content) + "\n")
+
+    def read_reply(record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple) and len(record.args) == 8:
+            *_, url, _, status, num_bytes = record.args  # scheme, host, port, method, url, version, status, length
+            is_archive = status == 200 and isinstance(num_bytes, int) and not str(url).endswith("/GetDataset")
+            answer(num_replies=next(counter), total_bytes=num_bytes if is_archive else None)
+        return False
+
+    try:
+        import kagglehub.clients
+
+        kagglehub.clients.CHUNK_SIZE = 2**16  # with its 1 MiB, a line below 17 kB/s would look dead for a minute
+        # The read returns when the parent is gone. Not before the import: on Windows it may block loading libraries.
+        threading.Thread(target=lambda: os.read(0, 1) or os._exit(1), daemon=True).start()
+        # urllib3's log tells of every reply and of the archive's size, which kagglehub keeps to itself.
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.DEBUG)
+        logging.getLogger("urllib3.connectionpool").addFilter(read_reply)
+        answer(num_replies=0)
+        kagglehub.dataset_download(KAGGLE_HANDLE)
+        if find_cached_dataset() is None:
+            raise EOFError("the archive holds no files")
+    except Exception as error:
+        answer(error=_explain(error))
+
+
+if __name__ == "__main__":
+    sys.exit(_run_client() if sys.argv[1] == "client" else _run_worker(sys.argv[2]))

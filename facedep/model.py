@@ -1,0 +1,193 @@
+"""Build a network from its recipe, save it, load it again with its card, and ask it for probabilities.
+
+A model file can bring no code with it: the network is always built here, by name, and only numbers are read from the
+file. What its outputs mean (class names, which of them count as *depressed*) stands in the `card.json` beside it.
+"""
+
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+from keras import layers
+
+from facedep import emotions
+from facedep.cards import FINGERPRINTS_FILE, MODEL_FILE, read_card
+from facedep.errors import ModelError
+from facedep.recipes import Recipe, find_recipe
+
+MAX_MODEL_BYTES = 512 * 1024**2
+_BATCH_SIZE = 256
+
+
+def build_network(recipe: Recipe, num_outputs: int) -> keras.Model:
+    """Returns an untrained network: `uint8`-valued pictures `(n, size, size, 1)`, 0-255, to probabilities.
+
+    Args:
+        recipe: The architecture.
+        num_outputs: 1 for P(depressed) from a sigmoid; more for one probability per class from a softmax.
+    """
+    inputs = keras.Input((recipe.input_size_px, recipe.input_size_px, 1), name="face")
+    x = layers.Rescaling(1 / 255, name="scale")(inputs)
+    x = {"article": _build_article_body, "compact": _build_compact_body}[recipe.name](x)
+    activation = "sigmoid" if num_outputs == 1 else "softmax"
+    outputs = layers.Dense(num_outputs, activation=activation, dtype="float32", name="probabilities")(x)
+    return keras.Model(inputs, outputs, name=recipe.name)
+
+
+def _build_article_body(x: keras.KerasTensor) -> keras.KerasTensor:
+    """The published layers: 3 x (convolution, max pooling), dropout, dense, dropout."""
+    for number, width in enumerate((32, 64, 128), start=1):
+        x = layers.Conv2D(width, 3, activation="relu", name=f"conv_{number}")(x)
+        x = layers.MaxPooling2D(name=f"pool_{number}")(x)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dropout(0.5, name="dropout_1")(x)
+    x = layers.Dense(128, activation="relu", name="dense")(x)
+    return layers.Dropout(0.3, name="dropout_2")(x)
+
+
+def _build_compact_body(x: keras.KerasTensor) -> keras.KerasTensor:
+    """A stem that halves the picture, three residual blocks with squeeze-and-excitation, global average pooling.
+
+    Reference: He et al. 2015, arXiv 1512.03385; Hu et al. 2017, arXiv 1709.01507.
+    """
+    x = _convolve(x, 32, kernel=3, stride=2, name="stem")
+    x = layers.Activation("relu", name="stem_relu")(x)
+    for number, (width, stride) in enumerate(((32, 1), (64, 2), (128, 2)), start=1):
+        name = f"block_{number}"
+        shortcut = _convolve(x, width, kernel=1, stride=stride, name=f"{name}_shortcut")
+        x = _convolve(x, width, kernel=3, stride=stride, name=f"{name}_a")
+        x = layers.Activation("relu", name=f"{name}_a_relu")(x)
+        x = _convolve(x, width, kernel=3, stride=1, name=f"{name}_b")
+        squeezed = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
+        squeezed = layers.Conv2D(width // 4, 1, activation="relu", name=f"{name}_reduce")(squeezed)
+        gate = layers.Conv2D(width, 1, activation="sigmoid", name=f"{name}_gate")(squeezed)
+        x = layers.Multiply(name=f"{name}_excite")([x, gate])
+        x = layers.Add(name=f"{name}_add")([x, shortcut])
+        x = layers.Activation("relu", name=f"{name}_relu")(x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return layers.Dropout(0.3, name="dropout")(x)
+
+
+def _convolve(x: keras.KerasTensor, width: int, *, kernel: int, stride: int, name: str) -> keras.KerasTensor:
+    x = layers.Conv2D(width, kernel, strides=stride, padding="same", use_bias=False, name=f"{name}_conv")(x)
+    return layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+
+
+def sum_depressed(outputs: np.ndarray, class_names: list[str], positive_classes: list[str]) -> np.ndarray:
+    """Returns P(depressed): `float64` array of shape `(n,)`, 0..1, the sum over the classes that count as *depressed*.
+
+    Args:
+        outputs: A network's probabilities: `float` array of shape `(n, classes)`.
+        class_names: What each column means; `["depressed"]` for a network with one output.
+        positive_classes: The names that count as *depressed*.
+    """
+    columns = [class_names.index(name) for name in positive_classes if name in class_names]
+    return np.clip(outputs[:, columns].astype(np.float64).sum(axis=1), 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model answers for a number of faces.
+
+    Attributes:
+        probabilities: P(depressed): `float64` array of shape `(n,)`, 0..1.
+        emotions: One dictionary per face from emotion to probability; None where the model knows only the two groups.
+    """
+
+    probabilities: np.ndarray
+    emotions: list[dict[str, float]] | None
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained network with the card that says what it is.
+
+    Attributes:
+        name: The run's name.
+        network: The Keras network.
+        card: The content of `card.json`.
+        fingerprints: Of every picture it was trained on.
+    """
+
+    name: str
+    network: keras.Model
+    card: dict[str, Any]
+    fingerprints: frozenset[str]
+
+    @property
+    def input_size_px(self) -> int:
+        """Side of the square gray input."""
+        return self.network.input_shape[1]
+
+    @property
+    def threshold(self) -> float:
+        """P(depressed) at and above which the answer is *depressed*."""
+        return float(self.card.get("threshold", 0.5))
+
+    @property
+    def class_names(self) -> list[str]:
+        """What each output means."""
+        return self.card["class_names"]
+
+    @property
+    def knows_emotions(self) -> bool:
+        """Whether it answers with emotions, and not only with the two groups."""
+        return set(self.class_names) <= set(emotions.EMOTIONS)
+
+    def predict(self, images: np.ndarray) -> Predictions:
+        """Returns the answers for prepared faces.
+
+        Args:
+            images: `uint8` array of shape `(n, size, size, 1)`, 0-255, from `images.prepare_image`.
+        """
+        batches = [images[start : start + _BATCH_SIZE] for start in range(0, len(images), _BATCH_SIZE)]
+        outputs = [np.asarray(self.network.predict_on_batch(batch)) for batch in batches]
+        outputs = np.concatenate(outputs) if outputs else np.zeros((0, len(self.class_names)), np.float32)
+        probabilities = sum_depressed(outputs, self.class_names, self.card["positive_classes"])
+        if not self.knows_emotions:
+            return Predictions(probabilities, None)
+        names = self.class_names
+        return Predictions(probabilities, [dict(zip(names, map(float, row), strict=True)) for row in outputs])
+
+
+def save_network(network: keras.Model, recipe: Recipe, path: Path) -> None:
+    """Writes a network's weights without its optimizer's state, which would triple the file, in one step."""
+    bare = build_network(recipe, network.output_shape[-1])
+    bare.set_weights(network.get_weights())
+    partial = path.with_suffix(".part.keras")
+    bare.save(partial)
+    os.replace(partial, path)
+
+
+def load_classifier(run_dir: Path) -> Classifier:
+    """Returns the model that a run folder holds.
+
+    Raises:
+        ModelError: The folder holds no model of this project, or a file in it is missing, damaged or does not fit.
+    """
+    name = run_dir.name
+    card = read_card(run_dir)
+    recipe = find_recipe(card["recipe"])
+    model_path = run_dir / MODEL_FILE
+    remedy = "Delete this model and train it again, or load its bundle once more."
+    if not model_path.is_file():
+        raise ModelError(f"The model {name!r} has no {MODEL_FILE}: only its scores are here. Choose another model.")
+    try:
+        with zipfile.ZipFile(model_path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > MAX_MODEL_BYTES:
+                raise ModelError(f"{MODEL_FILE} of {name!r} is implausibly large and was not opened. {remedy}")
+        network = build_network(recipe, len(card["class_names"]))
+        network.load_weights(model_path)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{MODEL_FILE} of {name!r} is damaged or belongs to another network. {remedy}") from error
+    if not all(np.isfinite(weights).all() for weights in network.get_weights()):
+        raise ModelError(f"{MODEL_FILE} of {name!r} holds values that are no numbers. {remedy}")
+    fingerprints_path = run_dir / FINGERPRINTS_FILE
+    fingerprints = fingerprints_path.read_text("ascii", "replace").split() if fingerprints_path.is_file() else []
+    return Classifier(name, network, card, frozenset(fingerprints))

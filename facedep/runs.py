@@ -1,0 +1,348 @@
+"""A run is a folder: its settings, its progress, and at the end the model. This is the reader's and the app's side.
+
+    config.json     what was asked for                      written once, by whoever creates the run
+    status.json     running, finished, stopped, failed      written by the training process (`run_writer.py`)
+    heartbeat       touched every 2 s while it lives        written by the training process
+    metrics.jsonl   one object per measurement              written by the training process
+    log.txt         what the training process printed       written by the training process
+    model.keras, card.json, trained_on.txt                  written by the training process at the end
+    stop            asks the training process to end        written by the app
+
+Files are the only channel between the two, so a run goes on when the page or the server is closed, and every tab, and
+tomorrow's server, sees the same thing.
+"""
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from facedep import emotions
+from facedep.cards import CARD_FILE, MODEL_FILE
+from facedep.errors import RunError
+from facedep.paths import PROJECT_DIR, models_dir
+from facedep.recipes import RECIPES
+
+SHIPPED_RUN = "real-faces-compact"  # the model that comes with the project, the default everywhere
+CONFIG_FILE, STATUS_FILE, METRICS_FILE, LOG_FILE = "config.json", "status.json", "metrics.jsonl", "log.txt"
+HEARTBEAT_FILE, STOP_FILE = "heartbeat", "stop"
+HEARTBEAT_SECONDS = 2.0
+LOST_AFTER_SECONDS = 30.0  # the largest gap seen on a busy machine is 0.9 s; a laptop's lid may be closed for a moment
+
+STARTING, RUNNING, STOPPING = "starting", "running", "stopping"
+FINISHED, STOPPED, FAILED, LOST = "finished", "stopped", "failed", "lost"
+ACTIVE_STATES = (STARTING, RUNNING, STOPPING)
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,59}")
+MAX_EPOCHS, MAX_BATCH_SIZE = 1000, 1024
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """The settings of one training.
+
+    Attributes:
+        recipe: Name of a recipe.
+        data_name: What the data set is called; never a path. Where it lies is told to the process, not kept.
+        num_epochs: Passes over the training pictures.
+        batch_size: Pictures per step.
+        learning_rate: The (highest) step size.
+        split: One of `splits.SPLIT_KINDS`.
+        seed: Seed of the split, the first weights and the order of pictures.
+        depressed_emotions: The emotions that count as *depressed*.
+        folder_choices: What the user said about folders of unknown name.
+    """
+
+    recipe: str
+    data_name: str
+    num_epochs: int
+    batch_size: int
+    learning_rate: float
+    split: str = "leak-free"
+    seed: int = 0
+    depressed_emotions: tuple[str, ...] = emotions.DEPRESSED_EMOTIONS
+    folder_choices: dict[str, str] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raises `RunError` for the first setting that makes no sense, with what is allowed."""
+        if self.recipe not in RECIPES:
+            raise RunError(f"There is no recipe {self.recipe!r}. Choose one of: {', '.join(RECIPES)}.")
+        if not 1 <= self.num_epochs <= MAX_EPOCHS:
+            raise RunError(f"{self.num_epochs} epochs: choose between 1 and {MAX_EPOCHS}.")
+        if not 1 <= self.batch_size <= MAX_BATCH_SIZE:
+            raise RunError(f"A batch of {self.batch_size} pictures: choose between 1 and {MAX_BATCH_SIZE}.")
+        if not 0 < self.learning_rate <= 1:
+            raise RunError(f"A learning rate of {self.learning_rate}: choose one above 0 and up to 1, usually 0.001.")
+        if not 0 <= self.seed < 2**32:
+            raise RunError(f"The seed {self.seed}: choose a whole number from 0 to {2**32 - 1}.")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the files of one run say.
+
+    Attributes:
+        name: The folder's name.
+        path: The folder.
+        state: `starting`, `running`, `stopping`, `finished`, `stopped`, `failed` or `lost`.
+        stage: While active: "loading", "training" or "scoring", else "".
+        message: A sentence for the user, mostly empty.
+        config: The settings; None where `config.json` is missing or unreadable.
+        card: The content of `card.json`, or None.
+        has_model: Whether there is a model to predict with.
+        created: Seconds since 1970.
+    """
+
+    name: str
+    path: Path
+    state: str
+    stage: str
+    message: str
+    config: RunConfig | None
+    card: dict[str, Any] | None
+    has_model: bool
+    created: float
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a process is (or was just) at work on it."""
+        return self.state in ACTIVE_STATES
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it came with the project; such a run is never changed."""
+        return self.name == SHIPPED_RUN
+
+
+def find_run_dir(name: str) -> Path:
+    """Returns the folder of a run given by name, or by the path of its folder.
+
+    Raises:
+        RunError: There is no such run.
+    """
+    if is_valid_name(name) and (models_dir() / name).is_dir():
+        return models_dir() / name
+    if os.sep in name and Path(name).is_dir():
+        return Path(name)
+    known = ", ".join(run.name for run in list_runs() if run.has_model) or "none yet"
+    raise RunError(f"There is no model {name!r}. Known models: {known}.")
+
+
+def is_valid_name(name: str) -> bool:
+    """Whether a name may be a run's: letters, digits, space, ".", "_", "-", at most 60, starting with one of the first two."""
+    return bool(_NAME.fullmatch(name)) and not name.endswith((".", " "))
+
+
+def check_name(name: str) -> str:
+    """Returns the name without outer spaces.
+
+    Raises:
+        RunError: It may not be a run's name, or another run has it.
+    """
+    name = name.strip()
+    if not is_valid_name(name):
+        raise RunError(
+            f"{name!r} cannot be a run's name. Use up to 60 letters, digits, spaces, dots, dashes and underscores, "
+            "starting with a letter or digit."
+        )
+    if (models_dir() / name).exists():
+        raise RunError(f"There is already a run named {name!r}. Choose another name.")
+    return name
+
+
+def read_run(path: Path) -> Run:
+    """Returns what the files of a run folder say now; damaged ones are reported, never raised."""
+    config = _read_config(path)
+    status = _read_json(path / STATUS_FILE) or {}
+    card = _read_json(path / CARD_FILE)
+    state, message = status.get("state"), str(status.get("message", ""))
+    if state not in (RUNNING, FINISHED, STOPPED, FAILED):
+        state = STARTING
+    if state in (STARTING, RUNNING):
+        beat = max(_modified(path / HEARTBEAT_FILE), _modified(path / CONFIG_FILE))
+        if config is None or time.time() - beat > LOST_AFTER_SECONDS:
+            state = LOST
+            message = "The training process ended without a word (was the computer shut down?). Start it again."
+        elif (path / STOP_FILE).exists():
+            state = STOPPING
+    created = status.get("created") or _modified(path / CONFIG_FILE)
+    return Run(
+        name=path.name,
+        path=path,
+        state=state,
+        stage=str(status.get("stage", "")) if state in ACTIVE_STATES else "",
+        message=message,
+        config=config,
+        card=card if isinstance(card, dict) else None,
+        has_model=(path / MODEL_FILE).is_file() and isinstance(card, dict),
+        created=float(created) if isinstance(created, int | float) else 0.0,
+    )
+
+
+def list_runs() -> list[Run]:
+    """Returns all runs, the shipped one first, then the newest first."""
+    folder = models_dir()
+    if not folder.is_dir():
+        return []
+    runs = [read_run(path) for path in folder.iterdir() if path.is_dir() and is_valid_name(path.name)]
+    return sorted(runs, key=lambda run: (not run.is_shipped, -run.created, run.name))
+
+
+def find_active_run() -> Run | None:
+    """Returns the run that is in training now, or None."""
+    return next((run for run in list_runs() if run.is_active), None)
+
+
+def find_default_model() -> str:
+    """Returns the name of the model used where none is chosen: the shipped one, else the newest.
+
+    Raises:
+        RunError: There is no model at all.
+    """
+    names = [run.name for run in list_runs() if run.has_model]
+    if not names:
+        raise RunError("There is no trained model yet. Train one on the Train page or with `python -m facedep train`.")
+    return names[0]
+
+
+def create_run(config: RunConfig, name: str | None = None) -> Path:
+    """Makes a run's folder with its settings and returns it. The training process is started next.
+
+    Args:
+        config: The settings.
+        name: The run's name; by default the recipe and the time.
+
+    Raises:
+        RunError: A setting makes no sense, the name is taken, or another training is running.
+    """
+    config.check()
+    folder = models_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".start.lock"):  # two starts at the same moment: the second finds the first one's folder
+        active = find_active_run()
+        if active:
+            raise RunError(f"The training {active.name!r} is still {active.state}. Stop it or wait for its end first.")
+        if name:
+            name = check_name(name)
+        else:
+            stem = f"{config.recipe} {time.strftime('%Y-%m-%d %H.%M.%S')}"
+            name = stem if not (folder / stem).exists() else f"{stem} {os.getpid()}"
+        path = folder / name
+        path.mkdir()
+        write_json(path / CONFIG_FILE, dataclasses.asdict(config))
+    return path
+
+
+def start_worker(run_dir: Path, source: str) -> None:
+    """Starts the training process of a created run; it outlives this process.
+
+    Args:
+        run_dir: From `create_run`.
+        source: The data source, as `data.load_dataset` takes it.
+
+    Raises:
+        RunError: The process cannot be started.
+    """
+    command = [sys.executable, "-m", "facedep", "train", "--run", str(run_dir), "--data", source]
+    apart: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    python_path = os.pathsep.join(filter(None, [str(PROJECT_DIR), os.environ.get("PYTHONPATH")]))
+    try:
+        with (run_dir / LOG_FILE).open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONPATH": python_path},
+                **apart,
+            )
+    except OSError as error:
+        shutil.rmtree(run_dir, ignore_errors=True)
+        raise RunError(
+            f"The training process could not be started ({error}). Close other programs and retry."
+        ) from None
+    threading.Thread(target=process.wait, daemon=True).start()  # or an ended child would stay behind as a zombie
+
+
+def stop_run(run: Run) -> None:
+    """Asks a run's process to end; what it has learned is kept."""
+    (run.path / STOP_FILE).touch()
+
+
+def rename_run(run: Run, new_name: str) -> None:
+    """Gives a run another name.
+
+    Raises:
+        RunError: It is in training or the shipped one, or the name cannot be used.
+    """
+    _check_changeable(run, "renamed")
+    run.path.rename(models_dir() / check_name(new_name))
+
+
+def delete_run(run: Run) -> None:
+    """Deletes a run with its model.
+
+    Raises:
+        RunError: It is in training or the shipped one.
+    """
+    _check_changeable(run, "deleted")
+    shutil.rmtree(run.path)
+
+
+def _check_changeable(run: Run, what: str) -> None:
+    run = read_run(run.path)
+    if run.is_shipped:
+        raise RunError(f"{run.name!r} came with the app and cannot be {what}.")
+    if run.is_active:
+        raise RunError(f"{run.name!r} is still {run.state} and cannot be {what}. Stop it first.")
+
+
+def read_log_tail(run: Run, num_lines: int = 30) -> str:
+    """Returns the last lines that a run's process printed."""
+    try:
+        return "\n".join((run.path / LOG_FILE).read_text("utf-8", "replace").splitlines()[-num_lines:])
+    except OSError:
+        return ""
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes JSON through a temporary file, so that no reader ever sees half of it."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    partial.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
+    os.replace(partial, path)
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _read_config(path: Path) -> RunConfig | None:
+    values = _read_json(path / CONFIG_FILE)
+    try:
+        config = RunConfig(**{**values, "depressed_emotions": tuple(values["depressed_emotions"])})
+        config.check()
+    except (TypeError, KeyError, RunError):
+        return None
+    return config
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
