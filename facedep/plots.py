@@ -1,0 +1,217 @@
+"""Every chart of the app: numbers in, a Plotly figure out. No computing, no Streamlit.
+
+Colours are from Okabe & Ito's set, which people with any common colour vision tell apart:
+https://jfly.uni-koeln.de/color/.
+"""
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from facedep import emotions
+from facedep.progress import Progress
+
+_BLUE, _ORANGE, _GREEN, _GRAY = "#0072B2", "#E69F00", "#009E73", "#8A94A6"
+GROUP_NAMES = {emotions.DEPRESSED: "depressed", emotions.NON_DEPRESSED: "non-depressed"}
+PART_NAMES = {"train": "train", "val": "val", "test": "test", "": "no split"}
+_MARGIN = {"l": 10, "r": 10, "t": 40, "b": 10}
+
+
+def color_of(group: str) -> str:
+    """Returns the colour of a group, the same in every chart."""
+    return {emotions.DEPRESSED: _BLUE, emotions.NON_DEPRESSED: _ORANGE}[group]
+
+
+def _style(figure: go.Figure, title: str, *, height: int) -> go.Figure:
+    figure.update_layout(
+        title={"text": title, "font": {"size": 16}, "x": 0, "xanchor": "left", "xref": "paper"},
+        height=height,
+        margin=_MARGIN,
+        legend={"orientation": "h", "y": -0.22, "x": 0, "title": None},
+        uirevision="keep",
+        hoverlabel={"namelength": -1},
+    )
+    figure.update_xaxes(automargin=True)
+    figure.update_yaxes(automargin=True)
+    return figure
+
+
+def plot_balance(index: pd.DataFrame) -> go.Figure:
+    """Returns stacked bars: pictures per split, divided into the two groups.
+
+    Args:
+        index: The data set's index table; columns `split` and `label`.
+    """
+    counts = index.groupby(["split", "label"]).size()
+    splits = [split for split in PART_NAMES if split in set(index["split"])]
+    figure = go.Figure()
+    for group in reversed(emotions.GROUPS):
+        numbers = [int(counts.get((split, group), 0)) for split in splits]
+        figure.add_bar(
+            name=GROUP_NAMES[group],
+            x=[PART_NAMES[split] for split in splits],
+            y=numbers,
+            text=[f"{number:,}" if number else "" for number in numbers],
+            marker_color=color_of(group),
+            hovertemplate="%{x}: %{y:,} " + GROUP_NAMES[group] + "<extra></extra>",
+        )
+    figure.update_layout(barmode="stack")
+    return _style(figure, "Pictures per split and group", height=340)
+
+
+def plot_emotions(index: pd.DataFrame) -> go.Figure:
+    """Returns bars: pictures per emotion, coloured by the group it counts as, the largest on top.
+
+    Args:
+        index: The data set's index table; columns `emotion` and `label`.
+    """
+    counts = index.assign(emotion=index["emotion"].replace("", "not named")).groupby(["emotion", "label"]).size()
+    counts = counts.sort_values()
+    order = list(dict.fromkeys(counts.index.get_level_values("emotion")))
+    figure = go.Figure()
+    for group in reversed(emotions.GROUPS):
+        rows = [(emotion, int(number)) for (emotion, label), number in counts.items() if label == group]
+        figure.add_bar(
+            name=GROUP_NAMES[group],
+            orientation="h",
+            y=[emotion for emotion, _ in rows],
+            x=[number for _, number in rows],
+            text=[f"{number:,}" for _, number in rows],
+            marker_color=color_of(group),
+            hovertemplate="%{y}: %{x:,} pictures, counted as " + GROUP_NAMES[group] + "<extra></extra>",
+        )
+    figure.update_yaxes(categoryorder="array", categoryarray=order)
+    figure.update_layout(barmode="stack")
+    return _style(figure, "Emotions, and the group each counts as", height=340)
+
+
+def plot_curve(progress: Progress, measure: str) -> go.Figure:
+    """Returns the live curve of one measure: a line within epochs, points at their ends, the best epoch marked.
+
+    Args:
+        progress: The run's measurements.
+        measure: "loss" (low is good) or "accuracy" (share put into the right group, high is good).
+    """
+    figure = go.Figure()
+    figure.add_scatter(
+        name="training, within the epoch",
+        x=[row["position"] for row in progress.steps],
+        y=[row[measure] for row in progress.steps],
+        mode="lines",
+        line={"color": _GRAY, "width": 1.5},
+        opacity=0.7,
+        hovertemplate="epoch %{x:.2f}: %{y:.3f}<extra></extra>",
+    )
+    for name, key, color, dash in (("training", measure, _BLUE, "dot"), ("validation", f"val_{measure}", _GREEN, None)):
+        figure.add_scatter(
+            name=name,
+            x=[row["epoch"] for row in progress.epochs],
+            y=[row[key] for row in progress.epochs],
+            mode="lines+markers",
+            line={"color": color, "width": 2.5, "dash": dash},
+            marker={"size": 8},
+            hovertemplate="epoch %{x}: %{y:.3f} " + name + "<extra></extra>",
+        )
+    if best := progress.best_epoch:
+        figure.add_scatter(
+            name="best epoch",
+            x=[best["epoch"]],
+            y=[best[f"val_{measure}"]],
+            mode="markers",
+            marker={"symbol": "circle-open", "size": 17, "color": _GREEN, "line": {"width": 2.5}},
+            hovertemplate=f"best epoch so far: {best['epoch']}<extra></extra>",
+        )
+    if measure == "accuracy":
+        if progress.always_non_depressed is not None:
+            figure.add_hline(
+                y=progress.always_non_depressed,
+                line={"color": _ORANGE, "dash": "dash", "width": 1.5},
+                annotation={"text": "always non-depressed", "font": {"size": 12}},
+            )
+        figure.update_yaxes(tickformat=".0%")
+    figure.update_xaxes(title="epoch", range=[0, max(1, progress.num_epochs) + 0.25], tickformat="d")
+    title = "Loss (lower is better)" if measure == "loss" else "In the right group (higher is better)"
+    return _style(figure, title, height=380)
+
+
+def plot_probability(probability: float, threshold: float) -> go.Figure:
+    """Returns a gauge of P(depressed) with the threshold as a line.
+
+    Args:
+        probability: P(depressed), 0..1.
+        threshold: P(depressed) at and above which the answer is *depressed*.
+    """
+    group = emotions.DEPRESSED if probability >= threshold else emotions.NON_DEPRESSED
+    figure = go.Figure(
+        go.Indicator(
+            mode="gauge+number",
+            value=100 * probability,
+            number={"suffix": " %", "valueformat": ".0f", "font": {"size": 40}},
+            gauge={
+                "axis": {"range": [0, 100], "tickvals": [0, 25, 50, 75, 100], "ticksuffix": " %"},
+                "bar": {"color": color_of(group), "thickness": 0.7},
+                "borderwidth": 0,
+                "bgcolor": "rgba(138,148,166,0.18)",
+                "threshold": {"line": {"color": _GRAY, "width": 3}, "thickness": 1, "value": 100 * threshold},
+            },
+        )
+    )
+    figure = _style(figure, "P(“depressed”)", height=240)
+    return figure.update_layout(margin={"l": 35, "r": 45, "t": 50, "b": 5})
+
+
+def plot_emotion_probabilities(probabilities: dict[str, float], positive_classes: list[str]) -> go.Figure:
+    """Returns bars of the emotions' probabilities, coloured by the group each counts as, the likeliest on top.
+
+    Args:
+        probabilities: Emotion to probability, 0..1.
+        positive_classes: The emotions that count as *depressed*.
+    """
+    order = sorted(probabilities, key=probabilities.get)
+    figure = go.Figure()
+    for group in reversed(emotions.GROUPS):
+        names = [name for name in order if (name in positive_classes) == (group == emotions.DEPRESSED)]
+        figure.add_bar(
+            name=f"counts as {GROUP_NAMES[group]}",
+            orientation="h",
+            y=names,
+            x=[probabilities[name] for name in names],
+            text=[f"{probabilities[name]:.0%}" for name in names],
+            textposition="outside",
+            cliponaxis=False,
+            marker_color=color_of(group),
+            hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+        )
+    figure.update_yaxes(categoryorder="array", categoryarray=order)
+    figure.update_xaxes(range=[0, 1.12], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
+    return _style(figure, "The emotions behind it", height=320)
+
+
+def plot_leak(num_images: int, num_identical: int, num_similar: int, part: str) -> go.Figure:
+    """Returns one bar for a part: how many of its pictures are copies out of train, near-copies, or truly new.
+
+    Args:
+        num_images: Pictures in the part.
+        num_identical: Those with a pixel-identical copy in train.
+        num_similar: Those with an identical or near-identical picture in train.
+        part: "val" or "test".
+    """
+    figure = go.Figure()
+    pieces = (
+        ("also in train", num_identical, "#D55E00"),
+        ("nearly the same in train", num_similar - num_identical, _ORANGE),
+        ("new", num_images - num_similar, _GREEN),
+    )
+    for name, number, color in pieces:
+        figure.add_bar(
+            name=name,
+            orientation="h",
+            y=[part],
+            x=[number],
+            text=[f"{number:,}" if number else ""],
+            marker_color=color,
+            hovertemplate=f"{number:,} of {num_images:,} {part} pictures: {name}<extra></extra>",
+        )
+    figure.update_layout(barmode="stack")
+    figure.update_xaxes(range=[0, max(1, num_images)])
+    figure = _style(figure, f"The {num_images:,} {part} pictures", height=170)
+    return figure.update_layout(legend={"y": -0.5})

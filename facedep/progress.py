@@ -1,0 +1,133 @@
+"""What the measurements of a run say so far: how far it is, how fast, and whether it is learning."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from facedep.runs import METRICS_FILE
+
+LEARNING, MEMORISING, NOT_LEARNING, TOO_EARLY = "learning", "memorising", "not learning", "too early to say"
+_NOTICEABLE_CHANGE = 0.01  # share of a loss; below this two losses count as equal
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The measurements of a run.
+
+    Attributes:
+        num_epochs: Epochs asked for; 0 before the first step.
+        num_train: Training pictures.
+        always_non_depressed: Validation accuracy of always answering *non-depressed*, 0..1; None before the first step.
+        keeps: "best" or "last": which epoch's weights become the model.
+        steps: Rows within epochs: `epoch`, `position` (epochs done, as a fraction), `loss`, `accuracy`, `seconds`.
+        epochs: Rows at the end of epochs: `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`, `seconds`.
+    """
+
+    num_epochs: int
+    num_train: int
+    always_non_depressed: float | None
+    keeps: str
+    steps: list[dict]
+    epochs: list[dict]
+
+    @property
+    def share_done(self) -> float:
+        """0..1."""
+        done = [row["position"] for row in self.steps[-1:]] + [row["epoch"] for row in self.epochs[-1:]]
+        return min(1.0, max(done) / self.num_epochs) if done and self.num_epochs else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """From the speed so far; None before there is one."""
+        seconds = max([row["seconds"] for row in self.steps[-1:] + self.epochs[-1:]], default=0.0)
+        if self.share_done < 0.005 or seconds <= 0:
+            return None
+        return seconds * (1 - self.share_done) / self.share_done
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Training pictures a second, over the newest stretch of one epoch; None before there is one."""
+        if not self.steps:
+            return None
+        newest = [row for row in self.steps if row["epoch"] == self.steps[-1]["epoch"]]
+        stretch = newest[-1]["seconds"] - newest[0]["seconds"]
+        if stretch > 1:
+            return (newest[-1]["position"] - newest[0]["position"]) * self.num_train / stretch
+        return self.num_train / self.epochs[-1]["train_seconds"] if self.epochs else None
+
+    @property
+    def best_epoch(self) -> dict | None:
+        """The epoch row with the lowest validation loss; None before the first epoch has ended."""
+        rows = [row for row in self.epochs if row["val_loss"] is not None]
+        return min(rows, key=lambda row: row["val_loss"]) if rows else None
+
+
+def read_progress(run_dir: Path) -> Progress:
+    """Returns the measurements of a run; a half-written last line and lines that make no sense are left out."""
+    start, steps, epochs = {}, [], []
+    try:
+        lines = (run_dir / METRICS_FILE).read_text("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        try:
+            row = json.loads(line)
+            if row["kind"] == "start":
+                start = row
+            elif row["kind"] == "step":
+                steps.append({**row, "position": row["epoch"] - 1 + row["step"] / start["num_steps"]})
+            elif row["kind"] == "epoch":
+                epochs.append(row)
+        except (ValueError, KeyError, TypeError, ZeroDivisionError):
+            continue
+    return Progress(
+        num_epochs=start.get("num_epochs", 0),
+        num_train=start.get("num_train", 0),
+        always_non_depressed=start.get("always_non_depressed"),
+        keeps=start.get("keeps", "last"),
+        steps=steps,
+        epochs=epochs,
+    )
+
+
+def judge_learning(progress: Progress) -> tuple[str, str]:
+    """Returns whether a run is learning, memorising or not learning, and a sentence that says why.
+
+    Memorising: the training loss still falls while the validation loss has not for at least two epochs.
+    """
+    rows, best = progress.epochs, progress.best_epoch
+    newest = rows[-1] if rows else {}
+    if any(newest.get(key, 0) is None for key in ("loss", "val_loss")):
+        return NOT_LEARNING, "The loss is no longer a number: the steps were too large. Start again with a lower rate."
+    if len(rows) < 2:
+        return TOO_EARLY, "A verdict needs two whole epochs: one to start from, one to compare with."
+    first = rows[0]
+    if newest["epoch"] - best["epoch"] >= 2 and newest["loss"] < best["loss"] * (1 - _NOTICEABLE_CHANGE):
+        return MEMORISING, (
+            f"Since epoch {best['epoch']} the training loss went on falling, from {best['loss']:.2f} to "
+            f"{newest['loss']:.2f}, but on validation pictures it went from {best['val_loss']:.2f} to "
+            f"{newest['val_loss']:.2f}: the network learns these pictures by heart."
+        )
+    if best["val_loss"] < first["val_loss"] * (1 - _NOTICEABLE_CHANGE):
+        return LEARNING, (
+            f"The validation loss fell from {first['val_loss']:.2f} to {best['val_loss']:.2f}, on pictures it does not "
+            f"train on. {_compare_with_majority(progress, best)}"
+        )
+    if newest["loss"] < first["loss"] * (1 - _NOTICEABLE_CHANGE):
+        return NOT_LEARNING, (
+            f"The training loss falls, from {first['loss']:.2f} to {newest['loss']:.2f}, but on validation pictures it "
+            "has not yet: nothing so far that holds for new faces."
+        )
+    return NOT_LEARNING, (
+        f"Neither loss has moved since epoch 1 (validation {newest['val_loss']:.2f}). "
+        "More epochs, another learning rate or more pictures may help."
+    )
+
+
+def _compare_with_majority(progress: Progress, row: dict) -> str:
+    if progress.always_non_depressed is None:
+        return ""
+    return (
+        f"It puts {row['val_accuracy']:.0%} of them into the right group; "
+        f"always answering non-depressed would get {progress.always_non_depressed:.0%}."
+    )
