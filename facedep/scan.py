@@ -54,13 +54,23 @@ def scan_dataset(dataset: Dataset, *, on_progress: Callable[[int, int], None] | 
         on_progress: Called now and then with the number of pictures done and of all.
     """
     paths = dataset.index["path"].tolist()
-    key = hashlib.sha256("\n".join([_VERSION, dataset.store.state_key, *paths]).encode()).hexdigest()[:16]
-    cache_path = cache_dir() / "scans" / f"{key}.npz"
+    cache_path = _find_cache_path(dataset)
     scan = _read_cache(cache_path, len(paths))
     if scan is None:
         scan = _measure(dataset, paths, on_progress)
         _write_cache(cache_path, scan)
     return scan
+
+
+def is_scanned(dataset: Dataset) -> bool:
+    """Returns whether the scan is in the cache, so that `scan_dataset` is quick."""
+    return _find_cache_path(dataset).exists()
+
+
+def _find_cache_path(dataset: Dataset) -> Path:
+    paths = dataset.index["path"].tolist()
+    key = hashlib.sha256("\n".join([_VERSION, dataset.store.state_key, *paths]).encode()).hexdigest()[:16]
+    return cache_dir() / "scans" / f"{key}.npz"
 
 
 def _measure(dataset: Dataset, paths: list[str], on_progress: Callable[[int, int], None] | None) -> Scan:

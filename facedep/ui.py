@@ -1,0 +1,324 @@
+"""The Streamlit side of the core: what is chosen, cached loaders, error cards, notices, widgets that pages share."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from facedep import data, emotions, kaggle, runs, sample_faces
+from facedep.errors import FacedepError
+from facedep.scan import Scan, is_scanned, scan_dataset
+
+WARM_UP_DELAY_SECONDS = 2.0
+_FOLDER, _UPLOAD = "folder", "upload"
+_SOURCE_TITLES = {data.SAMPLE: "Sample faces", data.KAGGLE: "Kaggle", _FOLDER: "Folder or .zip", _UPLOAD: "Upload"}
+
+
+def show_notice() -> None:
+    """Shows the one calm line that stands on every page."""
+    st.caption(
+        "facedep compares facial expressions with labels borrowed from emotion folders. It cannot diagnose depression, "
+        "and is not meant for judging employees, applicants, pupils or anyone else."
+    )
+
+
+@contextmanager
+def show_errors() -> Iterator[None]:
+    """Shows an error that the visitor can mend as a card and ends the page there; everything else surfaces."""
+    try:
+        yield
+    except FacedepError as error:
+        st.error(str(error), icon=":material/info:")
+        st.stop()
+
+
+# What is chosen ------------------------------------------------------------------------------------------------------
+
+
+def current_source() -> str:
+    """Returns the chosen data source: from this visit, else from the page's address, else the sample faces."""
+    if "source" not in st.session_state:
+        st.session_state.source = st.query_params.get("data", data.SAMPLE)
+    source = st.session_state.source
+    if source == data.SAMPLE:
+        st.query_params.pop("data", None)
+    else:
+        st.query_params["data"] = source
+    return source
+
+
+def _choose_source(source: str) -> None:
+    st.session_state.source = source
+    st.session_state.folder_choices = {}
+
+
+def folder_choices() -> dict[str, str]:
+    """Returns what the visitor said about folders of unknown name."""
+    return st.session_state.setdefault("folder_choices", {})
+
+
+def load_current_dataset() -> data.Dataset:
+    """Returns the chosen data set, or shows why it cannot be loaded and ends the page there."""
+    with show_errors():
+        return load_dataset(current_source(), tuple(sorted(folder_choices().items())))
+
+
+@st.cache_resource(max_entries=4, ttl="10m", show_spinner="Reading the list of pictures …")
+def load_dataset(source: str, choices: tuple[tuple[str, str], ...] = ()) -> data.Dataset:
+    """Returns a data set; its list of files is read again after ten minutes or when another source was chosen."""
+    return data.load_dataset(source, folder_choices=dict(choices))
+
+
+def load_scan(dataset: data.Dataset) -> Scan:
+    """Returns the scan of a data set, with a progress bar where it has to be made first."""
+    if not is_scanned(dataset):
+        bar = st.progress(0.0, "Looking at every picture once …")
+        scan_dataset(
+            dataset,
+            on_progress=lambda done, total: bar.progress(
+                done / max(1, total),
+                f"Looked at {done:,} of {total:,} pictures" if done < total else "Comparing the pictures …",
+            ),
+        )
+        bar.empty()
+    return _load_scan(dataset.store.state_key, len(dataset.index), dataset)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _load_scan(state_key: str, num_images: int, _dataset: data.Dataset) -> Scan:
+    return scan_dataset(_dataset)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def load_sample_face(emotion: str, number: int) -> Any:
+    """Returns one drawn face: `uint8` array of shape `(128, 128, 3)`, RGB."""
+    return sample_faces.draw_sample_face(emotion, number)
+
+
+# The data source -----------------------------------------------------------------------------------------------------
+
+
+def show_source_chooser() -> None:
+    """Shows the choice between the four kinds of data source."""
+    source = current_source()
+    kind = source if source in (data.SAMPLE, data.KAGGLE) else _FOLDER
+    chosen = st.segmented_control(
+        "Where the pictures come from",
+        list(_SOURCE_TITLES),
+        default=kind,
+        format_func=_SOURCE_TITLES.get,
+        key="source_kind",
+        required=True,
+    )
+    if chosen == data.SAMPLE:
+        st.caption("2,100 faces drawn by code, seven emotions. No real person, no network, the same on every computer.")
+        if source != data.SAMPLE:
+            _choose_source(data.SAMPLE)
+            st.rerun()
+    elif chosen == data.KAGGLE:
+        _show_kaggle(source)
+    elif chosen == _FOLDER:
+        _show_path_input(source)
+    else:
+        _show_upload(source)
+
+
+def _show_path_input(source: str) -> None:
+    with st.form("path_form", border=False):
+        typed = st.text_input(
+            "Full path of a folder or .zip file on this computer",
+            value="" if source in (data.SAMPLE, data.KAGGLE) else source,
+            placeholder="/home/me/faces.zip",
+            key="source_path",
+        )
+        is_sent = st.form_submit_button("Use it", type="primary")
+    st.caption(f"Read in place, nothing is copied. {data.LAYOUT_TEXT}")
+    if is_sent and typed.strip():
+        with show_errors():
+            dataset = data.load_dataset(typed)
+        load_dataset.clear()
+        _choose_source(dataset.source)
+        st.rerun()
+
+
+def _show_upload(source: str) -> None:
+    file = st.file_uploader("A .zip with one folder per emotion", type="zip", key="source_upload")
+    if file is not None and st.session_state.get("used_upload") != file.file_id:
+        with show_errors():
+            path = data.store_upload(file.name, file)
+            data.load_dataset(str(path))
+        st.session_state.used_upload = file.file_id
+        _choose_source(str(path))
+        st.rerun()
+    size = data.measure_uploads()
+    if size:
+        left, right = st.columns([3, 1], vertical_alignment="center")
+        left.caption(f"Uploads are kept in {data.uploads_dir()}: {size / 1e6:.1f} MB, so that a training can go on.")
+        if right.button("Clear uploads", key="clear_uploads"):
+            data.clear_uploads()
+            if Path(source).is_relative_to(data.uploads_dir().resolve()):
+                _choose_source(data.SAMPLE)
+            st.session_state.pop("source_kind", None)
+            st.rerun()
+
+
+def _show_kaggle(source: str) -> None:
+    if kaggle.find_cached_dataset() is not None:
+        st.caption(f"{kaggle.KAGGLE_HANDLE}, on this computer already: it works without network.")
+        if source != data.KAGGLE:
+            load_dataset.clear()
+            _choose_source(data.KAGGLE)
+            st.rerun()
+        return
+    st.markdown(
+        f"The data set of the article, [{kaggle.KAGGLE_HANDLE}]({kaggle.KAGGLE_URL}): 4,492 small gray faces, "
+        "about 8.5 MB. It is public; no account is needed."
+    )
+    is_running = kaggle.read_download().state == "running"
+    _show_download(is_running)
+
+
+def _show_download(is_running: bool) -> None:
+    """Shows the download; while it runs the fragment reads its state once a second."""
+
+    @st.fragment(run_every=1.0 if is_running else None)
+    def show() -> None:
+        status = kaggle.read_download()
+        if (status.state == "running") != is_running:
+            st.rerun()
+        if status.state == "running":
+            total = status.total_bytes or 8_600_000
+            text = f"{status.num_bytes / 1e6:.1f} MB arrived" if status.num_bytes else "Asking Kaggle …"
+            st.progress(min(1.0, status.num_bytes / total), text)
+            st.button("Cancel", on_click=kaggle.cancel_download, key="cancel_download")
+            return
+        if status.state == "failed":
+            st.warning(status.message, icon=":material/cloud_off:")
+        elif status.state == "cancelled":
+            st.caption("Cancelled; nothing was kept.")
+        if st.button("Download from Kaggle", type="primary", key="start_download", icon=":material/download:"):
+            with show_errors():
+                kaggle.start_download()
+            st.rerun()
+
+    show()
+
+
+def show_unknown_folders(dataset: data.Dataset) -> None:
+    """Asks what folders of unknown name hold. Until it is said, their pictures are left out."""
+    if not dataset.unknown_folders:
+        return
+    st.warning("Some folders have names this app does not know. Their pictures are left out until you say what they are.")
+    answers = [data.LEAVE_OUT, *emotions.EMOTIONS, *emotions.GROUPS]
+    with st.form("unknown_folders"):
+        chosen = {
+            folder: st.selectbox(f"“{folder}” ({num_images:,} pictures)", answers, key=f"unknown_{folder}")
+            for folder, num_images in sorted(dataset.unknown_folders.items())
+        }
+        if st.form_submit_button("Use these answers"):
+            st.session_state.folder_choices = {**folder_choices(), **chosen}
+            st.rerun()
+
+
+# Models --------------------------------------------------------------------------------------------------------------
+
+
+class WarmUp:
+    """Imports TensorFlow and loads the default model in the background, once per server, so that Predict is quick."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._started = False
+        self.is_ready = False
+
+    def start_soon(self) -> None:
+        """Starts about two seconds from now, when the first page has been drawn."""
+        threading.Timer(WARM_UP_DELAY_SECONDS, self.start).start()
+
+    def start(self) -> None:
+        """Starts at once; later calls do nothing."""
+        with self._lock:
+            if self._started:
+                return
+            self._started = True
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def _work(self) -> None:
+        import numpy as np
+
+        from facedep.model import load_classifier
+
+        try:
+            classifier = load_classifier(runs.find_run_dir(runs.find_default_model()))
+            size = classifier.input_size_px
+            classifier.predict(np.zeros((1, size, size, 1), np.uint8))
+        except FacedepError:
+            pass  # without a usable model there is nothing more to warm up; the page says what is wrong
+        finally:
+            self.is_ready = True
+
+
+@st.cache_resource(show_spinner=False)
+def find_warm_up() -> WarmUp:
+    """Returns the server's warm-up; the first call starts it soon."""
+    warm_up = WarmUp()
+    warm_up.start_soon()
+    return warm_up
+
+
+def wait_for_warm_up() -> None:
+    """Shows "the model is loading" and ends the page there until TensorFlow is in the process."""
+    warm_up = find_warm_up()
+    if warm_up.is_ready:
+        return
+    warm_up.start()
+
+    @st.fragment(run_every=0.5)
+    def show() -> None:
+        if warm_up.is_ready:
+            st.rerun()
+        st.info("The model is loading. This happens once, and takes a few seconds.", icon=":material/hourglass_top:")
+
+    show()
+    st.stop()
+
+
+def load_classifier(name: str) -> Any:
+    """Returns a loaded model by its run's name. Raises `FacedepError` where it cannot be used."""
+    run_dir = runs.find_run_dir(name)
+    model_path = run_dir / "model.keras"
+    modified = model_path.stat().st_mtime_ns if model_path.is_file() else 0
+    return _load_classifier(str(run_dir), modified)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Loading the model …")
+def _load_classifier(run_dir: str, modified: int) -> Any:
+    from facedep.model import load_classifier as load
+
+    return load(Path(run_dir))
+
+
+def choose_model() -> str:
+    """Shows the choice of a model and returns its name; the choice stands in the page's address too."""
+    with show_errors():
+        default = runs.find_default_model()
+    names = [run.name for run in runs.list_runs() if run.has_model]
+    wanted = st.query_params.get("run") or st.session_state.get("chosen_run", default)
+    chosen = st.selectbox(
+        "Model",
+        names,
+        index=names.index(wanted) if wanted in names else names.index(default),
+        format_func=describe_run,
+        key="model",
+    )
+    st.session_state.chosen_run = chosen
+    st.query_params["run"] = chosen
+    return chosen
+
+
+def describe_run(name: str) -> str:
+    """Returns a run's name with a word on where it comes from."""
+    return f"{name} (came with the app)" if name == runs.SHIPPED_RUN else name
