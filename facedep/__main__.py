@@ -6,6 +6,7 @@ With `--json` nothing but the JSON goes to standard output. What went wrong goes
 import argparse
 import json
 import math
+import os
 import signal
 import sys
 import traceback
@@ -27,12 +28,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit status: 0, or 1 where something could not be done."""
     options = _build_parser().parse_args(arguments)
     try:
-        return options.command(options)
+        status = options.command(options)
+        sys.stdout.flush()
     except FacedepError as error:
         print(f"facedep: {error}", file=sys.stderr)
         return 1
-    except BrokenPipeError:
+    except BrokenPipeError:  # the reader has gone, as in `... | head -1`; Python would complain once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except KeyboardInterrupt:
+        return 130
+    return status
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -151,7 +157,9 @@ def _work(run_dir: Path, source: str, *, shows_progress: bool) -> int:
                 state = train_run(run.config, source, writer)
                 writer.write_status(state)
             except StopRequestedError:
-                writer.write_status(runs.STOPPED, message="Stopped before anything was learned.")
+                message = "Stopped before anything was learned."
+                writer.write_status(runs.STOPPED, message=message)
+                print(f"facedep: {message}", file=sys.stderr)
                 return 0
         except FacedepError as error:
             writer.write_status(runs.FAILED, message=str(error))
@@ -183,8 +191,8 @@ def _show_metrics(bar: tqdm, row: dict[str, Any]) -> None:
     else:
         bar.update(row["epoch"] * bar.num_steps - bar.n)
         bar.set_postfix_str(
-            f"epoch {row['epoch']}: loss {row['loss']:.3f}, accuracy {row['accuracy']:.3f}, "
-            f"validation {row['val_loss']:.3f}, {row['val_accuracy']:.3f}"
+            f"epoch {row['epoch']}: loss {_show_number(row['loss'])}, accuracy {_show_number(row['accuracy'])}, "
+            f"validation {_show_number(row['val_loss'])}, {_show_number(row['val_accuracy'])}"
         )
 
 
@@ -233,18 +241,19 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def _describe_scores(scores: dict[str, Any]) -> str:
-    def show(value: float | None) -> str:
-        return "undefined" if value is None or math.isnan(value) else f"{value:.3f}"
-
     return (
-        f"{scores['num_images']:,} pictures, accuracy {show(scores['accuracy'])} "
-        f"(always non-depressed: {show(scores['always_non_depressed_accuracy'])}), "
-        f"balanced accuracy {show(scores['balanced_accuracy'])}, ROC AUC {show(scores['roc_auc'])}"
+        f"{scores['num_images']:,} pictures, accuracy {_show_number(scores['accuracy'])} "
+        f"(always non-depressed: {_show_number(scores['always_non_depressed_accuracy'])}), "
+        f"balanced accuracy {_show_number(scores['balanced_accuracy'])}, ROC AUC {_show_number(scores['roc_auc'])}"
     )
 
 
+def _show_number(value: float | None) -> str:
+    return "undefined" if value is None or math.isnan(value) else f"{value:.3f}"
+
+
 def _print_json(value: Any) -> None:
-    """Prints JSON with null for whatever is undefined."""
+    """Prints JSON with null for whatever is undefined, in ASCII: any terminal and any file name can be printed so."""
 
     def clean(value: Any) -> Any:
         if isinstance(value, dict):
@@ -253,8 +262,9 @@ def _print_json(value: Any) -> None:
             return [clean(item) for item in value]
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
-    print(json.dumps(clean(value), indent=1, ensure_ascii=False))
+    print(json.dumps(clean(value), indent=1))
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # a name this terminal cannot show is no reason to break off
     sys.exit(main())

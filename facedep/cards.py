@@ -6,6 +6,7 @@ from typing import Any
 
 from facedep import emotions
 from facedep.errors import ModelError
+from facedep.recipes import RECIPES
 
 MODEL_FILE = "model.keras"
 CARD_FILE = "card.json"
@@ -24,7 +25,7 @@ def read_card(run_dir: Path) -> dict[str, Any]:
     except FileNotFoundError:
         found = "has no finished model" if run_dir.is_dir() else "does not exist"
         raise ModelError(f"The model {run_dir.name!r} {found}. Choose one from the list on the Train page.") from None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise ModelError(
             f"{CARD_FILE} of {run_dir.name!r} cannot be read. Delete this model, or load it again."
         ) from None
@@ -35,7 +36,7 @@ def read_card(run_dir: Path) -> dict[str, Any]:
 
 
 def find_card_problem(card: Any) -> str | None:
-    """Returns what is wrong with a card's content, or None: classes known, recipe named, threshold in 0..1."""
+    """Returns what is wrong with a card's content, or None: classes and recipe known, threshold in 0..1."""
     if not isinstance(card, dict):
         return "it is no table of names and values"
     names, positive = card.get("class_names"), card.get("positive_classes")
@@ -45,11 +46,15 @@ def find_card_problem(card: Any) -> str | None:
         return "its class names contradict each other"
     if names != [emotions.DEPRESSED] and not set(names) <= set(emotions.EMOTIONS):
         return "its class names are unknown"
-    if not isinstance(card.get("recipe"), str):
-        return "its recipe is missing"
+    if not isinstance(card.get("recipe"), str) or card["recipe"] not in RECIPES:
+        return f"its recipe {card.get('recipe')!r} is unknown"
     threshold = card.get("threshold", 0.5)
     if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
         return "its threshold is not between 0 and 1"
+    trained_on = card.get("data", {})
+    seed = trained_on.get("seed", 0) if isinstance(trained_on, dict) else None
+    if not isinstance(seed, int) or seed < 0:
+        return "its seed is no whole number"
     return None
 
 

@@ -4,8 +4,11 @@ A source is named by one short text, the same on the command line, in a page's a
 `sample`, `kaggle`, or the path of a folder or .zip file.
 """
 
+import contextlib
 import hashlib
 import os
+import re
+import secrets
 import shutil
 from collections import Counter
 from collections.abc import Mapping
@@ -81,7 +84,7 @@ def load_dataset(
     """
     store, name, source = _open_store(source)
     index, unknown_folders = _build_index(store.paths, _enclosing_name(store), folder_choices or {}, depressed_emotions)
-    if index.empty and not unknown_folders:
+    if not store.paths:
         raise DataError(f"{name} holds no pictures. {LAYOUT_TEXT}")
     return Dataset(name, source, store, index, unknown_folders, depressed_emotions)
 
@@ -98,12 +101,13 @@ def _open_store(source: str) -> tuple[Store, str, str]:
                 "`python -m facedep fetch`, or choose the sample faces."
             )
         return FolderStore(root), kaggle.KAGGLE_HANDLE, KAGGLE
-    path = Path(source.strip().strip("\"'")).expanduser()
-    if path.is_dir():
-        path = path.resolve()
+    typed = os.path.expanduser(source.strip().strip("\"'"))
+    if os.path.isdir(typed):  # unlike Path.is_dir, never raises
+        path = Path(typed).resolve()
         return FolderStore(path), path.name, str(path)
-    if path.is_file():
-        return ZipStore(path), path.name, str(path.resolve())
+    if os.path.isfile(typed):
+        path = Path(typed).resolve()
+        return ZipStore(path), path.name, str(path)
     raise DataError(
         f"There is no folder or .zip file at {source!r}. Type its full path, or use `{SAMPLE}` or `{KAGGLE}`."
     )
@@ -122,17 +126,28 @@ def _build_index(
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """Returns the index table and the number of pictures in each folder of unknown name."""
     rows, unknown = [], Counter()
-    placed: dict[PurePosixPath, tuple[str, str, str, str] | None] = {}
-    for path in paths:
-        folder = PurePosixPath(path).parent
-        if folder not in placed:
-            placed[folder] = _place_folder((enclosing_name, *folder.parts), folder_choices, depressed_emotions)
+    folders = [PurePosixPath(path).parent for path in paths]
+    placed = {
+        folder: _place_folder((enclosing_name, *folder.parts), folder_choices, depressed_emotions)
+        for folder in set(folders)
+    }
+    # A folder around known class folders is no class: what lies loose in `Depression`, beside `train/Happy`, is asked
+    # about.
+    enclosing = {parent for folder, place in placed.items() if place[1] for parent in _class_path(folder).parents}
+    for path, folder in zip(paths, folders, strict=True):
         emotion, label, split, class_folder = placed[folder]
-        if label:
+        if label and (_class_path(folder) not in enclosing or class_folder in folder_choices):
             rows.append((path, emotion, label, split, class_folder))
         elif folder_choices.get(class_folder) != LEAVE_OUT:
             unknown[class_folder] += 1
     return pd.DataFrame(rows, columns=["path", "emotion", "label", "split", "folder"], dtype=str), dict(unknown)
+
+
+def _class_path(folder: PurePosixPath) -> PurePosixPath:
+    """Returns the folder without split folders at its end: `Happy/train` -> `Happy`."""
+    while emotions.find_split(folder.name):
+        folder = folder.parent
+    return folder
 
 
 def _place_folder(
@@ -158,10 +173,10 @@ def check_trainable(dataset: Dataset) -> None:
     counts = dataset.index["label"].value_counts()
     for group in emotions.GROUPS:
         if not counts.get(group):
-            found = ", ".join(sorted(set(dataset.index["folder"]))) or "no known folder"
+            found = ", ".join(sorted({*dataset.index["folder"], *dataset.unknown_folders})) or "no folder"
             raise DataError(
-                f"{dataset.name} has no {group.replace('_', '-')} pictures (found: {found}), so there is nothing to tell "
-                f"apart. {LAYOUT_TEXT}"
+                f"{dataset.name} has no {group.replace('_', '-')} pictures (found: {found}), so there is nothing to "
+                f"tell apart. {LAYOUT_TEXT}"
             )
 
 
@@ -176,32 +191,39 @@ def store_upload(name: str, file: BinaryIO) -> Path:
     Raises:
         DataError: It is not a usable .zip, or the disk is full; nothing is left behind then.
     """
+    file.seek(0)
     digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
     file.seek(0)
     folder = uploads_dir() / digest
-    target = folder / (Path(name).name or "upload.zip")
-    if target.exists():
-        return target
-    partial = folder / "incoming.part"
+    if kept := sorted(folder.glob("*")):
+        return kept[0]
+    stem = re.sub(r"[^\w. -]", "_", name.replace("\\", "/").rpartition("/")[2]).removesuffix(".zip").strip(". ")
+    target = folder / f"{stem[:80] or 'upload'}.zip"
+    partial = uploads_dir() / f"{digest}.{secrets.token_hex(4)}.part"  # two sessions may upload the same file at once
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        partial.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as out:
             shutil.copyfileobj(file, out)
         ZipStore(partial).close()
+        folder.mkdir(exist_ok=True)
         os.replace(partial, target)
     except OSError as error:
-        shutil.rmtree(folder, ignore_errors=True)
         raise DataError(f"{name} could not be kept ({error.strerror}). Free some space, or unpack it and type the "
                         "folder's path.") from None  # fmt: skip
     except DataError as error:
-        shutil.rmtree(folder, ignore_errors=True)
         raise DataError(str(error).replace(partial.name, name)) from None
+    finally:
+        partial.unlink(missing_ok=True)
     return target
 
 
 def measure_uploads() -> int:
     """Returns the total size of the kept uploads in bytes."""
-    return sum(path.stat().st_size for path in uploads_dir().rglob("*") if path.is_file())
+    num_bytes = 0
+    for path in uploads_dir().rglob("*"):
+        with contextlib.suppress(OSError):  # another session may clear or finish an upload meanwhile
+            num_bytes += path.stat().st_size if path.is_file() else 0
+    return num_bytes
 
 
 def clear_uploads() -> None:

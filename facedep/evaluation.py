@@ -45,7 +45,7 @@ def evaluate_model(
         readable = np.nonzero(scan.is_readable)[0]
         rows[readable[np.unique(scan.fingerprints[readable], return_index=True)[1]]] = True
     elif part in PARTS:
-        seed = int(classifier.card.get("data", {}).get("seed", 0)) if seed is None else seed
+        seed = classifier.card.get("data", {}).get("seed", 0) if seed is None else seed
         parts = split_dataset(dataset.index, scan, split, seed=seed)
         rows = parts == part
         leaks = count_leaks(parts, scan)

@@ -1,14 +1,17 @@
 """The regrouped data set as the published article writes it: two folders, files named `{split}_{emotion}_{name}`."""
 
+import re
+import secrets
 import shutil
-from collections import Counter
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from facedep import emotions
 from facedep.data import Dataset
-from facedep.errors import DataError, ImageError
+from facedep.errors import DataError
+
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')  # characters that no file name may hold on Windows
 
 
 def build_export_names(index: pd.DataFrame) -> list[str]:
@@ -18,15 +21,16 @@ def build_export_names(index: pd.DataFrame) -> list[str]:
     splits gives "all_...". A second picture of the same name gets "_2" before its ending, where the article's code
     would overwrite the first.
     """
-    names, taken = [], Counter()
+    names, taken = [], set()
     for path, label, split, folder in index[["path", "label", "split", "folder"]].itertuples(index=False):
         original = PurePosixPath(path)
         split_folder = next((part for part in reversed(original.parts[:-1]) if emotions.find_split(part)), split)
-        name = f"{split_folder or 'all'}_{folder}_{original.name}"
-        taken[label, name.lower()] += 1
-        count = taken[label, name.lower()]
-        if count > 1:
-            name = f"{PurePosixPath(name).stem}_{count}{original.suffix}"
+        stem = _FORBIDDEN.sub("_", f"{split_folder or 'all'}_{folder}_{original.stem}")
+        name, count = f"{stem}{original.suffix}", 1
+        while (label, name.casefold()) in taken:
+            count += 1
+            name = f"{stem}_{count}{original.suffix}"
+        taken.add((label, name.casefold()))
         names.append(name)
     return names
 
@@ -44,25 +48,26 @@ def export_dataset(dataset: Dataset, out_dir: Path) -> dict[str, int]:
         DataError: The folder is in use, or the disk is full; nothing is left behind then.
         ImageError: A file cannot be read.
     """
-    if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
-        raise DataError(f"{out_dir} is not an empty folder. Choose a new one, so that nothing of yours is mixed in.")
-    partial = out_dir.with_name(out_dir.name + ".part")
+    target = out_dir.expanduser().resolve()
+    partial = target.parent / f"{target.name}.{secrets.token_hex(4)}.part"
     counts = dict.fromkeys(emotions.GROUPS, 0)
     try:
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise DataError(
+                f"{out_dir} is not an empty folder. Choose a new one, so that nothing of yours is mixed in."
+            )
         for group in emotions.GROUPS:
             (partial / group).mkdir(parents=True)
         for row, name in zip(dataset.index.itertuples(), build_export_names(dataset.index), strict=True):
             (partial / row.label / name).write_bytes(dataset.store.read_bytes(row.path))
             counts[row.label] += 1
-        if out_dir.exists():
-            out_dir.rmdir()
-        partial.replace(out_dir)
+        if target.exists():
+            target.rmdir()
+        partial.replace(target)
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
         raise DataError(
-            f"{out_dir} could not be written ({error.strerror}). Choose a folder with free space."
+            f"{out_dir} could not be written ({error.strerror}). Choose a folder you may write to, with free space."
         ) from None
-    except ImageError:
+    finally:
         shutil.rmtree(partial, ignore_errors=True)
-        raise
     return counts

@@ -7,6 +7,7 @@ inside the network would alias a 12-megapixel photograph; scaling to 0..1 is par
 
 import hashlib
 import io
+import stat
 import struct
 import zlib
 from pathlib import Path
@@ -19,13 +20,14 @@ from facedep.errors import ImageError
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff",
                               ".ppm", ".pgm", ".avif"})  # fmt: skip
 # Formats Pillow may try, whatever the file is called. Left out on purpose: those that start other programs (EPS).
-_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 FORMATS_TEXT = "JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF"
 MIN_SIDE_PX = 8
 MAX_PIXELS = 120_000_000  # the largest phone cameras take 108 megapixels
+MAX_PICTURE_BYTES = 256 * 1024**2
 # What Pillow's decoders are seen to raise on damaged files, beside OSError.
 _DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError,
-                   NotImplementedError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError)  # fmt: skip
+                   RuntimeError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError)  # fmt: skip
 
 
 def open_picture(source: bytes | Path, name: str) -> Image.Image:
@@ -39,17 +41,10 @@ def open_picture(source: bytes | Path, name: str) -> Image.Image:
         name: What to call the picture in an error sentence.
 
     Raises:
-        ImageError: The file is missing, empty, no picture, damaged, smaller than 8 pixels or larger than 120 megapixels.
+        ImageError: The file is missing, empty, no picture, damaged, below 8 pixels a side or above 120 megapixels.
     """
     if isinstance(source, Path):
-        try:
-            source = source.read_bytes()
-        except FileNotFoundError:
-            raise ImageError(f"{name}: there is no such file. Check the path.") from None
-        except IsADirectoryError:
-            raise ImageError(f"{name} is a folder. Give the pictures in it.") from None
-        except OSError as error:
-            raise ImageError(f"{name} cannot be opened ({error.strerror}). Check that you may read it.") from None
+        source = read_picture_bytes(source, name)
     if not source:
         raise ImageError(f"{name} is empty (0 bytes). Export or download the picture again.")
     try:
@@ -63,7 +58,8 @@ def open_picture(source: bytes | Path, name: str) -> Image.Image:
         raise ImageError(_too_large(name))
     if min(width, height) < MIN_SIDE_PX:
         raise ImageError(
-            f"{name} is {width} x {height} pixels, too small to show a face. Use at least {MIN_SIDE_PX} x {MIN_SIDE_PX}."
+            f"{name} is {width} x {height} pixels, too small to show a face. "
+            f"Use at least {MIN_SIDE_PX} x {MIN_SIDE_PX}."
         )
     try:
         picture.load()
@@ -75,6 +71,25 @@ def open_picture(source: bytes | Path, name: str) -> Image.Image:
         ) from None
 
 
+def read_picture_bytes(path: Path, name: str) -> bytes:
+    """Returns the file's content. Raises `ImageError` where it is missing, no ordinary file or larger than 256 MiB."""
+    try:
+        info = path.stat()
+        if stat.S_ISDIR(info.st_mode):
+            raise ImageError(f"{name} is a folder. Give the pictures in it.")
+        if not stat.S_ISREG(info.st_mode):  # reading a device or a pipe may never end
+            raise ImageError(f"{name} is no ordinary file. Give a picture file.")
+        if info.st_size > MAX_PICTURE_BYTES:
+            raise ImageError(
+                f"{name} is larger than {MAX_PICTURE_BYTES // 1024**2} MiB and was not opened. Make it smaller first."
+            )
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise ImageError(f"{name}: there is no such file. Check the path.") from None
+    except OSError as error:
+        raise ImageError(f"{name} cannot be opened ({error.strerror}). Check that you may read it.") from None
+
+
 def _too_large(name: str) -> str:
     return (
         f"{name} has more than {MAX_PIXELS // 1_000_000} million pixels and was not opened. "
@@ -84,20 +99,29 @@ def _too_large(name: str) -> str:
 
 def _to_eight_bits(picture: Image.Image) -> Image.Image:
     """Returns the picture in mode "L" or "RGB"."""
-    if picture.mode in ("L", "RGB"):
-        return picture
-    if picture.mode == "1":
-        return picture.convert("L")
     if picture.mode.startswith("I") or picture.mode == "F":  # 16-bit, 32-bit and floating-point gray
-        values = np.asarray(picture).astype(np.float64)
-        values = np.nan_to_num(values - min(np.nanmin(values), 0.0))
-        full_scale = 255.0 if values.max() <= 255 else max(65535.0, values.max())
-        return Image.fromarray(np.round(values * (255.0 / full_scale)).astype(np.uint8))
+        return Image.fromarray(_scale_to_eight_bits(np.asarray(picture)))
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(white, picture).convert("RGB")
-    return picture.convert("RGB")
+    if picture.mode in ("L", "RGB"):
+        return picture
+    return picture.convert("L" if picture.mode == "1" else "RGB")
+
+
+def _scale_to_eight_bits(values: np.ndarray) -> np.ndarray:
+    """Returns gray values of any type and range as `uint8`, 0-255. Their full scale is told by the largest of them."""
+    is_fraction = values.dtype.kind == "f"
+    values = values.astype(np.float32)  # exact up to 24 bits, and a large picture's copies must fit into memory
+    values[~np.isfinite(values)] = 0
+    values -= min(values.min(), 0)
+    largest = values.max()
+    full_scale = next(
+        (scale for scale in ((1, 255, 65535) if is_fraction else (255, 65535)) if largest <= scale), largest
+    )
+    values *= 255 / full_scale
+    return np.round(values, out=values).astype(np.uint8)
 
 
 def to_gray(picture: Image.Image) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""Scores of a two-group classifier, in NumPy. The positive class is *depressed*, always. Undefined scores are NaN."""
+"""Scores of a two-group classifier, in NumPy. The positive class is *depressed*, always. Undefined scores are NaN,
+those of a network that answers NaN among them.
+"""
 
 import numpy as np
 
@@ -13,7 +15,7 @@ def compute_accuracy(is_depressed: np.ndarray, probabilities: np.ndarray, thresh
         probabilities: `float` array of shape `(n,)`, P(depressed), 0..1.
         threshold: P(depressed) at and above which the answer is *depressed*.
     """
-    if not len(is_depressed):
+    if not len(is_depressed) or np.isnan(probabilities).any():
         return float("nan")
     return float(np.mean(is_depressed == (probabilities >= threshold)))
 
@@ -21,7 +23,7 @@ def compute_accuracy(is_depressed: np.ndarray, probabilities: np.ndarray, thresh
 def compute_balanced_accuracy(is_depressed: np.ndarray, probabilities: np.ndarray, threshold: float = 0.5) -> float:
     """Returns the mean of the two groups' own accuracies: 0..1, 0.5 is guessing; NaN unless both groups are there."""
     correct = is_depressed == (probabilities >= threshold)
-    if is_depressed.all() or not is_depressed.any():
+    if is_depressed.all() or not is_depressed.any() or np.isnan(probabilities).any():
         return float("nan")
     return float((correct[is_depressed].mean() + correct[~is_depressed].mean()) / 2)
 
@@ -35,7 +37,7 @@ def compute_roc_auc(is_depressed: np.ndarray, probabilities: np.ndarray) -> floa
     """
     num_positive = int(is_depressed.sum())
     num_negative = len(is_depressed) - num_positive
-    if not num_positive or not num_negative:
+    if not num_positive or not num_negative or np.isnan(probabilities).any():
         return float("nan")
     _, inverse, counts = np.unique(probabilities, return_inverse=True, return_counts=True)
     mean_ranks = np.cumsum(counts) - (counts - 1) / 2
@@ -53,7 +55,7 @@ def compute_calibration_error(
 
     Reference: Naeini et al. 2015 (AAAI), in the form for one class.
     """
-    if not len(is_depressed):
+    if not len(is_depressed) or np.isnan(probabilities).any():
         return float("nan")
     bins = np.minimum((probabilities * num_bins).astype(int), num_bins - 1)
     gaps = np.bincount(bins, weights=probabilities - is_depressed, minlength=num_bins)

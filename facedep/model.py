@@ -5,7 +5,9 @@ file. What its outputs mean (class names, which of them count as *depressed*) st
 """
 
 import os
+import warnings
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,9 @@ from facedep.recipes import Recipe, find_recipe
 
 MAX_MODEL_BYTES = 512 * 1024**2
 _BATCH_SIZE = 256
+# What zipfile, h5py and Keras are seen to raise on damaged files.
+_READER_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError, OverflowError,
+                  MemoryError, zlib.error, zipfile.BadZipFile)  # fmt: skip
 
 
 def build_network(recipe: Recipe, num_outputs: int) -> keras.Model:
@@ -145,10 +150,15 @@ class Classifier:
 
         Args:
             images: `uint8` array of shape `(n, size, size, 1)`, 0-255, from `images.prepare_image`.
+
+        Raises:
+            ModelError: Its weights are such that it answers with no numbers.
         """
         batches = [images[start : start + _BATCH_SIZE] for start in range(0, len(images), _BATCH_SIZE)]
         outputs = [np.asarray(self.network.predict_on_batch(batch)) for batch in batches]
         outputs = np.concatenate(outputs) if outputs else np.zeros((0, len(self.class_names)), np.float32)
+        if not np.isfinite(outputs).all():
+            raise ModelError(f"The model {self.name!r} answers with values that are no numbers. Choose another model.")
         probabilities = sum_depressed(outputs, self.class_names, self.card["positive_classes"])
         if not self.knows_emotions:
             return Predictions(probabilities, None)
@@ -183,8 +193,9 @@ def load_classifier(run_dir: Path) -> Classifier:
             if sum(member.file_size for member in archive.infolist()) > MAX_MODEL_BYTES:
                 raise ModelError(f"{MODEL_FILE} of {name!r} is implausibly large and was not opened. {remedy}")
         network = build_network(recipe, len(card["class_names"]))
-        network.load_weights(model_path)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        with warnings.catch_warnings(action="ignore"):  # Keras warns of each missing group, then refuses the file
+            network.load_weights(model_path)
+    except _READER_ERRORS as error:
         raise ModelError(f"{MODEL_FILE} of {name!r} is damaged or belongs to another network. {remedy}") from error
     if not all(np.isfinite(weights).all() for weights in network.get_weights()):
         raise ModelError(f"{MODEL_FILE} of {name!r} holds values that are no numbers. {remedy}")

@@ -1,5 +1,6 @@
 """Where things lie on this computer: the runs, and a cache that may be deleted at any time."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -14,7 +15,11 @@ def models_dir() -> Path:
 
 
 def cache_dir() -> Path:
-    """Returns the folder for uploads and computed tables: `FACEDEP_CACHE_DIR`, or the user's cache folder."""
+    """Returns the folder for uploads and computed tables: `FACEDEP_CACHE_DIR`, or the user's cache folder.
+
+    Where it cannot be made, whatever writes to it says so, and what only reads goes on.
+    """
     path = Path(os.environ.get("FACEDEP_CACHE_DIR") or platformdirs.user_cache_dir("facedep", appauthor=False))
-    path.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):
+        path.mkdir(parents=True, exist_ok=True)
     return path

@@ -10,6 +10,8 @@ import plotly.graph_objects as go
 from facedep import emotions
 from facedep.progress import Progress
 
+Figure = go.Figure
+
 _BLUE, _ORANGE, _GREEN, _GRAY = "#0072B2", "#E69F00", "#009E73", "#8A94A6"
 GROUP_NAMES = {emotions.DEPRESSED: "depressed", emotions.NON_DEPRESSED: "non-depressed"}
 PART_NAMES = {"train": "train", "val": "val", "test": "test", "": "no split"}
@@ -23,7 +25,7 @@ def color_of(group: str) -> str:
 
 def _style(figure: go.Figure, title: str, *, height: int) -> go.Figure:
     figure.update_layout(
-        title={"text": title, "font": {"size": 16}, "x": 0, "xanchor": "left", "xref": "paper"},
+        title={"text": title, "font": {"size": 16}, "x": 0, "xanchor": "left", "xref": "container"},
         height=height,
         margin=_MARGIN,
         legend={"orientation": "h", "y": -0.22, "x": 0, "title": None},
@@ -96,8 +98,9 @@ def plot_curve(progress: Progress, measure: str) -> go.Figure:
         name="training, within the epoch",
         x=[row["position"] for row in progress.steps],
         y=[row[measure] for row in progress.steps],
-        mode="lines",
+        mode="lines+markers",
         line={"color": _GRAY, "width": 1.5},
+        marker={"size": 3},
         opacity=0.7,
         hovertemplate="epoch %{x:.2f}: %{y:.3f}<extra></extra>",
     )
@@ -128,7 +131,13 @@ def plot_curve(progress: Progress, measure: str) -> go.Figure:
                 annotation={"text": "always non-depressed", "font": {"size": 12}},
             )
         figure.update_yaxes(tickformat=".0%")
-    figure.update_xaxes(title="epoch", range=[0, max(1, progress.num_epochs) + 0.25], tickformat="d")
+    last = max(1, progress.num_epochs)
+    figure.update_xaxes(title="epoch", range=[0, last + 0.25], tickformat="d", dtick=1 if last <= 12 else None)
+    if not progress.steps and not progress.epochs:
+        figure.update_yaxes(range=[0, 1])
+        figure.add_annotation(
+            text="The curve starts with the first step", showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper"
+        )
     title = "Loss (lower is better)" if measure == "loss" else "In the right group (higher is better)"
     return _style(figure, title, height=380)
 
@@ -155,7 +164,7 @@ def plot_probability(probability: float, threshold: float) -> go.Figure:
             },
         )
     )
-    figure = _style(figure, "P(“depressed”)", height=240)
+    figure = _style(figure, "P(“depressed”)", height=220)
     return figure.update_layout(margin={"l": 35, "r": 45, "t": 50, "b": 5})
 
 
@@ -183,7 +192,7 @@ def plot_emotion_probabilities(probabilities: dict[str, float], positive_classes
         )
     figure.update_yaxes(categoryorder="array", categoryarray=order)
     figure.update_xaxes(range=[0, 1.12], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
-    return _style(figure, "The emotions behind it", height=320)
+    return _style(figure, "The emotions behind it", height=290)
 
 
 def plot_leak(num_images: int, num_identical: int, num_similar: int, part: str) -> go.Figure:

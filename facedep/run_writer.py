@@ -1,5 +1,6 @@
 """The training process's side of a run folder: status, heartbeat, measurements, and whether it is asked to stop."""
 
+import contextlib
 import json
 import math
 import threading
@@ -40,7 +41,8 @@ class RunWriter:
 
     def _beat(self) -> None:
         while True:
-            (self.run_dir / runs.HEARTBEAT_FILE).touch()
+            with contextlib.suppress(OSError):  # a full disk for a moment must not end the heartbeat for good
+                (self.run_dir / runs.HEARTBEAT_FILE).touch()
             if self._ended.wait(runs.HEARTBEAT_SECONDS):
                 return
 

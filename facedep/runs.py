@@ -12,8 +12,10 @@ Files are the only channel between the two, so a run goes on when the page or th
 tomorrow's server, sees the same thing.
 """
 
+import contextlib
 import dataclasses
 import json
+import math
 import os
 import re
 import shutil
@@ -32,6 +34,7 @@ from facedep.cards import CARD_FILE, MODEL_FILE
 from facedep.errors import RunError
 from facedep.paths import PROJECT_DIR, models_dir
 from facedep.recipes import RECIPES
+from facedep.splits import SPLIT_KINDS
 
 SHIPPED_RUN = "real-faces-compact"  # the model that comes with the project, the default everywhere
 CONFIG_FILE, STATUS_FILE, METRICS_FILE, LOG_FILE = "config.json", "status.json", "metrics.jsonl", "log.txt"
@@ -77,6 +80,12 @@ class RunConfig:
         """Raises `RunError` for the first setting that makes no sense, with what is allowed."""
         if self.recipe not in RECIPES:
             raise RunError(f"There is no recipe {self.recipe!r}. Choose one of: {', '.join(RECIPES)}.")
+        if self.split not in SPLIT_KINDS:
+            raise RunError(f"There is no split {self.split!r}. Choose one of: {', '.join(SPLIT_KINDS)}.")
+        if unknown := set(self.depressed_emotions) - set(emotions.EMOTIONS):
+            raise RunError(f"{', '.join(map(repr, sorted(unknown)))}: choose among {', '.join(emotions.EMOTIONS)}.")
+        if not all(isinstance(number, int) for number in (self.num_epochs, self.batch_size, self.seed)):
+            raise RunError("Epochs, batch size and seed: give whole numbers.")
         if not 1 <= self.num_epochs <= MAX_EPOCHS:
             raise RunError(f"{self.num_epochs} epochs: choose between 1 and {MAX_EPOCHS}.")
         if not 1 <= self.batch_size <= MAX_BATCH_SIZE:
@@ -132,14 +141,14 @@ def find_run_dir(name: str) -> Path:
     """
     if is_valid_name(name) and (models_dir() / name).is_dir():
         return models_dir() / name
-    if os.sep in name and Path(name).is_dir():
+    if {os.sep, os.altsep} & set(name) and Path(name).is_dir():
         return Path(name)
     known = ", ".join(run.name for run in list_runs() if run.has_model) or "none yet"
     raise RunError(f"There is no model {name!r}. Known models: {known}.")
 
 
 def is_valid_name(name: str) -> bool:
-    """Whether a name may be a run's: letters, digits, space, ".", "_", "-", at most 60, starting with one of the first two."""
+    """Whether a name may be a run's: at most 60 letters, digits, ".", "_", "-" and spaces, a letter or digit first."""
     return bool(_NAME.fullmatch(name)) and not name.endswith((".", " "))
 
 
@@ -163,19 +172,22 @@ def check_name(name: str) -> str:
 def read_run(path: Path) -> Run:
     """Returns what the files of a run folder say now; damaged ones are reported, never raised."""
     config = _read_config(path)
-    status = _read_json(path / STATUS_FILE) or {}
+    status = _read_json(path / STATUS_FILE)
+    status = status if isinstance(status, dict) else {}
     card = _read_json(path / CARD_FILE)
     state, message = status.get("state"), str(status.get("message", ""))
     if state not in (RUNNING, FINISHED, STOPPED, FAILED):
         state = STARTING
     if state in (STARTING, RUNNING):
         beat = max(_modified(path / HEARTBEAT_FILE), _modified(path / CONFIG_FILE))
-        if config is None or time.time() - beat > LOST_AFTER_SECONDS:
+        if (config is None and state == STARTING) or time.time() - beat > LOST_AFTER_SECONDS:
             state = LOST
             message = "The training process ended without a word (was the computer shut down?). Start it again."
         elif (path / STOP_FILE).exists():
             state = STOPPING
-    created = status.get("created") or _modified(path / CONFIG_FILE)
+    created = status.get("created")
+    if not isinstance(created, int | float) or not math.isfinite(created):
+        created = _modified(path / CONFIG_FILE)
     return Run(
         name=path.name,
         path=path,
@@ -185,7 +197,7 @@ def read_run(path: Path) -> Run:
         config=config,
         card=card if isinstance(card, dict) else None,
         has_model=(path / MODEL_FILE).is_file() and isinstance(card, dict),
-        created=float(created) if isinstance(created, int | float) else 0.0,
+        created=float(created),
     )
 
 
@@ -223,24 +235,39 @@ def create_run(config: RunConfig, name: str | None = None) -> Path:
         name: The run's name; by default the recipe and the time.
 
     Raises:
-        RunError: A setting makes no sense, the name is taken, or another training is running.
+        RunError: A setting makes no sense, the name is taken, another training is running, or the disk is full.
     """
     config.check()
     folder = models_dir()
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".start.lock"):  # two starts at the same moment: the second finds the first one's folder
-        active = find_active_run()
-        if active:
-            raise RunError(f"The training {active.name!r} is still {active.state}. Stop it or wait for its end first.")
-        if name:
-            name = check_name(name)
-        else:
-            stem = f"{config.recipe} {time.strftime('%Y-%m-%d %H.%M.%S')}"
-            name = stem if not (folder / stem).exists() else f"{stem} {os.getpid()}"
-        path = folder / name
-        path.mkdir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".start.lock"):  # two starts at the same moment: the second finds the first one's folder
+            active = find_active_run()
+            if active:
+                raise RunError(
+                    f"The training {active.name!r} is still {active.state}. Stop it or wait for its end first."
+                )
+            if name is not None:
+                name = check_name(name)
+            else:
+                stem = f"{config.recipe} {time.strftime('%Y-%m-%d %H.%M.%S')}"
+                name = stem if not (folder / stem).exists() else f"{stem} {os.getpid()}"
+            _write_new_run(folder / name, config)
+    except OSError as error:
+        raise RunError(
+            f"The run's folder could not be made in {folder} ({error.strerror}). Free some space there, or see that "
+            "you may write to it."
+        ) from None
+    return folder / name
+
+
+def _write_new_run(path: Path, config: RunConfig) -> None:
+    path.mkdir()
+    try:
         write_json(path / CONFIG_FILE, dataclasses.asdict(config))
-    return path
+    except OSError:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
 
 
 def start_worker(run_dir: Path, source: str) -> None:
@@ -278,7 +305,8 @@ def start_worker(run_dir: Path, source: str) -> None:
 
 def stop_run(run: Run) -> None:
     """Asks a run's process to end; what it has learned is kept."""
-    (run.path / STOP_FILE).touch()
+    with contextlib.suppress(FileNotFoundError):  # the run has been deleted meanwhile, in another tab
+        (run.path / STOP_FILE).touch()
 
 
 def rename_run(run: Run, new_name: str) -> None:
@@ -288,7 +316,11 @@ def rename_run(run: Run, new_name: str) -> None:
         RunError: It is in training or the shipped one, or the name cannot be used.
     """
     _check_changeable(run, "renamed")
-    run.path.rename(models_dir() / check_name(new_name))
+    new_path = models_dir() / check_name(new_name)
+    try:
+        run.path.rename(new_path)
+    except OSError as error:  # on Windows: a file of it is open
+        raise RunError(f"{run.name!r} could not be renamed ({error.strerror}). Retry in a moment.") from None
 
 
 def delete_run(run: Run) -> None:
@@ -298,10 +330,15 @@ def delete_run(run: Run) -> None:
         RunError: It is in training or the shipped one.
     """
     _check_changeable(run, "deleted")
-    shutil.rmtree(run.path)
+    try:
+        shutil.rmtree(run.path)
+    except OSError as error:
+        raise RunError(f"{run.name!r} could not be deleted as a whole ({error.strerror}). Retry in a moment.") from None
 
 
 def _check_changeable(run: Run, what: str) -> None:
+    if not run.path.is_dir():
+        raise RunError(f"There is no run {run.name!r} any more. It was renamed or deleted meanwhile.")
     run = read_run(run.path)
     if run.is_shipped:
         raise RunError(f"{run.name!r} came with the app and cannot be {what}.")
@@ -321,13 +358,19 @@ def write_json(path: Path, content: Any) -> None:
     """Writes JSON through a temporary file, so that no reader ever sees half of it."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     partial.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
+    for _ in range(20):
+        try:
+            os.replace(partial, path)
+            return
+        except PermissionError:  # on Windows while a reader has the file open, for some milliseconds
+            time.sleep(0.05)
     os.replace(partial, path)
 
 
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 
@@ -338,7 +381,7 @@ def _read_config(path: Path) -> RunConfig | None:
         config.check()
     except (TypeError, KeyError, RunError):
         return None
-    return config
+    return config if isinstance(config.folder_choices, dict) else None
 
 
 def _modified(path: Path) -> float:

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from facedep.data import Dataset
-from facedep.duplicates import find_near_duplicate_groups
 from facedep.errors import ImageError
 from facedep.images import compute_fingerprint, prepare_image, to_gray
 from facedep.paths import cache_dir
@@ -97,6 +96,8 @@ def _measure(dataset: Dataset, paths: list[str], on_progress: Callable[[int, int
 
 def _group(fingerprints: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
     """Returns near-duplicate groups, comparing only one of each set of identical pictures."""
+    from facedep.duplicates import find_near_duplicate_groups  # brings SciPy, 0.25 s that the first page can do without
+
     groups = np.full(len(fingerprints), -1, np.int64)
     readable = np.nonzero(fingerprints != "")[0]
     _, first, inverse = np.unique(fingerprints[readable], return_index=True, return_inverse=True)

@@ -18,7 +18,7 @@ LEAK_FREE, SUPPLIED, SUPPLIED_CLEAN, PUBLISHED = "leak-free", "supplied", "suppl
 SPLIT_KINDS = {
     LEAK_FREE: "Leak-free: copies and near-copies stay on one side, 70 % train, 15 % val, 15 % test",
     SUPPLIED: "As supplied: the data set's own train, val and test folders",
-    SUPPLIED_CLEAN: "As supplied, without the training pictures that look like a val or test picture",
+    SUPPLIED_CLEAN: "As supplied, without the train pictures that look like a val or test picture, nor val like test",
     PUBLISHED: "As published: all pooled, the first 20 % of each group in name order are val, no test",
 }
 PARTS = ("train", "val", "test")
@@ -59,18 +59,17 @@ def split_dataset(index: pd.DataFrame, scan: Scan, kind: str, *, seed: int = 0) 
     if kind == LEAK_FREE:
         parts = _split_leak_free(index, scan, _SHARES, seed)
     elif kind in (SUPPLIED, SUPPLIED_CLEAN):
-        parts = _split_supplied(index, scan, seed)
-        if kind == SUPPLIED_CLEAN:
-            parts[_find_leaks(parts, scan)] = ""
+        parts = _split_supplied(index, scan, seed, is_clean=kind == SUPPLIED_CLEAN)
     elif kind == PUBLISHED:
         parts = _split_published(index, scan)
     else:
         raise ValueError(f"unknown split {kind!r}, expected one of {', '.join(SPLIT_KINDS)}")
     for part in ("train", "val"):
-        missing = set(emotions.GROUPS) - set(index["label"][parts == part])
+        missing = sorted(set(emotions.GROUPS) - set(index["label"][parts == part]))
         if missing:
             raise DataError(
-                f"Too few pictures for this split: its {part} part has no {' and no '.join(sorted(missing))} ones. "
+                f"Too few pictures for this split: its {part} part has no "
+                f"{' and no '.join(missing).replace('_', '-')} ones. "
                 "Add pictures to that group (at least ten different ones), or choose another split."
             )
     return parts
@@ -105,8 +104,12 @@ def _split_leak_free(index: pd.DataFrame, scan: Scan, shares: dict[str, float], 
     return parts
 
 
-def _split_supplied(index: pd.DataFrame, scan: Scan, seed: int) -> np.ndarray:
-    """Returns the folders' own parts; where there is no val folder, 15 % of train become val, copies kept together."""
+def _split_supplied(index: pd.DataFrame, scan: Scan, seed: int, *, is_clean: bool) -> np.ndarray:
+    """Returns the folders' own parts; where there is no val folder, 15 % of train become val, copies kept together.
+
+    A clean one leaves out of each earlier part what looks like a picture of a later one. On the Kaggle set, whose val
+    is a copy of its test, that is all of val, which then comes out of train too.
+    """
     parts = np.where(scan.is_readable, index["split"].to_numpy(dtype=str), "").astype("<U5")
     missing = {"train", "test"} - set(parts)
     if missing:
@@ -114,6 +117,9 @@ def _split_supplied(index: pd.DataFrame, scan: Scan, seed: int) -> np.ndarray:
             f"This data set has no {' and no '.join(sorted(missing))} folder, so it has no supplied split. "
             f"Choose the {LEAK_FREE} split."
         )
+    if is_clean:
+        parts[(parts != "test") & np.isin(scan.groups, scan.groups[parts == "test"])] = ""
+        parts[(parts == "train") & np.isin(scan.groups, scan.groups[parts == "val"])] = ""
     if "val" not in parts:
         rows = np.nonzero(parts == "train")[0]
         inner = _split_leak_free(
@@ -140,12 +146,6 @@ def _split_published(index: pd.DataFrame, scan: Scan) -> np.ndarray:
         rows = rows[np.argsort(names[rows], kind="stable")]
         parts[rows[: int(_PUBLISHED_VAL_SHARE * len(rows))]] = "val"
     return parts
-
-
-def _find_leaks(parts: np.ndarray, scan: Scan) -> np.ndarray:
-    """Returns a mask of the training pictures whose near-duplicate group also stands in val or test."""
-    judged = np.unique(scan.groups[(parts == "val") | (parts == "test")])
-    return (parts == "train") & np.isin(scan.groups, judged)
 
 
 def count_leaks(parts: np.ndarray, scan: Scan) -> dict[str, Leak]:

@@ -6,8 +6,10 @@ so that nothing above needs to know which it is. None of them copies or unpacks 
 
 import hashlib
 import io
+import lzma
 import os
 import stat
+import struct
 import zipfile
 import zlib
 from functools import cached_property
@@ -18,11 +20,15 @@ from PIL import Image
 
 from facedep import sample_faces
 from facedep.errors import DataError, ImageError
-from facedep.images import PICTURE_SUFFIXES, open_picture
+from facedep.images import MAX_PICTURE_BYTES, PICTURE_SUFFIXES, open_picture, read_picture_bytes
 
 MAX_ZIP_MEMBERS = 500_000
 MAX_ZIP_BYTES = 16 * 1024**3
-MAX_PICTURE_BYTES = 256 * 1024**2
+
+
+# What the standard library's decompressors are seen to raise on damaged members.
+_UNPACKING_ERRORS = (OSError, EOFError, ValueError, IndexError, NotImplementedError, RuntimeError, zipfile.BadZipFile,
+                     struct.error, zlib.error, lzma.LZMAError)  # fmt: skip
 
 
 def _is_picture(path: PurePosixPath) -> bool:
@@ -30,15 +36,23 @@ def _is_picture(path: PurePosixPath) -> bool:
     return not hidden and path.suffix.lower() in PICTURE_SUFFIXES
 
 
+def _refuse_folder(error: OSError) -> None:
+    raise DataError(f"{error.filename} cannot be read ({error.strerror}). Check that you may read it, or move it away.")
+
+
 def _hash_lines(lines: list[str]) -> str:
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
 
 
 class FolderStore:
-    """Pictures in a folder and its subfolders, read in place.
+    """Pictures in a folder and its subfolders, read in place. Links to other folders are not followed.
 
     Args:
         root: The folder.
+
+    Raises:
+        DataError: A folder in it cannot be read, or a file's name cannot be written down. Raised by whatever asks for
+            the paths first, so that no picture is ever missing in silence.
     """
 
     def __init__(self, root: Path):
@@ -47,16 +61,22 @@ class FolderStore:
     @cached_property
     def _files(self) -> dict[str, os.stat_result]:
         files = {}
-        for folder, folder_names, names in os.walk(self.root):
+        for folder, folder_names, names in os.walk(self.root, onerror=_refuse_folder):
             folder_names[:] = [name for name in folder_names if not name.startswith(".")]
             for name in names:
                 path = Path(folder, name)
                 relative = path.relative_to(self.root).as_posix()
-                if _is_picture(PurePosixPath(relative)):
-                    try:
-                        files[relative] = path.stat()
-                    except OSError:  # a dangling link
-                        continue
+                if not _is_picture(PurePosixPath(relative)):
+                    continue
+                shown = relative.encode(errors="replace").decode()
+                if shown != relative:
+                    raise DataError(f"The name of {shown} is not valid UTF-8 text. Rename that file or its folder.")
+                try:
+                    info = path.stat()
+                except OSError:  # a dangling link
+                    continue
+                if stat.S_ISREG(info.st_mode):
+                    files[relative] = info
         return files
 
     @property
@@ -65,11 +85,8 @@ class FolderStore:
         return sorted(self._files)
 
     def read_bytes(self, path: str) -> bytes:
-        """Returns the file's content. Raises `ImageError` where it cannot be read."""
-        try:
-            return (self.root / path).read_bytes()
-        except OSError as error:
-            raise ImageError(f"{path} cannot be opened ({error.strerror}). Check that it is still there.") from None
+        """Returns the file's content. Raises `ImageError` where it cannot be read or is larger than 256 MiB."""
+        return read_picture_bytes(self.root / path, path)
 
     def open(self, path: str) -> Image.Image:
         """Returns the decoded picture. Raises `ImageError` where it cannot be read."""
@@ -82,7 +99,7 @@ class FolderStore:
 
     @cached_property
     def content_hash(self) -> str:
-        """16 hex digits over every path, size and CRC-32: the same for a folder and for the zip that was made of it."""
+        """16 hex digits over every path, size and CRC-32: the same for a folder and for the zip of what is in it."""
         lines = []
         for path, info in self._files.items():
             try:
@@ -106,21 +123,31 @@ class ZipStore:
         self.archive_path = archive_path
         name = archive_path.name
         try:
+            info = archive_path.stat()
+            self._written = f"{info.st_size}\t{info.st_mtime_ns}"
             self._archive = zipfile.ZipFile(archive_path)
         except zipfile.BadZipFile:
             raise DataError(
                 f"{name} is not a .zip archive, or it is cut off. Download or export it again; other archive kinds "
                 "(.rar, .7z, .tar) must be unpacked first: then choose the folder."
             ) from None
-        except (OSError, NotImplementedError, ValueError) as error:
-            raise DataError(f"{name} cannot be opened ({error}). Check the file and that you may read it.") from None
+        except (OSError, NotImplementedError, ValueError, struct.error) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise DataError(f"{name} cannot be opened ({reason}). Check the file and that you may read it.") from None
+        try:
+            self._members = self._list_members(name)
+        except DataError:
+            self.close()  # Windows cannot delete an open file
+            raise
+
+    def _list_members(self, name: str) -> dict[str, zipfile.ZipInfo]:
         members = self._archive.infolist()
         if len(members) > MAX_ZIP_MEMBERS or sum(member.file_size for member in members) > MAX_ZIP_BYTES:
             raise DataError(
-                f"{name} claims more than {MAX_ZIP_MEMBERS:,} files or {MAX_ZIP_BYTES // 1024**3} GiB of content and was "
-                "not opened. Make an archive with fewer pictures."
+                f"{name} claims more than {MAX_ZIP_MEMBERS:,} files or {MAX_ZIP_BYTES // 1024**3} GiB of content "
+                "and was not opened. Make an archive with fewer pictures."
             )
-        self._members = {}
+        pictures = {}
         for member in members:
             path = PurePosixPath(member.filename.replace("\\", "/"))
             if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
@@ -133,7 +160,8 @@ class ZipStore:
                 continue
             if member.flag_bits & 0x1:
                 raise DataError(f"{name} is protected by a password. Make an archive without one.")
-            self._members[path.as_posix()] = member
+            pictures[path.as_posix()] = member
+        return pictures
 
     def close(self) -> None:
         """Closes the archive's file, so that it can be moved or deleted on Windows too."""
@@ -152,7 +180,7 @@ class ZipStore:
         try:
             with self._archive.open(member) as file:  # never gives more than the size that was checked
                 return file.read(MAX_PICTURE_BYTES)
-        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+        except _UNPACKING_ERRORS:
             raise ImageError(f"{path} is damaged inside {self.archive_path.name}. Make the archive again.") from None
 
     def open(self, path: str) -> Image.Image:
@@ -161,12 +189,12 @@ class ZipStore:
 
     @property
     def state_key(self) -> str:
-        """The content hash: an archive's table of contents holds every checksum already."""
-        return self.content_hash
+        """A quick key that changes when the archive is written again, as a damaged one must be: its size and time."""
+        return _hash_lines([self.content_hash, self._written])
 
     @cached_property
     def content_hash(self) -> str:
-        """16 hex digits over every path, size and CRC-32: the same for a folder and for the zip that was made of it."""
+        """16 hex digits over every path, size and CRC-32: the same for a folder and for the zip of what is in it."""
         return _hash_lines([f"{path}\t{m.file_size}\t{m.CRC:08x}" for path, m in self._members.items()])
 
 

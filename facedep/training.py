@@ -3,10 +3,14 @@
 Everything here happens in the training process. The test part of the split is read only after the last epoch.
 """
 
+import os
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported, or it has no effect
 
 import keras
 import numpy as np
@@ -17,6 +21,7 @@ from facedep import __version__, emotions, runs
 from facedep.augment import augment_images
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE
 from facedep.data import Dataset, check_trainable, load_dataset
+from facedep.errors import RunError
 from facedep.images import prepare_image, to_gray
 from facedep.metrics import score_predictions
 from facedep.model import Classifier, build_network, save_network
@@ -55,7 +60,7 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
         The state it ended in: `runs.FINISHED`, or `runs.STOPPED` where it was asked to end early.
 
     Raises:
-        FacedepError: The data cannot be used as it is.
+        FacedepError: The data cannot be used as it is, or the learning rate was too high.
         StopRequestedError: It was asked to end before the first step.
     """
     started = time.time()
@@ -68,7 +73,15 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
     class_names = find_class_names(dataset.index[split == "train"], recipe)
     positive_classes = [n for n in class_names if n == emotions.DEPRESSED or n in config.depressed_emotions]
     parts = {
-        part: _load_part(dataset, split == part, scan.fingerprints, recipe, class_names) for part in ("train", "val")
+        part: _load_part(
+            dataset,
+            split == part,
+            scan.fingerprints,
+            recipe,
+            class_names,
+            on_progress=_report_progress(writer, f"Preparing the {part} pictures"),
+        )
+        for part in ("train", "val")
     }
     network = build_network(recipe, len(class_names))
     num_steps = -(-len(parts["train"].images) // config.batch_size)
@@ -93,6 +106,11 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
         callbacks=[progress],
         verbose=0,
     )
+    if progress.has_diverged and not progress.has_kept_weights:
+        raise RunError(
+            f"With the learning rate {config.learning_rate:g} the loss is no longer a number, and nothing was learned. "
+            f"Start again with a lower one; this recipe's is {recipe.learning_rate:g}."
+        )
     progress.restore_kept_weights()
 
     writer.write_status(runs.RUNNING, stage="scoring")
@@ -119,6 +137,7 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
             "kept_epoch": progress.kept_epoch,
             "seconds": round(time.time() - started, 1),
             "was_stopped": progress.was_stopped,
+            "has_diverged": progress.has_diverged,
         },
         "versions": {
             "facedep": __version__,
@@ -148,10 +167,21 @@ def find_class_names(index: pd.DataFrame, recipe: Recipe) -> list[str]:
     return present if learns_emotions else [emotions.DEPRESSED]
 
 
-def load_images(dataset: Dataset, index: pd.DataFrame, size_px: int) -> np.ndarray:
-    """Returns the prepared pictures of some rows of an index table: `uint8`, shape `(n, size_px, size_px, 1)`, 0-255."""
+def load_images(
+    dataset: Dataset, index: pd.DataFrame, size_px: int, *, on_progress: Callable[[int, int], None] | None = None
+) -> np.ndarray:
+    """Returns the prepared pictures of some rows of an index table: `uint8`, shape `(n, size_px, size_px, 1)`, 0-255.
+
+    Args:
+        dataset: The data set.
+        index: The rows.
+        size_px: Side of the network's input.
+        on_progress: Called now and then with the number of pictures done and of all.
+    """
     images = np.empty((len(index), size_px, size_px, 1), np.uint8)
     for number, path in enumerate(index["path"]):
+        if on_progress and number % 100 == 0:
+            on_progress(number, len(index))
         images[number] = prepare_image(to_gray(dataset.open(path)), size_px)
     return images
 
@@ -162,6 +192,8 @@ def _load_part(
     fingerprints: np.ndarray,
     recipe: Recipe,
     class_names: list[str],
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> _Part:
     index = dataset.index[rows]
     is_depressed = (index["label"] == emotions.DEPRESSED).to_numpy()
@@ -169,10 +201,11 @@ def _load_part(
         targets = is_depressed[:, np.newaxis].astype(np.float32)
     else:
         targets = (index["emotion"].to_numpy()[:, np.newaxis] == np.array(class_names)).astype(np.float32)
-    return _Part(load_images(dataset, index, recipe.input_size_px), targets, is_depressed, fingerprints[rows].tolist())
+    images = load_images(dataset, index, recipe.input_size_px, on_progress=on_progress)
+    return _Part(images, targets, is_depressed, fingerprints[rows].tolist())
 
 
-def _report_progress(writer: RunWriter, what: str) -> Any:
+def _report_progress(writer: RunWriter, what: str) -> Callable[[int, int], None]:
     def report(num_done: int, num_all: int) -> None:
         if writer.is_stop_requested:
             raise StopRequestedError
@@ -202,8 +235,8 @@ def _compile(network: keras.Model, recipe: Recipe, config: RunConfig, num_steps:
 
     def accuracy(targets: Any, outputs: Any) -> Any:
         """Share of pictures put into the right group, the same measure for every recipe."""
-        truth = ops.sum(ops.cast(targets, "float32") * columns, axis=-1) >= 0.5
-        answer = ops.sum(outputs * columns, axis=-1) >= 0.5
+        truth = ops.sum(ops.multiply(ops.cast(targets, "float32"), columns), axis=-1) >= 0.5
+        answer = ops.sum(ops.multiply(outputs, columns), axis=-1) >= 0.5
         return ops.cast(truth == answer, "float32")
 
     network.compile(optimizer=optimizer, loss=loss, metrics=[accuracy])
@@ -213,7 +246,7 @@ class _Batches(keras.utils.PyDataset):
     """Batches of one part; training batches are shuffled anew each epoch and changed at random, all from the seed."""
 
     def __init__(self, part: _Part, batch_size: int, *, augments: bool = False, seed: int | None = None):
-        super().__init__(workers=2 if augments else 1)
+        super().__init__()  # one worker: with more, Keras 3.15 on JAX repeats batches that it drew to build the model
         self._part, self._batch_size, self._augments, self._seed = part, batch_size, augments, seed
         self._epoch = 0
         self._order = self._shuffle()
@@ -246,7 +279,12 @@ class _Progress(keras.callbacks.Callback):
         self._best_loss, self._best_weights = np.inf, None
         self._last_point = 0.0
         self._started = self._epoch_started = time.monotonic()
-        self.num_epochs_done, self.kept_epoch, self.was_stopped = 0, 0, False
+        self.num_epochs_done, self.kept_epoch, self.was_stopped, self.has_diverged = 0, 0, False, False
+
+    @property
+    def has_kept_weights(self) -> bool:
+        """Whether `restore_kept_weights` will put back an epoch that was better than the last."""
+        return self._best_weights is not None
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self._started = time.monotonic()
@@ -259,6 +297,7 @@ class _Progress(keras.callbacks.Callback):
         now = time.monotonic()
         if now - self._last_point >= _SECONDS_BETWEEN_POINTS:
             self._last_point = now
+            self._check_loss(logs["loss"])
             self._writer.write_metrics(
                 kind="step",
                 epoch=self._epoch,
@@ -276,6 +315,8 @@ class _Progress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self.num_epochs_done = epoch + 1
+        self._check_loss(logs["loss"])
+        self._check_loss(logs["val_loss"])
         if logs["val_loss"] < self._best_loss:
             self._best_loss = logs["val_loss"]
             if self._recipe.keeps == "best":
@@ -292,6 +333,12 @@ class _Progress(keras.callbacks.Callback):
             seconds=round(time.monotonic() - self._started, 2),
             train_seconds=round(self._train_seconds, 2),
         )
+
+    def _check_loss(self, loss: Any) -> None:
+        """Ends the training once the loss is no number: it never becomes one again."""
+        if not np.isfinite(float(loss)):
+            self.has_diverged = True
+            self.model.stop_training = True
 
     def restore_kept_weights(self) -> None:
         """Puts the best epoch's weights back where the recipe keeps the best; else the last ones stay."""

@@ -1,20 +1,42 @@
 """The Streamlit side of the core: what is chosen, cached loaders, error cards, notices, widgets that pages share."""
 
+import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import streamlit as st
+from PIL import Image
 
 from facedep import data, emotions, kaggle, runs, sample_faces
 from facedep.errors import FacedepError
+from facedep.paths import PROJECT_DIR
 from facedep.scan import Scan, is_scanned, scan_dataset
+
+if TYPE_CHECKING:
+    from facedep.plots import Figure
 
 WARM_UP_DELAY_SECONDS = 2.0
 _FOLDER, _UPLOAD = "folder", "upload"
 _SOURCE_TITLES = {data.SAMPLE: "Sample faces", data.KAGGLE: "Kaggle", _FOLDER: "Folder or .zip", _UPLOAD: "Upload"}
+
+
+def start_page(title: str) -> None:
+    """Shows a page's title and the notice. Every page starts with it.
+
+    Because a folder called `pages` exists, Streamlit runs a sub-page without `streamlit_app.py` until the first call of
+    `st.navigation` in the server's life. Where the first visit goes straight to a sub-page, that call is made here, and
+    the page is run again, as a part of the app.
+    """
+    if "has_navigation" not in st.session_state:
+        home = st.Page(lambda: None, title="facedep", default=True)
+        st.navigation([home, *map(st.Page, sorted((PROJECT_DIR / "pages").glob("*.py")))], position="hidden")
+        st.rerun()
+    st.title(title)
+    show_notice()
 
 
 def show_notice() -> None:
@@ -23,6 +45,19 @@ def show_notice() -> None:
         "facedep compares facial expressions with labels borrowed from emotion folders. It cannot diagnose depression, "
         "and is not meant for judging employees, applicants, pupils or anyone else."
     )
+
+
+def show_help_line() -> None:
+    """Shows, under every answer and the same whatever it is, where to find somebody to talk to."""
+    st.caption(
+        "If low mood weighs on you or on someone you know, talking to a doctor or a local helpline does more than any "
+        "picture can: [findahelpline.com](https://findahelpline.com) lists them by country."
+    )
+
+
+def show_chart(figure: "Figure", *, key: str) -> None:
+    """Shows a Plotly figure without its row of tools, which hides titles on small screens."""
+    st.plotly_chart(figure, key=key, config={"displayModeBar": False})
 
 
 @contextmanager
@@ -48,6 +83,13 @@ def current_source() -> str:
     else:
         st.query_params["data"] = source
     return source
+
+
+def describe_source() -> str:
+    """Returns the chosen data source in words."""
+    source = current_source()
+    titles = {data.SAMPLE: "2,100 sample faces, drawn by code", data.KAGGLE: "the Kaggle data set"}
+    return titles.get(source) or Path(source).name
 
 
 def _choose_source(source: str) -> None:
@@ -93,9 +135,26 @@ def _load_scan(state_key: str, num_images: int, _dataset: data.Dataset) -> Scan:
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def load_sample_face(emotion: str, number: int) -> Any:
+def load_sample_face(emotion: str, number: int) -> np.ndarray:
     """Returns one drawn face: `uint8` array of shape `(128, 128, 3)`, RGB."""
     return sample_faces.draw_sample_face(emotion, number)
+
+
+def encode_sample_face(emotion: str, number: int) -> bytes:
+    """Returns one drawn face as a PNG file's content."""
+    buffer = io.BytesIO()
+    Image.fromarray(load_sample_face(emotion, number)).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def enlarge(gray: np.ndarray, size_px: int) -> Image.Image:
+    """Returns a small gray picture enlarged without smoothing, so that its pixels can be seen.
+
+    Args:
+        gray: `uint8` array of shape `(height, width)`, 0-255.
+        size_px: The side of the result.
+    """
+    return Image.fromarray(gray).resize((size_px, size_px), Image.Resampling.NEAREST)
 
 
 # The data source -----------------------------------------------------------------------------------------------------
@@ -211,7 +270,9 @@ def show_unknown_folders(dataset: data.Dataset) -> None:
     """Asks what folders of unknown name hold. Until it is said, their pictures are left out."""
     if not dataset.unknown_folders:
         return
-    st.warning("Some folders have names this app does not know. Their pictures are left out until you say what they are.")
+    st.warning(
+        "Some folders have names this app does not know. Their pictures are left out until you say what they are."
+    )
     answers = [data.LEAVE_OUT, *emotions.EMOTIONS, *emotions.GROUPS]
     with st.form("unknown_folders"):
         chosen = {
@@ -247,8 +308,6 @@ class WarmUp:
         threading.Thread(target=self._work, daemon=True).start()
 
     def _work(self) -> None:
-        import numpy as np
-
         from facedep.model import load_classifier
 
         try:
@@ -306,17 +365,17 @@ def choose_model() -> str:
     with show_errors():
         default = runs.find_default_model()
     names = [run.name for run in runs.list_runs() if run.has_model]
-    wanted = st.query_params.get("run") or st.session_state.get("chosen_run", default)
-    chosen = st.selectbox(
+    if st.session_state.get("model") not in names:
+        st.session_state.pop("model", None)
+    return st.selectbox(
         "Model",
         names,
-        index=names.index(wanted) if wanted in names else names.index(default),
+        index=names.index(default),
         format_func=describe_run,
         key="model",
+        bind="query-params",
+        persist_state="session",
     )
-    st.session_state.chosen_run = chosen
-    st.query_params["run"] = chosen
-    return chosen
 
 
 def describe_run(name: str) -> str:

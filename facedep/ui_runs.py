@@ -1,0 +1,215 @@
+"""What pages show of runs: the live panel of a training, a run's results, the list of models with its actions."""
+
+import math
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from facedep import plots, progress, runs, ui
+from facedep.bundles import pack_run, unpack_run
+from facedep.estimate import describe_seconds
+from facedep.recipes import RECIPES
+from facedep.splits import LEAK_FREE
+
+_STATE_ICONS = {
+    runs.FINISHED: ":material/check_circle:",
+    runs.STOPPED: ":material/stop_circle:",
+    runs.FAILED: ":material/error:",
+    runs.LOST: ":material/help:",
+}
+_VERDICT_ICONS = {
+    progress.LEARNING: ":material/trending_up:",
+    progress.MEMORISING: ":material/history_edu:",
+    progress.NOT_LEARNING: ":material/trending_flat:",
+    progress.TOO_EARLY: ":material/hourglass_top:",
+}
+_REFRESH_SECONDS = 1.0
+
+
+def show_live(run: runs.Run) -> None:
+    """Shows a training while it goes on, once a second, from its files; the page reruns once when it ends."""
+
+    @st.fragment(run_every=_REFRESH_SECONDS)
+    def show() -> None:
+        now = runs.read_run(run.path)
+        if not now.is_active:
+            st.rerun()
+        measured = progress.read_progress(run.path)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.subheader(now.name, width="stretch")
+            if now.state == runs.STOPPING:
+                st.write("Stopping after this step …")
+            else:
+                st.button("Stop and keep", on_click=runs.stop_run, args=(now,), key="stop", icon=":material/stop:")
+        st.progress(measured.share_done, _describe_progress(now, measured))
+        show_curves(measured, key="live")
+
+    show()
+
+
+def _describe_progress(run: runs.Run, measured: progress.Progress) -> str:
+    if run.state == runs.STARTING:
+        return "Starting: loading TensorFlow …"
+    if run.stage == "loading":
+        return run.message or "Reading the pictures …"
+    if run.stage == "scoring":
+        return "Scoring on pictures it has not learned from …"
+    words = [f"Epoch {min(len(measured.epochs) + 1, measured.num_epochs)} of {measured.num_epochs}"]
+    if measured.images_per_second:
+        words.append(f"{measured.images_per_second:,.0f} pictures a second")
+    if measured.seconds_left is not None:
+        words.append(f"{describe_seconds(measured.seconds_left)} left")
+    return " · ".join(words)
+
+
+def show_curves(measured: progress.Progress, *, key: str) -> None:
+    """Shows loss and accuracy so far, the best epoch, and the verdict with its reason."""
+    left, right = st.columns(2)
+    with left:
+        ui.show_chart(plots.plot_curve(measured, "loss"), key=f"{key}_loss")
+    with right:
+        ui.show_chart(plots.plot_curve(measured, "accuracy"), key=f"{key}_accuracy")
+    verdict, reason = progress.judge_learning(measured)
+    st.info(f"**{verdict.capitalize()}.** {reason}", icon=_VERDICT_ICONS[verdict])
+    if best := measured.best_epoch:
+        kept = "its weights are kept" if measured.keeps == "best" else "this recipe keeps the last epoch, as published"
+        st.caption(f"Best epoch so far by validation loss: {best['epoch']} ({kept}).")
+
+
+def show_results(run: runs.Run) -> None:
+    """Shows an ended run: how it ended, its scores in words, its curves and settings."""
+    icon = _STATE_ICONS.get(run.state, "")
+    st.markdown(f"#### {icon} {run.name} · {run.state}")
+    if run.message:
+        (st.error if run.state in (runs.FAILED, runs.LOST) else st.info)(run.message)
+    if run.card:
+        _show_scores(run)
+    measured = progress.read_progress(run.path)
+    if measured.steps:
+        show_curves(measured, key=f"run_{run.name}")
+    if run.state == runs.FAILED and (log := runs.read_log_tail(run)):
+        with st.expander("The log's last lines"):
+            st.code(log, language=None)
+    if run.config:
+        with st.expander("Settings"):
+            st.table(pd.DataFrame(_list_settings(run), columns=["setting", "value"]).set_index("setting"))
+
+
+def _list_settings(run: runs.Run) -> list[tuple[str, str]]:
+    config, card = run.config, run.card or {}
+    training = card.get("training", {})
+    rows = [
+        ("recipe", RECIPES[config.recipe].title),
+        ("data", f"{config.data_name} (content {card.get('data', {}).get('content_hash', 'not hashed')})"),
+        ("split", f"{config.split}, seed {config.seed}"),
+        (
+            "epochs",
+            f"{training.get('num_epochs', 0)} of {config.num_epochs} done, kept: {training.get('kept_epoch', 'none')}",
+        ),
+        ("batch size", str(config.batch_size)),
+        ("learning rate", f"{config.learning_rate:g}"),
+        ("counted as depressed", ", ".join(config.depressed_emotions)),
+    ]
+    if training:
+        rows.append(("took", describe_seconds(training["seconds"])))
+    return rows
+
+
+def _show_scores(run: runs.Run) -> None:
+    for part in ("test", "val"):
+        scores = run.card.get("scores", {}).get(part)
+        if not scores or scores["accuracy"] is None:
+            continue
+        right, always = scores["accuracy"], scores["always_non_depressed_accuracy"]
+        what = "pictures it has never seen" if part == "test" else "validation pictures"
+        auc = "" if scores["roc_auc"] is None else f" ROC AUC {scores['roc_auc']:.3f} (0.5 is guessing)."
+        st.markdown(
+            f"**Of 100 {what}, it puts {100 * right:.0f} into the right group**; always answering *non-depressed* would "
+            f"get {100 * always:.0f}.{auc} ({scores['num_images']:,} pictures, {part} part)"
+        )
+        leak = run.card.get("data", {}).get("leaks", {}).get(part)
+        if leak and leak["num_similar"]:
+            st.warning(
+                f"{leak['num_identical']:,} of these {leak['num_images']:,} pictures are also in train, and "
+                f"{leak['num_similar'] - leak['num_identical']:,} more look nearly the same: this score measures memory.",
+                icon=":material/content_copy:",
+            )
+
+
+def show_models() -> None:
+    """Shows all runs as a table; the chosen one below it with everything that can be done with it."""
+    ended = [run for run in runs.list_runs() if not run.is_active]
+    if not ended:
+        st.info("No run yet. Train a network above, or load a bundle.")
+    else:
+        st.dataframe(pd.DataFrame([_describe_row(run) for run in ended]), hide_index=True, key="runs_table")
+        names = [run.name for run in ended]
+        if st.session_state.get("shown_run") not in names:
+            st.session_state.pop("shown_run", None)
+        name = st.selectbox("Look at", names, key="shown_run", format_func=ui.describe_run, bind="query-params")
+        run = ended[names.index(name)]
+        with st.container(border=True):
+            show_results(run)
+            _show_actions(run)
+    _show_loader()
+
+
+def _describe_row(run: runs.Run) -> dict[str, Any]:
+    card = run.card or {}
+    scores = card.get("scores", {})
+    part = "test" if "test" in scores else "val"
+    values = scores.get(part, {})
+
+    def percent(name: str) -> float:
+        value = values.get(name)
+        return math.nan if value is None else round(100 * value, 1)
+
+    split = card.get("data", {}).get("split", run.config.split if run.config else "")
+    return {
+        "model": run.name,
+        "state": run.state,
+        "recipe": card.get("recipe") or (run.config.recipe if run.config else ""),
+        "data": run.config.data_name if run.config else card.get("data", {}).get("name", ""),
+        "split": split if split == LEAK_FREE or part == "test" else f"{split} (no test: val)",
+        "right, %": percent("accuracy"),
+        "always non-dep., %": percent("always_non_depressed_accuracy"),
+        "AUC, %": percent("roc_auc"),
+    }
+
+
+def _show_actions(run: runs.Run) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if run.has_model:
+            if st.button("Predict with it", type="primary", key="use_run", icon=":material/face:"):
+                st.session_state.model = run.name
+                st.switch_page("pages/predict.py")
+            if st.button("Prepare download", key="pack_run", icon=":material/folder_zip:"):
+                st.session_state.packed = (run.name, pack_run(run))
+            packed_name, content = st.session_state.get("packed", (None, b""))
+            if packed_name == run.name:
+                st.download_button("Download bundle", content, f"{run.name}.zip", "application/zip", key="download_run")
+        if not run.is_shipped:
+            with st.popover("Rename", icon=":material/edit:"), st.form("rename", border=False):
+                new_name = st.text_input("New name", run.name, key=f"new_name_{run.name}")
+                if st.form_submit_button("Rename"):
+                    with ui.show_errors():
+                        runs.rename_run(run, new_name)
+                    st.rerun()
+            with st.popover("Delete", icon=":material/delete:"):
+                st.write(f"Delete **{run.name}** with its model and curves? This cannot be undone.")
+                if st.checkbox("Yes, I am sure", key=f"sure_{run.name}") and st.button("Delete it", key="delete_run"):
+                    with ui.show_errors():
+                        runs.delete_run(run)
+                    st.rerun()
+
+
+def _show_loader() -> None:
+    with st.expander("Load a model from a bundle", icon=":material/upload_file:"):
+        file = st.file_uploader("A .zip downloaded from this app's list of models", type="zip", key="bundle")
+        if file is not None and st.session_state.get("loaded_bundle") != file.file_id:
+            with ui.show_errors(), st.spinner("Checking the model …"):
+                name = unpack_run(file.getvalue())
+            st.session_state.loaded_bundle = file.file_id
+            st.toast(f"Loaded as {name}")
+            st.rerun()

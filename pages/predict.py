@@ -1,0 +1,118 @@
+"""Predict: the visitor shows a face (camera, files or a drawn example) and gets an answer with what it is made of."""
+
+from typing import Any
+
+import streamlit as st
+
+from facedep import emotions, plots, sample_faces, ui
+from facedep.images import FORMATS_TEXT
+
+CAMERA, FILES, EXAMPLES = "Camera", "Files", "Drawn examples"
+UPLOAD_TYPES = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
+
+
+def take_snapshot() -> list[tuple[str, bytes]]:
+    """Offers the camera behind a switch that says what happens to the picture."""
+    st.write(
+        "The picture goes to this app on this computer, is answered in memory, and is gone when you take the next one."
+    )
+    if not st.toggle("Switch the camera on", key="camera_on"):
+        return []
+    snapshot = st.camera_input(
+        "Look into the camera and let your face fill the middle", key="camera", resolution="480p", width=480
+    )
+    st.caption(
+        "No picture here? The browser may have been told not to allow the camera (look for a camera sign beside the address), "
+        "there may be none, or the page may be open under another address than localhost, where browsers allow no camera. "
+        "Files and drawn examples always work."
+    )
+    return [("snapshot", snapshot.getvalue())] if snapshot else []
+
+
+def choose_files() -> list[tuple[str, bytes]]:
+    """Takes any number of picture files."""
+    files = st.file_uploader(
+        f"Pictures of faces: {FORMATS_TEXT}", type=UPLOAD_TYPES, accept_multiple_files=True, key="files"
+    )
+    return [(file.name, file.getvalue()) for file in files]
+
+
+def choose_example() -> list[tuple[str, bytes]]:
+    """Offers drawn faces to whoever has no camera, or does not want to show a face."""
+    names = [f"{emotion} {number}" for emotion, number in sample_faces.EXAMPLE_FACES]
+    with st.container(horizontal=True, gap="small"):
+        for emotion, number in sample_faces.EXAMPLE_FACES:
+            st.image(ui.load_sample_face(emotion, number), width=72)
+    chosen = st.pills(
+        "Drawn by code, nobody's face",
+        names,
+        default=names[0],
+        format_func=str.capitalize,
+        key="example",
+        required=True,
+    )
+    emotion, number = chosen.rsplit(" ", 1)
+    return [(f"drawn face, {chosen}", ui.encode_sample_face(emotion, int(number)))]
+
+
+def show_answer(classifier: Any, answer: Any, number: int) -> None:
+    """Shows one picture's answer: the picture, what the model sees, the gauge, the words."""
+    if answer.error:
+        st.error(answer.error, icon=":material/broken_image:")
+        return
+    for face in answer.faces:
+        side = len(face.prepared)
+        left, right = st.columns(2, gap="medium")
+        with left, st.container(horizontal=True):
+            st.image(answer.picture, width=184, caption="The picture")
+            st.image(
+                ui.enlarge(face.prepared, 368),
+                width=184,
+                caption=f"What the model sees: {side} x {side} gray pixels",
+            )
+        with right:
+            st.subheader(describe_label(face.label, classifier))
+            ui.show_chart(
+                plots.plot_probability(face.probability_depressed, classifier.threshold), key=f"gauge_{number}"
+            )
+            if face.emotions:
+                figure = plots.plot_emotion_probabilities(face.emotions, classifier.card["positive_classes"])
+                ui.show_chart(figure, key=f"emotions_{number}")
+        if answer.note:
+            st.info(answer.note, icon=":material/crop:")
+        if face.is_seen:
+            st.warning(
+                "This model was trained on this very picture: the answer may be memory.", icon=":material/history:"
+            )
+
+
+def describe_label(label: str, classifier: Any) -> str:
+    """Returns the data set's class name, in quotes, with what it means."""
+    positive = [name for name in classifier.card["positive_classes"] if name != emotions.DEPRESSED]
+    meant = " and ".join(sorted(positive)) or "sad and neutral"
+    if label == emotions.DEPRESSED:
+        return f"“Depressed”: looks like the {meant} pictures it was trained on"
+    return f"“Non-depressed”: looks unlike the {meant} pictures it was trained on"
+
+
+ui.start_page("Show it a face")
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    route = st.segmented_control(
+        "Where the face comes from", [EXAMPLES, CAMERA, FILES], default=EXAMPLES, key="route", required=True
+    )
+    with st.container(width=420):
+        name = ui.choose_model()
+pictures = {CAMERA: take_snapshot, FILES: choose_files, EXAMPLES: choose_example}[route]()
+if not pictures:
+    st.stop()
+ui.wait_for_warm_up()
+with ui.show_errors():
+    classifier = ui.load_classifier(name)
+from facedep.predict import predict_picture  # noqa: E402 - imports TensorFlow, which is loaded by now
+
+for number, (title, content) in enumerate(pictures):
+    if len(pictures) > 1:
+        st.divider()
+        st.markdown(f"**{title}**")
+    show_answer(classifier, predict_picture(classifier, content, title), number)
+ui.show_help_line()

@@ -1,0 +1,139 @@
+"""Train: the visitor chooses data and a recipe, starts a real training, and watches it learn (or learn by heart)."""
+
+import streamlit as st
+
+from facedep import data, estimate, runs, splits, ui, ui_runs
+from facedep.recipes import RECIPES, Recipe
+
+MAX_SEED = 2**32 - 1
+
+
+@st.cache_data(ttl="1h", show_spinner=False)
+def measure_speed() -> float:
+    """Returns this machine's speed, measured once an hour."""
+    return estimate.measure_speed()
+
+
+def choose_settings(dataset: data.Dataset) -> runs.RunConfig:
+    """Shows the settings with sane defaults; the rare ones under "More settings"."""
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        name = st.radio(
+            "Network",
+            list(RECIPES),
+            format_func=lambda name: RECIPES[name].title,
+            captions=[recipe.summary for recipe in RECIPES.values()],
+            key="recipe",
+            persist_state="session",
+        )
+    recipe = RECIPES[name]
+    with right:
+        epochs = st.slider(
+            "Epochs",
+            1,
+            60,
+            recipe.num_epochs,
+            key=f"epochs_{name}",
+            persist_state="session",
+            help="How often the network sees every training picture.",
+        )
+        st.caption(describe_time(recipe, epochs, dataset))
+        with st.expander("More settings"):
+            split = st.selectbox(
+                "Split",
+                list(splits.SPLIT_KINDS),
+                format_func=splits.SPLIT_KINDS.get,
+                key="split",
+                persist_state="session",
+                help="Which pictures it learns from, and which judge it.",
+            )
+            batch_size = st.select_slider(
+                "Batch size",
+                (8, 16, 32, 64, 128, 256),
+                recipe.batch_size,
+                key=f"batch_{name}",
+                persist_state="session",
+                help="Pictures per step.",
+            )
+            rate = st.number_input(
+                "Learning rate",
+                0.00001,
+                1.0,
+                recipe.learning_rate,
+                step=0.0005,
+                format="%.5f",
+                key=f"rate_{name}",
+                persist_state="session",
+                help="How large a step is. Too large, and the loss jumps about.",
+            )
+            seed = st.number_input("Seed", 0, MAX_SEED, 0, key="seed", persist_state="session")
+            title = st.text_input("Name of the run", placeholder="recipe and time", key="run_name")
+    st.session_state.run_title = title
+    return runs.RunConfig(
+        recipe=name,
+        data_name=dataset.name,
+        num_epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=rate,
+        split=split,
+        seed=int(seed),
+        depressed_emotions=dataset.depressed_emotions,
+        folder_choices=dict(ui.folder_choices()),
+    )
+
+
+def describe_time(recipe: Recipe, epochs: int, dataset: data.Dataset) -> str:
+    """Returns the estimate of the time in a sentence."""
+    num_images = len(dataset.index)
+    seconds = estimate.estimate_training_seconds(
+        recipe,
+        epochs,
+        num_train=round(0.7 * num_images),
+        num_val=round(0.15 * num_images),
+        operations_per_second=measure_speed(),
+    )
+    return f"**{estimate.describe_seconds(seconds).capitalize()}** on this computer, by its measured speed."
+
+
+def warn_of_split(split: str) -> None:
+    """Says what choosing another than the leak-free split means."""
+    if split != splits.LEAK_FREE:
+        scan = ui.load_scan(dataset)
+        with ui.show_errors():
+            leaks = splits.count_leaks(splits.split_dataset(dataset.index, scan, split), scan)
+        for part, leak in leaks.items():
+            if leak.num_similar:
+                st.warning(
+                    f"{leak.num_identical:,} of the {leak.num_images:,} {part} pictures of this split are also in train "
+                    f"({leak.num_similar:,} with near-copies). Every score from it will carry this warning.",
+                    icon=":material/content_copy:",
+                )
+
+
+ui.start_page("Train a network")
+active = runs.find_active_run()
+if active:
+    st.session_state.watched_run = active.name
+    ui_runs.show_live(active)
+    st.caption("It goes on when this page is closed, and when the app is stopped. One training at a time.")
+else:
+    watched = st.session_state.pop("watched_run", None)
+    if watched and (runs.models_dir() / watched).is_dir():
+        st.session_state.shown_run = watched
+        st.toast("The training has ended. Its results are in the list below.")
+    with st.expander(f"Data: {ui.describe_source()}", icon=":material/dataset:"):
+        ui.show_source_chooser()
+    dataset = ui.load_current_dataset()
+    ui.show_unknown_folders(dataset)
+    with ui.show_errors():
+        data.check_trainable(dataset)
+    config = choose_settings(dataset)
+    warn_of_split(config.split)
+    if st.button("Start training", type="primary", key="start", icon=":material/play_arrow:"):
+        with ui.show_errors():
+            run_dir = runs.create_run(config, st.session_state.run_title.strip() or None)
+            runs.start_worker(run_dir, dataset.source)
+        st.rerun()
+st.divider()
+st.header("Models")
+ui_runs.show_models()

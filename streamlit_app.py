@@ -1,0 +1,70 @@
+"""The app: page settings, navigation, and the home page's story. Open it with `streamlit run streamlit_app.py`."""
+
+import streamlit as st
+
+from facedep import runs, sample_faces, ui
+from facedep.errors import FacedepError
+
+
+def show_home() -> None:
+    """What this is, the three steps, and what is loaded. The visitor leaves through one of the three steps."""
+    st.title("Can a network see depression in a face?")
+    st.markdown(
+        "Published code says so: take pictures of facial expressions, call the sad and neutral ones *depressed*, "
+        "train a small network, report “nearly 80 %”. This app lets you do the same, live, and see what the number is "
+        "worth."
+    )
+    with st.container(horizontal=True, gap="small"):
+        for emotion, number in sample_faces.EXAMPLE_FACES:
+            st.image(ui.load_sample_face(emotion, number), width=104, caption=emotion)
+    for column, (title, text, page, label) in zip(
+        st.columns(3),
+        (
+            (
+                "1 · Explore",
+                "See the faces a network learns from, how they are labelled, and which test pictures it has seen before.",
+                EXPLORE,
+                "Look at the data",
+            ),
+            (
+                "2 · Train",
+                "Start a real training and watch its curves draw themselves: learning, or learning by heart?",
+                TRAIN,
+                "Train a network",
+            ),
+            (
+                "3 · Predict",
+                "Show it your own face, a file or a drawn example, and see the answer with what it is made of.",
+                PREDICT,
+                "Try a face",
+            ),
+        ),
+        strict=True,
+    ):
+        with column, st.container(border=True, height="stretch"):
+            st.subheader(title)
+            st.write(text)
+            st.page_link(page, label=f"**{label}**", icon=":material/arrow_forward:")
+    st.caption(_describe_what_is_loaded())
+    ui.show_notice()
+
+
+def _describe_what_is_loaded() -> str:
+    try:
+        model = f"model **{runs.find_default_model()}**"
+    except FacedepError:
+        model = "no model yet: train one"
+    active = runs.find_active_run()
+    training = f" · in training: **{active.name}**" if active else ""
+    return f"Loaded: {ui.describe_source()} · {model}{training}"
+
+
+st.set_page_config(page_title="facedep", page_icon=":material/face:", layout="wide")
+HOME = st.Page(show_home, title="Home", icon=":material/home:", default=True)
+EXPLORE = st.Page("pages/explore.py", title="Explore", icon=":material/grid_view:")
+TRAIN = st.Page("pages/train.py", title="Train", icon=":material/show_chart:")
+PREDICT = st.Page("pages/predict.py", title="Predict", icon=":material/face:")
+st.session_state.has_navigation = True
+page = st.navigation([HOME, EXPLORE, TRAIN, PREDICT])
+page.run()
+ui.find_warm_up()

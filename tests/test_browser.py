@@ -1,0 +1,123 @@
+"""The main journeys in a real browser: see the data, train and watch, take a snapshot, get an answer."""
+
+import re
+import shutil
+import time
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (requirements-dev.txt)")
+
+from browser_tools import APP, make_webcam_flags, open_browser, read_growing, serve_app  # noqa: E402
+from PIL import Image  # noqa: E402
+from skimage import data as public_pictures  # noqa: E402
+
+from facedep.paths import PROJECT_DIR  # noqa: E402
+
+pytestmark = pytest.mark.browser
+expect = playwright.expect
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("app")
+    shutil.copytree(PROJECT_DIR / "models", folder / "models")
+    return {"FACEDEP_MODELS_DIR": str(folder / "models"), "FACEDEP_CACHE_DIR": str(folder / "cache")}
+
+
+@pytest.fixture(scope="module")
+def webcam_flags(tmp_path_factory):
+    face = Image.fromarray(public_pictures.astronaut()).crop((144, 0, 304, 160)).resize((480, 480))
+    picture = Image.new("RGB", (640, 480), "gray")
+    picture.paste(face, (80, 0))
+    return make_webcam_flags(picture, tmp_path_factory.mktemp("webcam"))
+
+
+def open_page(page, name):
+    page.get_by_test_id("stSidebarNavLink").filter(has_text=name).click()
+
+
+def test_visitor_explores_trains_watches_and_predicts(folders, webcam_flags):
+    with open_browser(*webcam_flags) as browser, serve_app(**folders) as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(address)
+        expect(page.get_by_role("heading", name="Can a network see depression")).to_be_visible(timeout=30_000)
+
+        open_page(page, "Explore")
+        expect(page.get_by_test_id("stMetricValue").first).to_have_text("2,100", timeout=30_000)
+        expect(page.locator(".st-key-gallery img")).to_have_count(48, timeout=30_000)
+        expect(page.get_by_text("different pictures among 2,100 files")).to_be_visible(timeout=90_000)
+
+        open_page(page, "Train")
+        page.get_by_text("A small modern network").click()
+        page.get_by_role("button", name="Start training").click()
+        expect(page.get_by_role("button", name="Stop and keep")).to_be_visible(timeout=60_000)
+        expect(page.get_by_text(re.compile(r"Epoch \d+ of 20"))).to_be_visible(timeout=120_000)
+        read_growing(page, num_readings=3, seconds=60)
+        page.reload()
+        expect(page.get_by_text(re.compile(r"Epoch \d+ of 20"))).to_be_visible(timeout=30_000)
+        read_growing(page, num_readings=3, seconds=60)
+
+        # A second tab sees the same training and offers no second start.
+        second = browser.new_page()
+        second.goto(f"{address}/train")
+        expect(second.get_by_role("button", name="Stop and keep")).to_be_visible(timeout=30_000)
+        expect(second.get_by_role("button", name="Start training")).to_have_count(0)
+        second.close()
+
+        page.get_by_role("button", name="Stop and keep").click()
+        expect(page.get_by_role("heading", name=re.compile("compact .* stopped"))).to_be_visible(timeout=60_000)
+        expect(page.get_by_text("Of 100 pictures it has never seen")).to_be_visible()
+
+        page.get_by_role("button", name="Predict with it").click()
+        expect(page.get_by_role("heading", name="Show it a face")).to_be_visible()
+        page.get_by_role("radio", name="Camera").click()
+        page.get_by_text("Switch the camera on").click()
+        page.wait_for_function(
+            "() => { const v = document.querySelector('[data-testid=stCameraInput] video');"
+            " return v && v.readyState >= 2 && v.videoWidth > 0 }",
+            timeout=30_000,
+        )
+        page.get_by_test_id("stCameraInputButton").click()
+        expect(page.get_by_role("heading", name=re.compile("epressed”"))).to_be_visible(timeout=60_000)
+        expect(page.get_by_text("What the model sees: 48 x 48 gray pixels")).to_be_visible()
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_first_visit_straight_to_a_sub_page_is_a_part_of_the_app(folders):
+    with open_browser() as browser, serve_app(**folders) as address:
+        page = browser.new_page()
+        page.goto(f"{address}/explore")
+        expect(page.get_by_role("heading", name="Explore the faces")).to_be_visible(timeout=30_000)
+        expect(page.get_by_test_id("stSidebarNavLink")).to_have_text(
+            [re.compile("Home"), re.compile("Explore"), re.compile("Train"), re.compile("Predict")]
+        )
+
+
+def test_first_page_comes_within_twice_an_empty_apps_time(folders, tmp_path):
+    empty_app = tmp_path / "empty.py"
+    empty_app.write_text("import streamlit as st\nst.title('Empty')\n")
+    with open_browser() as browser:
+
+        def measure(script, heading):
+            start = time.monotonic()
+            with serve_app(script, **folders) as address:
+                page = browser.new_page()
+                page.goto(address)
+                expect(page.get_by_role("heading", name=heading)).to_be_visible(timeout=60_000)
+                seconds = time.monotonic() - start
+                page.close()
+            return seconds
+
+        empty = min(measure(empty_app, "Empty") for _ in range(2))
+        ours = min(measure(APP, "Can a network see depression") for _ in range(2))
+    print(f"first page: {ours:.1f} s, empty app: {empty:.1f} s")
+    assert ours <= 2 * empty
+
+
+def test_predict_says_that_the_model_is_loading_and_then_answers(folders):
+    with open_browser() as browser, serve_app(**folders) as address:
+        page = browser.new_page()
+        page.goto(f"{address}/predict")
+        expect(page.get_by_text("The model is loading")).to_be_visible(timeout=30_000)
+        expect(page.get_by_text("What the model sees")).to_be_visible(timeout=60_000)

@@ -1,0 +1,78 @@
+"""A run as one file: what goes in comes out, and nothing else does."""
+
+import io
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+
+from facedep import runs
+from facedep.bundles import pack_run, unpack_run
+from facedep.errors import ModelError
+from facedep.model import load_classifier
+from facedep.paths import PROJECT_DIR, models_dir
+
+
+@pytest.fixture
+def shipped():
+    shutil.copytree(PROJECT_DIR / "models" / runs.SHIPPED_RUN, models_dir() / runs.SHIPPED_RUN)
+    return runs.read_run(models_dir() / runs.SHIPPED_RUN)
+
+
+def rewrite(bundle, changes):
+    """Returns a bundle with members replaced (bytes) or left out (None); names are relative to the run's folder."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(bundle)) as old, zipfile.ZipFile(out, "w") as new:
+        for name in old.namelist():
+            content = changes.get(name.split("/")[-1], old.read(name))
+            if content is not None:
+                new.writestr(name, content)
+        for name in changes.keys() - {name.split("/")[-1] for name in old.namelist()}:
+            new.writestr(name, changes[name])
+    return out.getvalue()
+
+
+def test_packed_run_comes_back_under_a_new_name_with_the_same_answers(shipped):
+    name = unpack_run(pack_run(shipped))
+    assert name == f"{runs.SHIPPED_RUN} 2"
+    images = np.random.default_rng(0).integers(0, 256, (3, 48, 48, 1), dtype=np.uint8)
+    before, after = (load_classifier(models_dir() / run).predict(images) for run in (runs.SHIPPED_RUN, name))
+    np.testing.assert_array_equal(before.probabilities, after.probabilities)
+    assert not runs.read_run(models_dir() / name).is_shipped
+
+
+def test_bundle_names_no_path_of_this_computer(shipped):
+    (shipped.path / runs.LOG_FILE).write_text("/home/somebody/faces")
+    with zipfile.ZipFile(io.BytesIO(pack_run(shipped))) as archive:
+        assert runs.LOG_FILE not in {name.split("/")[-1] for name in archive.namelist()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"card.json": None}, "has no card.json"),
+        ({"model.keras": None}, "has no model.keras"),
+        ({"card.json": b"{"}, "cannot be read"),
+        ({"card.json": b'{"class_names": ["x"], "positive_classes": ["x"], "recipe": "compact"}'}, "unknown"),
+        ({"model.keras": b"no model"}, "damaged or belongs to another network"),
+    ],
+)
+def test_damaged_bundle_is_a_sentence_and_leaves_nothing_behind(shipped, changes, sentence):
+    with pytest.raises(ModelError, match=sentence):
+        unpack_run(rewrite(pack_run(shipped), changes))
+    assert [path.name for path in models_dir().iterdir() if path.is_dir()] == [runs.SHIPPED_RUN]
+
+
+def test_file_that_is_no_zip_is_a_sentence():
+    with pytest.raises(ModelError, match=r"not a \.zip archive"):
+        unpack_run(b"no zip")
+
+
+def test_unknown_and_escaping_members_are_not_taken_out(shipped, tmp_path):
+    bundle = rewrite(pack_run(shipped), {"../../evil.py": b"print()", "notes.txt": b"hello"})
+    name = unpack_run(bundle)
+    assert {path.name for path in (models_dir() / name).iterdir()} <= {
+        "config.json", "status.json", "metrics.jsonl", "card.json", "trained_on.txt", "model.keras"
+    }  # fmt: skip
+    assert not list(tmp_path.rglob("evil.py"))

@@ -1,0 +1,200 @@
+"""Every page through `streamlit_app.py`, as a visitor sees it, without a browser."""
+
+import io
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from facedep import data, runs, sample_faces
+from facedep.paths import PROJECT_DIR, models_dir
+
+APP = str(PROJECT_DIR / "streamlit_app.py")
+NOTICE = "It cannot diagnose depression"
+
+
+@pytest.fixture
+def app():
+    """The app at its home page, with the models that come with the project."""
+    shutil.copytree(PROJECT_DIR / "models", models_dir(), dirs_exist_ok=True)
+    app = AppTest.from_file(APP, default_timeout=90).run()
+    assert not app.exception
+    return app
+
+
+def texts(app):
+    kinds = (app.markdown, app.caption, app.title, app.subheader, app.info, app.warning, app.error, app.success)
+    return "\n".join(element.value for kind in kinds for element in kind)
+
+
+def make_zip(*folders, num_images=12):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for folder in folders:
+            for number in range(num_images):
+                picture = io.BytesIO()
+                emotion = sample_faces.SAMPLE_EMOTIONS[number % 7]
+                Image.fromarray(sample_faces.draw_sample_face(emotion, number)).save(picture, "PNG")
+                archive.writestr(f"{folder}/{number}.png", picture.getvalue())
+    return buffer.getvalue()
+
+
+def wait_for_model(app):
+    for _ in range(120):
+        if "The model is loading" not in texts(app):
+            return app
+        time.sleep(0.5)
+        app.run()
+    pytest.fail("the model never came")
+
+
+@pytest.mark.parametrize("page", ["explore", "train", "predict"])
+def test_every_page_opens_and_says_that_it_cannot_diagnose(app, page):
+    assert NOTICE in texts(app)
+    app.switch_page(f"pages/{page}.py").run()
+    assert not app.exception
+    assert NOTICE in texts(app)
+
+
+def test_first_page_needs_no_tensorflow():
+    code = (
+        "import sys; from streamlit.testing.v1 import AppTest\n"
+        f"app = AppTest.from_file({APP!r}, default_timeout=30).run()\n"
+        "heavy = {'tensorflow', 'keras', 'scipy', 'kagglehub'} & set(sys.modules)\n"
+        "print(app.title[0].value, sorted(heavy), flush=True)\n"
+        "import os; os._exit(0)\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT_DIR, check=True)
+    assert answer.stdout.strip().endswith("in a face? []")
+
+
+def test_home_names_what_is_loaded(app):
+    assert "2,100 sample faces" in texts(app)
+    assert runs.SHIPPED_RUN in texts(app)
+
+
+def test_explore_shows_counts_gallery_and_the_leak_of_the_sample_faces(app):
+    app.switch_page("pages/explore.py").run()
+    assert [metric.value for metric in app.metric] == ["2,100", "29%", "71%", "7"]
+    assert "2,100 different pictures among 2,100 files" in texts(app)
+    app.radio(key="leak_split").set_value("leak-free").run()
+    assert "No picture, and no near-copy, stands on two sides" in texts(app)
+
+
+def test_explore_filters_the_gallery(app):
+    app.switch_page("pages/explore.py").run()
+    app.selectbox(key="filter_emotion").set_value("sad").run()
+    app.selectbox(key="filter_split").set_value("val").run()
+    assert app.number_input(key="gallery_page").label == "Page (of 1)"  # 45 sad pictures in val
+
+
+def test_explore_reads_a_folder_by_its_path_and_asks_about_unknown_folders(app, tmp_path):
+    archive = tmp_path / "mine.zip"
+    archive.write_bytes(make_zip("Happy", "SADNESS", "grumpy"))
+    app.switch_page("pages/explore.py").run()
+    app.segmented_control(key="source_kind").set_value("folder").run()
+    app.text_input(key="source_path").set_value(str(archive))
+    app.button(key="FormSubmitter:path_form-Use it").click().run()
+    assert not app.exception
+    assert app.metric[0].value == "24"
+    app.selectbox(key="unknown_grumpy").set_value("angry")
+    app.button(key="FormSubmitter:unknown_folders-Use these answers").click().run()
+    assert app.metric[0].value == "36"
+
+
+def test_explore_keeps_an_uploaded_zip_and_clears_it_when_asked(app):
+    app.switch_page("pages/explore.py").run()
+    app.segmented_control(key="source_kind").set_value("upload").run()
+    app.file_uploader(key="source_upload").set_value([("faces.zip", make_zip("happy", "sad"), "application/zip")]).run()
+    assert not app.exception
+    assert app.metric[0].value == "24"
+    assert data.measure_uploads() > 0
+    app.segmented_control(key="source_kind").set_value("upload").run()
+    app.button(key="clear_uploads").click().run()
+    assert data.measure_uploads() == 0
+    assert app.metric[0].value == "2,100"
+
+
+def test_wrong_path_is_a_sentence_and_nothing_is_lost(app):
+    app.switch_page("pages/explore.py").run()
+    app.segmented_control(key="source_kind").set_value("folder").run()
+    app.text_input(key="source_path").set_value("/no/such/folder")
+    app.button(key="FormSubmitter:path_form-Use it").click().run()
+    assert not app.exception
+    assert "There is no folder or .zip file" in app.error[0].value
+    app.switch_page("pages/explore.py").run()
+    assert app.metric[0].value == "2,100"
+
+
+def test_train_estimates_the_time_and_warns_of_a_leaky_split(app):
+    app.switch_page("pages/train.py").run()
+    assert "by its measured speed" in texts(app)
+    app.selectbox(key="split").set_value("published").run()
+    assert not app.exception
+
+
+def test_train_refuses_a_second_start_and_stops_the_first(app):
+    app.switch_page("pages/train.py").run()
+    app.text_input(key="run_name").set_value("mine")
+    app.button(key="start").click().run()
+    try:
+        assert not app.exception
+        assert [run.name for run in runs.list_runs() if run.is_active] == ["mine"]
+        assert not [button for button in app.button if button.key == "start"]
+    finally:
+        runs.stop_run(runs.read_run(models_dir() / "mine"))
+        for _ in range(240):
+            if not runs.find_active_run():
+                break
+            time.sleep(0.5)
+    run = runs.read_run(models_dir() / "mine")
+    assert run.state == runs.STOPPED
+
+
+def test_predict_answers_for_a_drawn_face_with_the_shipped_model(app):
+    app.switch_page("pages/predict.py").run()
+    wait_for_model(app)
+    assert not app.exception
+    assert "pictures it was trained on" in texts(app)
+    assert "findahelpline" in texts(app)
+    assert len(app.get("plotly_chart")) == 2
+
+
+def test_predict_answers_for_files_and_names_the_bad_one(app):
+    app.switch_page("pages/predict.py").run()
+    app.segmented_control(key="route").set_value("Files").run()
+    picture = io.BytesIO()
+    Image.fromarray(sample_faces.draw_sample_face("happy", 1)).save(picture, "PNG")
+    files = [("good.png", picture.getvalue(), "image/png"), ("bad.png", b"no picture", "image/png")]
+    app.file_uploader(key="files").set_value(files).run()
+    wait_for_model(app)
+    assert not app.exception
+    assert [error.value.startswith("bad.png") for error in app.error] == [True]
+    assert "pictures it was trained on" in texts(app)
+
+
+def test_predict_answers_for_a_snapshot_taken_behind_a_switch(app):
+    app.switch_page("pages/predict.py").run()
+    app.segmented_control(key="route").set_value("Camera").run()
+    assert not app.get("camera_input")
+    app.toggle(key="camera_on").set_value(True).run()
+    picture = io.BytesIO()
+    Image.fromarray(sample_faces.draw_sample_face("sad", 15)).resize((640, 480)).save(picture, "JPEG")
+    app.camera_input(key="camera").upload("snapshot.jpg", picture.getvalue()).run()
+    wait_for_model(app)
+    assert not app.exception
+    assert "The middle square of the picture was taken" in texts(app)
+
+
+def test_shipped_model_can_be_taken_away_but_not_renamed_or_deleted(app):
+    app.switch_page("pages/train.py").run()
+    app.selectbox(key="shown_run").set_value(runs.SHIPPED_RUN).run()
+    keys = {button.key for button in app.button}
+    assert "use_run" in keys
+    assert not {"delete_run"} & keys
+    assert not [field for field in app.text_input if field.key == f"new_name_{runs.SHIPPED_RUN}"]

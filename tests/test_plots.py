@@ -1,0 +1,89 @@
+"""Figures are tested by their data."""
+
+import pandas as pd
+import pytest
+
+from facedep import plots
+from facedep.emotions import DEPRESSED, NON_DEPRESSED
+from facedep.progress import Progress
+
+INDEX = pd.DataFrame(
+    [("sad", DEPRESSED, "train")] * 3 + [("happy", NON_DEPRESSED, "train")] * 2 + [("happy", NON_DEPRESSED, "test")],
+    columns=["emotion", "label", "split"],
+)
+EMPTY = INDEX.iloc[:0]
+
+
+def bars(figure):
+    return {trace.name: dict(zip(trace.x, trace.y, strict=True)) for trace in figure.data}
+
+
+def test_balance_counts_pictures_per_split_and_group():
+    assert bars(plots.plot_balance(INDEX)) == {
+        "depressed": {"train": 3, "test": 0},
+        "non-depressed": {"train": 2, "test": 1},
+    }
+
+
+def test_emotions_are_coloured_by_the_group_they_count_as():
+    figure = plots.plot_emotions(INDEX)
+    assert {trace.name: (list(trace.y), list(trace.x), trace.marker.color) for trace in figure.data} == {
+        "depressed": (["sad"], [3], plots.color_of(DEPRESSED)),
+        "non-depressed": (["happy"], [3], plots.color_of(NON_DEPRESSED)),
+    }
+
+
+@pytest.mark.parametrize("plot", [plots.plot_balance, plots.plot_emotions])
+def test_empty_data_gives_an_empty_labelled_figure(plot):
+    figure = plot(EMPTY)
+    assert figure.layout.title.text
+    assert all(len(trace.x) == 0 for trace in figure.data)
+
+
+def test_curve_holds_steps_epochs_and_the_best_epoch():
+    steps = [{"epoch": 1, "position": 0.5, "loss": 2.0, "accuracy": 0.5, "seconds": 1}]
+    epochs = [
+        {"epoch": 1, "loss": 1.5, "val_loss": 1.4, "accuracy": 0.6, "val_accuracy": 0.62, "seconds": 2},
+        {"epoch": 2, "loss": 1.2, "val_loss": 1.6, "accuracy": 0.7, "val_accuracy": 0.61, "seconds": 4},
+    ]
+    figure = plots.plot_curve(Progress(3, 100, 0.67, "best", steps, epochs), "loss")
+    points = {trace.name: (list(trace.x), list(trace.y)) for trace in figure.data}
+    assert points == {
+        "training, within the epoch": ([0.5], [2.0]),
+        "training": ([1, 2], [1.5, 1.2]),
+        "validation": ([1, 2], [1.4, 1.6]),
+        "best epoch": ([1], [1.4]),
+    }
+    accuracy = plots.plot_curve(Progress(3, 100, 0.67, "best", steps, epochs), "accuracy")
+    assert accuracy.layout.shapes[0].y0 == 0.67  # the line of always answering non-depressed
+
+
+def test_curve_before_the_first_step_says_so():
+    figure = plots.plot_curve(Progress(0, 0, None, "last", [], []), "accuracy")
+    assert "first step" in figure.layout.annotations[0].text
+
+
+def test_gauge_shows_percent_and_threshold_in_the_colour_of_the_answer():
+    gauge = plots.plot_probability(0.4, 0.3).data[0]
+    assert gauge.value == pytest.approx(40)
+    assert gauge.gauge.threshold.value == pytest.approx(30)
+    assert gauge.gauge.bar.color == plots.color_of(DEPRESSED)
+    assert plots.plot_probability(0.2, 0.3).data[0].gauge.bar.color == plots.color_of(NON_DEPRESSED)
+
+
+def test_emotion_bars_mark_which_count_as_depressed():
+    figure = plots.plot_emotion_probabilities({"sad": 0.2, "happy": 0.5, "neutral": 0.3}, ["sad", "neutral"])
+    groups = {trace.name: dict(zip(trace.y, trace.x, strict=True)) for trace in figure.data}
+    assert groups == {
+        "counts as depressed": {"sad": 0.2, "neutral": 0.3},
+        "counts as non-depressed": {"happy": 0.5},
+    }
+
+
+def test_leak_bar_divides_all_pictures():
+    figure = plots.plot_leak(10, 6, 8, "test")
+    assert [(trace.name, trace.x[0]) for trace in figure.data] == [
+        ("also in train", 6),
+        ("nearly the same in train", 2),
+        ("new", 2),
+    ]

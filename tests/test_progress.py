@@ -1,0 +1,75 @@
+"""What is read from a run's measurements: how far, how fast, and whether it is learning."""
+
+import json
+
+import pytest
+
+from facedep.progress import LEARNING, MEMORISING, NOT_LEARNING, TOO_EARLY, judge_learning, read_progress
+from facedep.runs import METRICS_FILE
+
+
+def write_rows(folder, losses, *, num_epochs=10, torn=""):
+    """Writes a run's measurements: one (training loss, validation loss) per epoch, 10 steps each of 20 seconds."""
+    rows = [
+        {"kind": "start", "num_train": 100, "num_steps": 10, "num_epochs": num_epochs, "keeps": "best",
+         "always_non_depressed": 0.67}
+    ]  # fmt: skip
+    for epoch, (loss, val_loss) in enumerate(losses, start=1):
+        rows += [
+            {"kind": "step", "epoch": epoch, "step": step, "loss": loss, "accuracy": 0.7,
+             "seconds": (epoch - 1) * 20 + step * 2}
+            for step in (5, 10)
+        ]  # fmt: skip
+        rows.append(
+            {"kind": "epoch", "epoch": epoch, "loss": loss, "accuracy": 0.7, "val_loss": val_loss,
+             "val_accuracy": 0.71, "seconds": epoch * 20, "train_seconds": 18}
+        )  # fmt: skip
+    (folder / METRICS_FILE).write_text("\n".join(map(json.dumps, rows)) + "\n" + torn)
+    return read_progress(folder)
+
+
+def test_share_speed_and_time_left_follow_from_the_measurements(tmp_path):
+    progress = write_rows(tmp_path, [(1.0, 1.0), (0.9, 0.9)])
+    assert progress.share_done == pytest.approx(0.2)
+    assert progress.seconds_left == pytest.approx(160)
+    assert progress.images_per_second == pytest.approx(5)  # half of 100 pictures in 10 seconds
+    assert [row["position"] for row in progress.steps] == [0.5, 1.0, 1.5, 2.0]
+    assert progress.best_epoch["epoch"] == 2
+
+
+def test_torn_last_line_and_nonsense_are_left_out(tmp_path):
+    progress = write_rows(tmp_path, [(1.0, 1.0)], torn='{"kind": "epoch", "epoch": 2, "lo')
+    assert len(progress.epochs) == 1
+    (tmp_path / METRICS_FILE).write_text('[]\n3\n{"kind": "step", "epoch": 1, "step": 1}\nnull\n')
+    assert read_progress(tmp_path).steps == []
+
+
+def test_run_without_measurements_is_at_the_start(tmp_path):
+    progress = read_progress(tmp_path)
+    assert progress.share_done == 0
+    assert progress.seconds_left is None
+    assert progress.images_per_second is None
+    assert judge_learning(progress)[0] == TOO_EARLY
+
+
+@pytest.mark.parametrize(
+    ("losses", "verdict"),
+    [
+        ([(1.0, 1.0)], TOO_EARLY),
+        ([(1.0, 1.0), (0.9, 0.9), (0.8, 0.85)], LEARNING),
+        ([(1.0, 1.0), (0.8, 0.9), (0.6, 1.0), (0.4, 1.2)], MEMORISING),
+        ([(1.0, 1.0), (0.9, 0.9), (0.89, 0.91)], LEARNING),
+        ([(1.0, 1.0), (1.0, 1.0), (1.0, 0.999)], NOT_LEARNING),
+        ([(1.0, 1.0), (0.9, 1.0)], NOT_LEARNING),
+        ([(1.0, 1.0), (None, None)], NOT_LEARNING),
+    ],
+)
+def test_verdict_follows_from_the_losses_and_gives_a_reason(tmp_path, losses, verdict):
+    progress = write_rows(tmp_path, losses)
+    found, reason = judge_learning(progress)
+    assert found == verdict
+    assert reason.endswith(".")
+    if verdict == MEMORISING:
+        assert "Since epoch 2" in reason
+        assert "from 0.80 to 0.40" in reason
+        assert "from 0.90 to 1.20" in reason
