@@ -22,7 +22,7 @@ def show_home() -> None:
         (
             (
                 "1 · Explore",
-                "See the faces a network learns from, how they are labelled, and which test pictures it has seen before.",
+                "See the faces a network learns from, how they are labelled, and whether its test is a test.",
                 EXPLORE,
                 "Look at the data",
             ),

@@ -213,7 +213,8 @@ def store_upload(name: str, file: BinaryIO) -> Path:
     except DataError as error:
         raise DataError(str(error).replace(partial.name, name)) from None
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
     return target
 
 

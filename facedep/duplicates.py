@@ -43,8 +43,7 @@ def find_near_duplicate_groups(thumbnails: np.ndarray) -> np.ndarray:
         `int64` array of shape `(n,)`, group numbers from 0.
     """
     num_images = len(thumbnails)
-    flat_pixels = thumbnails.reshape(num_images, -1)
-    is_blank = flat_pixels.std(axis=1) < _BLANK_STANDARD_DEVIATION if num_images else np.zeros(0, bool)
+    is_blank = thumbnails.std(axis=(1, 2)) < _BLANK_STANDARD_DEVIATION
     content = np.nonzero(~is_blank)[0]
     groups = np.zeros(num_images, np.int64)  # the blank ones stay in group 0
     groups[content] = is_blank.any() + (_group_pictures(thumbnails[content]) if len(content) > 1 else 0)

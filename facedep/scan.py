@@ -3,6 +3,7 @@
 The result is kept in the cache folder under the data set's state, so that the second time is instant.
 """
 
+import contextlib
 import hashlib
 import zipfile
 from collections.abc import Callable
@@ -123,4 +124,5 @@ def _write_cache(path: Path, scan: Scan) -> None:
         np.savez(partial, **{name: getattr(scan, name) for name in Scan.__dataclass_fields__})
         partial.replace(path)
     except OSError:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()

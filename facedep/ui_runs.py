@@ -122,17 +122,19 @@ def _show_scores(run: runs.Run) -> None:
         if not scores or scores["accuracy"] is None:
             continue
         right, always = scores["accuracy"], scores["always_non_depressed_accuracy"]
-        what = "pictures it has never seen" if part == "test" else "validation pictures"
+        leak = run.card.get("data", {}).get("leaks", {}).get(part, {})
+        is_new = part == "test" and not leak.get("num_similar")
+        what = "pictures it has never seen" if is_new else f"pictures of its {part} part"
         auc = "" if scores["roc_auc"] is None else f" ROC AUC {scores['roc_auc']:.3f} (0.5 is guessing)."
         st.markdown(
-            f"**Of 100 {what}, it puts {100 * right:.0f} into the right group**; always answering *non-depressed* would "
-            f"get {100 * always:.0f}.{auc} ({scores['num_images']:,} pictures, {part} part)"
+            f"**Of 100 {what}, it puts {100 * right:.0f} into the right group**; always answering *non-depressed* "
+            f"would get {100 * always:.0f}.{auc} ({scores['num_images']:,} pictures, {part} part)"
         )
-        leak = run.card.get("data", {}).get("leaks", {}).get(part)
-        if leak and leak["num_similar"]:
+        if leak.get("num_similar"):
             st.warning(
                 f"{leak['num_identical']:,} of these {leak['num_images']:,} pictures are also in train, and "
-                f"{leak['num_similar'] - leak['num_identical']:,} more look nearly the same: this score measures memory.",
+                f"{leak['num_similar'] - leak['num_identical']:,} more look nearly the same: "
+                "this score measures memory.",
                 icon=":material/content_copy:",
             )
 

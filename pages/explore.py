@@ -29,11 +29,11 @@ def show_numbers(dataset: Dataset) -> None:
         ui.show_chart(plots.plot_emotions(index), key="emotions")
     with right:
         ui.show_chart(plots.plot_balance(index), key="balance")
-    neutral = (index["emotion"] == "neutral").sum() / max(1, is_depressed.sum())
+    neutral = (is_depressed & (index["emotion"] == "neutral")).sum() / max(1, is_depressed.sum())
     if neutral:
         st.markdown(
-            f"As in the article, **{' and '.join(sorted(dataset.depressed_emotions))}** faces are called *depressed*, all "
-            f"others *non-depressed*. {neutral:.0%} of the “depressed” pictures here are neutral faces. "
+            f"As in the article, **{' and '.join(sorted(dataset.depressed_emotions))}** faces are called *depressed*, "
+            f"all others *non-depressed*. {neutral:.0%} of the “depressed” pictures here are neutral faces. "
             "Nobody in them is known to live with depression: the label is a renamed folder."
         )
 
@@ -72,8 +72,8 @@ def show_leak(dataset: Dataset, scan: Scan) -> None:
     """Shows, for each way to split, how many of the judged pictures were also learned from."""
     st.subheader("Is the test a test?")
     st.write(
-        "A network is judged on pictures it has not learned from. If a test picture is also in train, it is like an exam "
-        "with last year's answers: remembering is enough."
+        "A network is judged on pictures it has not learned from. If a test picture is also in train, it is like an "
+        "exam with last year's answers: remembering is enough."
     )
     kinds = [splits.SUPPLIED, splits.PUBLISHED, splits.LEAK_FREE]
     kind = st.radio("Split", kinds, format_func=splits.SPLIT_KINDS.get, key="leak_split")
@@ -92,8 +92,8 @@ def show_leak(dataset: Dataset, scan: Scan) -> None:
         )
     elif worst.num_similar:
         st.info(
-            f"No exact copies, but {worst.num_similar:,} of the {worst.num_images:,} {worst_part} pictures look nearly the "
-            "same as one in train.",
+            f"No exact copies, but {worst.num_similar:,} of the {worst.num_images:,} {worst_part} pictures look nearly "
+            "the same as one in train.",
             icon=":material/content_copy:",
         )
     else:

@@ -22,9 +22,9 @@ def take_snapshot() -> list[tuple[str, bytes]]:
         "Look into the camera and let your face fill the middle", key="camera", resolution="480p", width=480
     )
     st.caption(
-        "No picture here? The browser may have been told not to allow the camera (look for a camera sign beside the address), "
-        "there may be none, or the page may be open under another address than localhost, where browsers allow no camera. "
-        "Files and drawn examples always work."
+        "No picture here? The browser may have been told not to allow the camera (look for a camera sign beside the "
+        "address), there may be none, or the page may be open under another address than localhost, where browsers "
+        "allow no camera. Files and drawn examples always work."
     )
     return [("snapshot", snapshot.getvalue())] if snapshot else []
 

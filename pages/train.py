@@ -104,8 +104,8 @@ def warn_of_split(split: str) -> None:
         for part, leak in leaks.items():
             if leak.num_similar:
                 st.warning(
-                    f"{leak.num_identical:,} of the {leak.num_images:,} {part} pictures of this split are also in train "
-                    f"({leak.num_similar:,} with near-copies). Every score from it will carry this warning.",
+                    f"{leak.num_identical:,} of the {leak.num_images:,} {part} pictures of this split are also in "
+                    f"train ({leak.num_similar:,} with near-copies). Every score from it will carry this warning.",
                     icon=":material/content_copy:",
                 )
 

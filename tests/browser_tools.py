@@ -18,10 +18,15 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from facedep.paths import PROJECT_DIR
 
 APP = PROJECT_DIR / "streamlit_app.py"
-CHROMIUM_FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 POINTS_SCRIPT = """
 () => [...document.querySelectorAll('.js-plotly-plot')]
     .map(g => g._fullData ? g._fullData.reduce((sum, t) => sum + (t.x ? t.x.length : 0), 0) : 0)
@@ -29,7 +34,7 @@ POINTS_SCRIPT = """
 
 
 def find_program(*names: str) -> str:
-    """Returns a program's path; skips the test where it is missing, or fails it where `FACEDEP_REQUIRE_BROWSER` is set."""
+    """Returns a program's path; without it the test is skipped, or fails where `FACEDEP_REQUIRE_BROWSER` is set."""
     for name in names:
         if path := shutil.which(name):
             return path

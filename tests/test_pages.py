@@ -134,8 +134,10 @@ def test_wrong_path_is_a_sentence_and_nothing_is_lost(app):
 def test_train_estimates_the_time_and_warns_of_a_leaky_split(app):
     app.switch_page("pages/train.py").run()
     assert "by its measured speed" in texts(app)
+    assert not app.warning
     app.selectbox(key="split").set_value("published").run()
     assert not app.exception
+    assert "Every score from it will carry this warning" in app.warning[0].value
 
 
 def test_train_refuses_a_second_start_and_stops_the_first(app):

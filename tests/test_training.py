@@ -1,0 +1,639 @@
+"""Real trainings of a few tiny epochs, in real processes where the process matters, and what comes after them."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from facedep import runs, training
+from facedep.__main__ import main
+from facedep.augment import augment_images
+from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, read_card
+from facedep.data import load_dataset
+from facedep.errors import DataError, RunError
+from facedep.evaluation import evaluate_model
+from facedep.images import compute_fingerprint
+from facedep.model import build_network, load_classifier
+from facedep.predict import predict_picture
+from facedep.recipes import ARTICLE, COMPACT
+from facedep.run_writer import RunWriter
+from facedep.runs import RunConfig
+from facedep.scan import scan_dataset
+from facedep.splits import split_dataset
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+NUM_BY_EMOTION = {"happy": 40, "neutral": 20, "sad": 30}
+CONFIG = RunConfig("compact", "pictures", num_epochs=2, batch_size=16, learning_rate=3e-3, seed=1)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A folder with pictures and a folder of runs, shared by the tests of this file."""
+
+    folder: Path
+    pictures: Path
+    groups: Path
+    models: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "FACEDEP_MODELS_DIR": str(self.models),
+            "FACEDEP_CACHE_DIR": str(self.folder / "cache"),
+            "PYTHONPATH": str(PROJECT_DIR),
+        }
+
+    def call(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Runs the command line in a process of its own, as a user would."""
+        return subprocess.run(
+            [sys.executable, "-m", "facedep", *arguments],
+            cwd=self.folder,
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """Makes this process use the same folders."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            yield
+
+    def train(self, name: str, source: Path, config: RunConfig) -> Path:
+        """Trains in this process, which has loaded TensorFlow already."""
+        run_dir = self.models / name
+        run_dir.mkdir()
+        runs.write_json(run_dir / runs.CONFIG_FILE, dataclasses.asdict(config))
+        with self.entered(), RunWriter(run_dir) as writer:
+            writer.write_status(training.train_run(config, str(source), writer))
+        return run_dir
+
+
+def _draw(seed: int, *, mean: int = 128) -> np.ndarray:
+    return np.random.default_rng(seed).integers(max(mean - 120, 0), min(mean + 120, 255), (32, 32), dtype=np.uint8)
+
+
+def _write(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory) -> Workshop:
+    """90 different pictures of three emotions with a copy and a damaged file, and 60 dark or bright ones of two groups."""
+    folder = tmp_path_factory.mktemp("workshop")
+    made = Workshop(folder, folder / "pictures", folder / "groups", folder / "runs")
+    made.models.mkdir()
+    for start, (emotion, number) in zip((0, 100, 200), NUM_BY_EMOTION.items(), strict=True):
+        for n in range(number):
+            _write(made.pictures / emotion / f"{n:02d}.png", _draw(start + n))
+    _write(made.pictures / "happy" / "copy.png", _draw(0))
+    (made.pictures / "sad" / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\n damaged")
+    for n in range(30):
+        _write(made.groups / "depressed" / f"{n:02d}.png", _draw(300 + n, mean=70))
+        _write(made.groups / "non_depressed" / f"{n:02d}.png", _draw(400 + n, mean=190))
+    return made
+
+
+@pytest.fixture(scope="module")
+def first(workshop) -> subprocess.CompletedProcess:
+    """The one training through the command line; its run is called "first"."""
+    return workshop.call("train", "--data", "pictures", "--recipe", "compact", "--epochs", "2", "--batch-size", "16",
+                         "--seed", "1", "--name", "first")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def first_dir(first, workshop) -> Path:
+    assert first.returncode == 0, first.stderr
+    return workshop.models / "first"
+
+
+@pytest.fixture(scope="module")
+def classifier(first_dir):
+    return load_classifier(first_dir)
+
+
+@pytest.fixture(scope="module")
+def parts(workshop) -> dict[str, set[str]]:
+    """The fingerprints in each part of the split that the first run made."""
+    with workshop.entered():
+        dataset = load_dataset(str(workshop.pictures))
+        scan = scan_dataset(dataset)
+        part_of = split_dataset(dataset.index, scan, "leak-free", seed=1)
+    return {part: set(scan.fingerprints[part_of == part].tolist()) for part in ("train", "val", "test")}
+
+
+def _read_rows(run_dir: Path, kind: str) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in (run_dir / runs.METRICS_FILE).read_text().splitlines()]
+    return [row for row in rows if row["kind"] == kind]
+
+
+def _wait_until(is_so, *, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+# The run folder of a finished training
+
+
+def test_training_from_the_command_line_ends_with_its_scores_and_its_folder(first, workshop):
+    assert first.returncode == 0
+    val, test, folder = first.stdout.splitlines()
+    assert val.startswith("val: 13 pictures, accuracy 0.")
+    assert test.startswith("test: 14 pictures, accuracy 0.")
+    assert folder == str(workshop.models / "first")
+    assert "Traceback" not in first.stderr
+
+
+def test_finished_run_has_its_files_and_no_others(first_dir):
+    names = {path.name for path in first_dir.iterdir()}
+    assert names == {runs.CONFIG_FILE, runs.STATUS_FILE, runs.METRICS_FILE, runs.HEARTBEAT_FILE, MODEL_FILE, CARD_FILE,
+                     FINGERPRINTS_FILE}  # fmt: skip
+    run = runs.read_run(first_dir)
+    assert (run.state, run.has_model, run.message) == ("finished", True, "")
+    assert run.config == CONFIG
+
+
+def test_run_files_name_the_data_by_name_and_hash_and_never_by_a_path(first_dir, workshop):
+    for name in (runs.CONFIG_FILE, runs.STATUS_FILE, runs.METRICS_FILE, CARD_FILE):
+        assert str(workshop.folder) not in (first_dir / name).read_text("utf-8")
+    card = read_card(first_dir)
+    assert card["data"]["name"] == "pictures"
+    assert card["data"]["content_hash"] == load_dataset(str(workshop.pictures)).content_hash
+
+
+def test_card_says_what_the_outputs_mean_and_how_it_was_trained(first_dir, parts):
+    card = read_card(first_dir)
+    assert card["class_names"] == ["happy", "neutral", "sad"]
+    assert card["positive_classes"] == ["neutral", "sad"]
+    assert (card["recipe"], card["input_size_px"], card["threshold"]) == ("compact", 48, 0.5)
+    assert (card["data"]["split"], card["data"]["seed"]) == ("leak-free", 1)
+    assert card["data"]["num_images"] == {part: len(parts[part]) for part in parts}
+    assert {part: leak["num_similar"] for part, leak in card["data"]["leaks"].items()} == {"val": 0, "test": 0}
+    assert set(card["scores"]) == {"val", "test"}
+    assert card["scores"]["test"]["num_images"] == len(parts["test"])
+    assert card["training"]["num_epochs"] == 2
+    assert not card["training"]["was_stopped"]
+
+
+def test_measurements_tell_the_whole_story(first_dir, parts):
+    (start,) = _read_rows(first_dir, "start")
+    num_train = len(parts["train"])
+    assert (start["num_train"], start["num_val"]) == (num_train, len(parts["val"]))
+    assert (start["num_epochs"], start["num_steps"], start["keeps"]) == (2, -(-num_train // 16), "best")
+    steps, epochs = _read_rows(first_dir, "step"), _read_rows(first_dir, "epoch")
+    assert steps
+    assert all(1 <= row["step"] <= start["num_steps"] and row["epoch"] in (1, 2) for row in steps)
+    assert [row["epoch"] for row in epochs] == [1, 2]
+    for row in epochs:
+        assert row["loss"] > 0
+        assert row["val_loss"] > 0
+        assert 0 <= row["accuracy"] <= 1
+        assert 0 < row["train_seconds"] <= row["seconds"]
+    best = min(epochs, key=lambda row: row["val_loss"])
+    assert read_card(first_dir)["training"]["kept_epoch"] == best["epoch"]
+
+
+def test_fingerprints_are_those_of_the_train_part_and_of_no_other(first_dir, parts):
+    kept = (first_dir / FINGERPRINTS_FILE).read_text().splitlines()
+    assert set(kept) == parts["train"]
+    assert len(kept) == len(parts["train"])
+    assert not set(kept) & (parts["val"] | parts["test"])
+    drawn = {compute_fingerprint(_draw(start + n)) for start, number in ((0, 40), (100, 20), (200, 30))
+             for n in range(number)}  # fmt: skip
+    assert parts["train"] | parts["val"] | parts["test"] == drawn
+
+
+def test_same_seed_gives_the_same_losses_in_another_process(first_dir, workshop):
+    second_dir = workshop.train("second", workshop.pictures, CONFIG)
+    for first_row, second_row in zip(_read_rows(first_dir, "epoch"), _read_rows(second_dir, "epoch"), strict=True):
+        for key in ("loss", "accuracy", "val_loss", "val_accuracy"):
+            assert second_row[key] == pytest.approx(first_row[key], abs=2e-5)
+    weights = load_classifier(first_dir).network.get_weights(), load_classifier(second_dir).network.get_weights()
+    assert all(np.allclose(one, two, atol=1e-4) for one, two in zip(*weights, strict=True))
+    third_dir = workshop.train("third", workshop.pictures, dataclasses.replace(CONFIG, seed=2, num_epochs=1))
+    assert _read_rows(third_dir, "epoch")[0]["loss"] != pytest.approx(
+        _read_rows(first_dir, "epoch")[0]["loss"], abs=1e-4
+    )
+
+
+def test_two_folders_train_a_network_of_one_output_even_with_a_recipe_for_emotions(workshop):
+    config = dataclasses.replace(CONFIG, num_epochs=1, batch_size=1024)  # one batch, larger than the data
+    run_dir = workshop.train("two groups", workshop.groups, config)
+    card = read_card(run_dir)
+    assert (card["class_names"], card["positive_classes"]) == (["depressed"], ["depressed"])
+    assert _read_rows(run_dir, "start")[0]["num_steps"] == 1
+    loaded = load_classifier(run_dir)
+    assert loaded.network.output_shape == (None, 1)
+    with workshop.entered():
+        scores = evaluate_model(loaded, load_dataset(str(workshop.pictures)))
+    assert np.isnan(scores["emotion_accuracy"])
+
+
+def test_dark_faces_called_depressed_are_answered_depressed(workshop):
+    config = RunConfig("article", "groups", num_epochs=4, batch_size=16, learning_rate=1e-3)
+    run_dir = workshop.train("dark", workshop.groups, config)
+    card = read_card(run_dir)
+    assert (card["recipe"], card["class_names"], card["training"]["kept_epoch"]) == ("article", ["depressed"], 4)
+    assert card["scores"]["test"]["roc_auc"] == 1.0
+    loaded = load_classifier(run_dir)
+    for folder, number in (("depressed", 1), ("non_depressed", 0)):
+        face = predict_picture(loaded, workshop.groups / folder / "00.png", "x").faces[0]
+        assert face.label == folder
+        assert abs(face.probability_depressed - number) < 0.5
+
+
+# Evaluate
+
+
+@pytest.fixture(scope="module")
+def evaluated(first_dir, workshop) -> subprocess.CompletedProcess:
+    return workshop.call("evaluate", "--model", "first", "--data", "pictures", "--json")
+
+
+def test_evaluate_prints_one_json_object_and_nothing_else(evaluated, first_dir):
+    assert evaluated.returncode == 0
+    scores = json.loads(evaluated.stdout)
+    required = {"num_images", "accuracy", "balanced_accuracy", "roc_auc", "ece", "emotion_accuracy",
+                "num_seen_in_training"}  # fmt: skip
+    assert required <= set(scores)
+    assert (scores["model"], scores["data"], scores["split"], scores["part"]) == (
+        "first", "pictures", "leak-free", "test")  # fmt: skip
+    assert scores["num_seen_in_training"] == 0
+    assert scores["num_unreadable"] == 1
+    assert 0 <= scores["emotion_accuracy"] <= 1
+    assert "Traceback" not in evaluated.stderr
+
+
+def test_evaluate_gives_the_scores_on_the_card_again(evaluated, first_dir):
+    scores, on_card = json.loads(evaluated.stdout), read_card(first_dir)["scores"]["test"]
+    assert {key: scores[key] for key in on_card} == pytest.approx(on_card, abs=1e-6)
+
+
+def test_every_training_picture_counts_as_seen(classifier, workshop, parts):
+    with workshop.entered():
+        scores = evaluate_model(classifier, load_dataset(str(workshop.pictures)), part="train")
+    assert scores["num_seen_in_training"] == scores["num_images"] == len(parts["train"])
+
+
+def test_part_all_takes_every_readable_picture_once(classifier, workshop, parts):
+    with workshop.entered():
+        scores = evaluate_model(classifier, load_dataset(str(workshop.pictures)), part="all")
+    assert scores["num_images"] == 90  # of 92 files one is a copy and one is damaged
+    assert scores["num_seen_in_training"] == len(parts["train"])
+
+
+def test_undefined_scores_are_null_in_json(first_dir, workshop, tmp_path, capsys):
+    for n in range(12):
+        _write(tmp_path / "faces" / "Happy" / f"{n}.png", _draw(900 + n))
+    with workshop.entered():
+        status = main(
+            ["evaluate", "--model", str(first_dir), "--data", str(tmp_path / "faces"), "--part", "all", "--json"]
+        )
+    output = capsys.readouterr().out
+    assert status == 0
+    assert "NaN" not in output
+    scores = json.loads(output)
+    assert (scores["num_images"], scores["roc_auc"], scores["balanced_accuracy"]) == (12, None, None)
+    assert 0 <= scores["accuracy"] <= 1
+
+
+def test_test_part_of_the_published_split_is_refused_in_a_sentence(first_dir, workshop, capsys):
+    with workshop.entered():
+        status = main(
+            ["evaluate", "--model", "first", "--data", str(workshop.pictures), "--split", "published", "--json"]
+        )
+    output = capsys.readouterr()
+    assert (status, output.out) == (1, "")
+    assert "The published split has no test part." in output.err
+
+
+def test_split_that_the_folders_do_not_have_is_refused_in_a_sentence(classifier, workshop):
+    with workshop.entered(), pytest.raises(DataError, match="no supplied split"):
+        evaluate_model(classifier, load_dataset(str(workshop.pictures)), split="supplied")
+
+
+# Predict
+
+
+@pytest.fixture(scope="module")
+def predicted(first_dir, workshop) -> tuple[list[str], subprocess.CompletedProcess]:
+    _write(workshop.folder / "wide.png", np.random.default_rng(5).integers(0, 256, (40, 100), dtype=np.uint8))
+    (workshop.folder / "empty.jpg").touch()
+    (workshop.folder / "grüße.txt").write_text("no picture")
+    files = ["./wide.png", "no such file.png", "empty.jpg", "pictures//sad/00.png", "grüße.txt", "pictures", "wide.png"]
+    if sys.platform == "linux":
+        files.append(os.fsdecode(b"not utf-8 \xff.png"))
+    return files, workshop.call("predict", "--model", "first", "--json", *files)
+
+
+def test_predict_prints_one_object_a_picture_in_the_order_given(predicted):
+    files, process = predicted
+    answers = json.loads(process.stdout)
+    assert [answer["path"] for answer in answers] == files
+    assert all(set(answer) == {"path", "error", "note", "faces"} for answer in answers)
+
+
+def test_one_bad_file_never_stops_the_rest_and_the_exit_status_says_so(predicted):
+    files, process = predicted
+    answers = dict(zip(files, json.loads(process.stdout), strict=True))
+    assert process.returncode == 1
+    good = {"./wide.png", "pictures//sad/00.png", "wide.png"}
+    for file, answer in answers.items():
+        assert (answer["error"] is None) == (file in good)
+        assert len(answer["faces"]) == (1 if file in good else 0)
+    assert answers["no such file.png"]["error"] == "no such file.png: there is no such file. Check the path."
+    assert answers["empty.jpg"]["error"].startswith("empty.jpg is empty (0 bytes).")
+    assert answers["pictures"]["error"].startswith("pictures is a folder.")
+    assert "not a picture" in answers["grüße.txt"]["error"]
+    assert "Traceback" not in process.stderr
+
+
+def test_face_in_json_keeps_the_contract(predicted):
+    files, process = predicted
+    answers = dict(zip(files, json.loads(process.stdout), strict=True))
+    (face,) = answers["pictures//sad/00.png"]["faces"]
+    assert set(face) == {"probability_depressed", "label", "box", "emotions"}
+    assert face["box"] is None
+    assert set(face["emotions"]) == {"happy", "neutral", "sad"}
+    assert sum(face["emotions"].values()) == pytest.approx(1, abs=1e-5)
+    total = face["emotions"]["neutral"] + face["emotions"]["sad"]
+    assert face["probability_depressed"] == pytest.approx(total, abs=1e-6)
+    assert face["label"] == ("depressed" if total >= 0.5 else "non_depressed")
+    assert answers["pictures//sad/00.png"]["note"] is None
+    assert "middle square" in answers["wide.png"]["note"]
+
+
+def test_predict_without_a_bad_file_has_status_0_and_words_without_json(first_dir, workshop, capsys):
+    with workshop.entered():
+        status = main(["predict", "--model", "first", str(workshop.folder / "pictures" / "sad" / "00.png")])
+    output = capsys.readouterr()
+    assert status == 0
+    assert "00.png: " in output.out
+    assert "depressed, P(depressed) = 0." in output.out
+    assert "Not a diagnosis" in output.err
+
+
+def test_predict_is_the_same_through_the_command_line_and_the_function(predicted, classifier, workshop):
+    files, process = predicted
+    answers = dict(zip(files, json.loads(process.stdout), strict=True))
+    content = (workshop.pictures / "sad" / "00.png").read_bytes()  # as a page hands it over
+    answer = predict_picture(classifier, content, "pictures//sad/00.png").to_json()
+    expected = answers["pictures//sad/00.png"]
+    assert answer["faces"][0].pop("emotions") == pytest.approx(expected["faces"][0].pop("emotions"), abs=1e-5)
+    assert answer["faces"][0].pop("probability_depressed") == pytest.approx(
+        expected["faces"][0].pop("probability_depressed"), abs=1e-5
+    )
+    assert answer == expected
+
+
+# Stop, crash, and data that cannot be used
+
+
+def test_stop_ends_the_run_and_keeps_the_model(workshop):
+    with workshop.entered():
+        run_dir = runs.create_run(dataclasses.replace(CONFIG, num_epochs=1000), "stopped")
+        runs.start_worker(run_dir, str(workshop.pictures))
+        _wait_until(lambda: (run_dir / runs.METRICS_FILE).exists() and _read_rows(run_dir, "epoch"))
+        assert runs.find_active_run().name == "stopped"
+        with pytest.raises(RunError, match="'stopped' is still running"):
+            runs.create_run(CONFIG, "second while one runs")
+        runs.stop_run(runs.read_run(run_dir))
+        assert runs.read_run(run_dir).state in ("stopping", "stopped")
+        _wait_until(lambda: not runs.read_run(run_dir).is_active)
+    run = runs.read_run(run_dir)
+    assert (run.state, run.has_model) == ("stopped", True)
+    num_epochs = len(_read_rows(run_dir, "epoch"))
+    assert 1 <= num_epochs < 1000
+    assert (run.card["training"]["was_stopped"], run.card["training"]["num_epochs"]) == (True, num_epochs)
+    face = predict_picture(load_classifier(run_dir), workshop.pictures / "sad" / "00.png", "x").faces[0]
+    assert 0 < face.probability_depressed < 1
+    assert "Traceback" not in runs.read_log_tail(run, 1000)
+
+
+def test_ctrl_c_on_the_command_line_keeps_what_was_learned(workshop):
+    command = [sys.executable, "-m", "facedep", "train", "--data", "pictures", "--recipe", "compact", "--epochs", "1000",
+               "--split", "published", "--name", "interrupted"]  # fmt: skip
+    process = subprocess.Popen(
+        command,
+        cwd=workshop.folder,
+        env={**os.environ, **workshop.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    run_dir = workshop.models / "interrupted"
+    _wait_until(lambda: (run_dir / runs.METRICS_FILE).exists() and _read_rows(run_dir, "epoch"))
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert output.splitlines()[-1] == str(run_dir)
+    assert "Traceback" not in errors
+    run = runs.read_run(run_dir)
+    assert (run.state, run.has_model, run.card["data"]["split"]) == ("stopped", True, "published")
+    assert set(run.card["scores"]) == {"val"}
+    assert load_classifier(run_dir).class_names == ["happy", "neutral", "sad"]
+
+
+def test_worker_that_crashes_leaves_a_sentence_and_a_traceback_in_the_log(workshop):
+    with workshop.entered():
+        run_dir = runs.create_run(dataclasses.replace(CONFIG, num_epochs=1), "crashed")
+        (run_dir / FINGERPRINTS_FILE).mkdir()  # so that the file of this name cannot be written
+        runs.start_worker(run_dir, str(workshop.pictures))
+        _wait_until(lambda: not runs.read_run(run_dir).is_active)
+    run = runs.read_run(run_dir)
+    assert (run.state, run.has_model) == ("failed", False)
+    assert run.message.startswith("The training broke off: IsADirectoryError: ")
+    assert run.message.endswith(" The log says more.")
+    assert "Traceback (most recent call last):" in runs.read_log_tail(run, 1000)
+    with workshop.entered():
+        assert runs.find_active_run() is None
+
+
+@pytest.mark.parametrize(
+    ("folders", "sentence"),
+    [
+        ({}, "holds no pictures"),
+        ({"holiday": 3}, "names no known class"),
+        ({"happy": 3, "surprise": 3}, "has no depressed pictures (found: happy, surprise)"),
+        ({"sad": 3}, "has no non-depressed pictures (found: sad)"),
+    ],
+)
+def test_data_that_cannot_be_trained_on_give_a_sentence_and_no_run(folders, sentence, workshop, tmp_path):
+    (tmp_path / "faces").mkdir()
+    for folder, number in folders.items():
+        for n in range(number):
+            _write(tmp_path / "faces" / folder / f"{n}.png", _draw(n))
+    before = sorted(workshop.models.iterdir())
+    process = workshop.call("train", "--data", str(tmp_path / "faces"))
+    assert (process.returncode, process.stdout) == (1, "")
+    assert sentence in process.stderr
+    assert process.stderr.startswith("facedep: ")
+    assert "Traceback" not in process.stderr
+    assert sorted(workshop.models.iterdir()) == before
+
+
+def test_too_few_pictures_end_the_run_as_failed_with_a_sentence(workshop, tmp_path, capsys):
+    for folder in ("happy", "sad"):
+        _write(tmp_path / "faces" / folder / "0.png", _draw(len(folder)))
+    with workshop.entered():
+        run_dir = runs.create_run(CONFIG, "too few")
+        status = main(["train", "--run", str(run_dir), "--data", str(tmp_path / "faces")])
+    run = runs.read_run(run_dir)
+    assert (status, run.state) == (1, "failed")
+    assert run.message.startswith("Too few pictures for this split: its val part has no")
+    output = capsys.readouterr()
+    assert run.message in output.err
+    assert "Traceback" not in output.err
+
+
+def test_stop_before_the_first_step_ends_the_run_without_a_model(workshop, capsys):
+    with workshop.entered():
+        run_dir = runs.create_run(CONFIG, "too early")
+        runs.stop_run(runs.read_run(run_dir))
+        status = main(["train", "--run", str(run_dir), "--data", str(workshop.pictures)])
+    run = runs.read_run(run_dir)
+    assert (status, run.state, run.has_model) == (0, "stopped", False)
+    assert run.message == "Stopped before anything was learned."
+    assert _read_rows(run_dir, "start") == []
+
+
+@pytest.mark.parametrize("recipe", ["article", "compact"])
+def test_training_that_diverges_ends_with_a_sentence_and_no_model(recipe, workshop):
+    config = dataclasses.replace(CONFIG, recipe=recipe, num_epochs=20, learning_rate=1e30)
+    with pytest.raises(RunError, match=r"With the learning rate 1e\+30 the loss is no longer a number"):
+        workshop.train(f"diverged {recipe}", workshop.groups, config)
+    run_dir = workshop.models / f"diverged {recipe}"
+    assert not (run_dir / MODEL_FILE).exists()
+    assert len(_read_rows(run_dir, "epoch")) < 20
+
+
+# Inside the training
+
+
+class _RaiseRateAfterFirstEpoch(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        if epoch == 1:
+            self.model.optimizer.learning_rate = 1e30
+
+
+def _make_part(number: int, size: int = 48) -> training._Part:
+    rng = np.random.default_rng(number)
+    targets = (np.arange(number) % 2).astype(np.float32)[:, np.newaxis]
+    images = rng.integers(0, 256, (number, size, size, 1), dtype=np.uint8)
+    return training._Part(images, targets, targets[:, 0] == 1)
+
+
+def test_best_epoch_comes_back_after_the_loss_became_no_number(workshop, tmp_path):
+    keras.utils.set_random_seed(0)
+    network = build_network(COMPACT, 1)
+    training._compile(network, COMPACT, dataclasses.replace(CONFIG, num_epochs=3), 2, [True])
+    network.optimizer = keras.optimizers.SGD(1e-3)
+    network.compile(
+        optimizer=keras.optimizers.SGD(1e-3), loss="binary_crossentropy", metrics=network._compile_metrics._user_metrics
+    )
+    part = _make_part(32)
+    with RunWriter(tmp_path) as writer:
+        progress = training._Progress(writer, COMPACT, 2, 16)
+        network.fit(
+            training._Batches(part, 16, augments=True, seed=0),
+            validation_data=training._Batches(part, 256),
+            epochs=5,
+            callbacks=[_RaiseRateAfterFirstEpoch(), progress],
+            verbose=0,
+        )
+    assert progress.has_diverged
+    assert (progress.num_epochs_done, progress.kept_epoch) == (2, 1)
+    progress.restore_kept_weights()
+    rows = _read_rows(tmp_path, "epoch")
+    assert (rows[1]["val_loss"], len(rows)) == (None, 2)
+    restored = network.evaluate(training._Batches(part, 256), verbose=0, return_dict=True)
+    assert restored["loss"] == pytest.approx(rows[0]["val_loss"], abs=1e-5)
+
+
+class _Recorder(keras.Model):
+    """Keeps every batch that a fit hands to the network."""
+
+    def train_step(self, data: Any) -> dict[str, float]:
+        self.batches.append(tuple(np.asarray(array) for array in data))
+        return {"loss": 0.0}
+
+
+def _record_epochs(seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Returns what three epochs hand to a network: for each all pictures and all targets, in order."""
+    part = dataclasses.replace(_make_part(100, 24), targets=np.arange(100, dtype=np.float32)[:, np.newaxis])
+    inputs = keras.Input((24, 24, 1))
+    network = _Recorder(inputs, keras.layers.Flatten()(inputs))
+    network.batches = []
+    network.compile(optimizer="sgd", loss="mse", run_eagerly=True)
+    network.fit(training._Batches(part, 16, augments=True, seed=seed), epochs=3, shuffle=False, verbose=0)
+    assert len(network.batches) == 3 * 7
+    epochs = [network.batches[start : start + 7] for start in (0, 7, 14)]
+    return [tuple(np.concatenate(arrays) for arrays in zip(*epoch, strict=True)) for epoch in epochs]
+
+
+def test_each_epoch_shows_every_picture_once_in_a_new_order():
+    orders = [targets[:, 0].astype(int).tolist() for _, targets in _record_epochs(seed=4)]
+    assert all(sorted(order) == list(range(100)) for order in orders)
+    assert orders[0] != orders[1] != orders[2]
+
+
+def test_same_seed_shows_the_same_changed_pictures_and_each_epoch_changes_them_anew():
+    one, two, other = _record_epochs(seed=4), _record_epochs(seed=4), _record_epochs(seed=5)
+    for (images, targets), (images_again, targets_again) in zip(one, two, strict=True):
+        assert np.array_equal(images, images_again)
+        assert np.array_equal(targets, targets_again)
+    first_of = [images[targets[:, 0] == 0][0] for images, targets in (*one, other[0])]
+    assert not any(np.array_equal(first_of[n], first_of[m]) for n in range(4) for m in range(n))
+
+
+def test_batches_are_made_by_one_worker():
+    """With two, Keras 3.15 on JAX shows some pictures twice an epoch and others never (it draws ahead, then starts anew)."""
+    assert training._Batches(_make_part(8), 4, augments=True, seed=0).workers == 1
+
+
+def test_recipe_for_emotions_learns_groups_where_a_training_picture_names_no_emotion(workshop):
+    index = load_dataset(str(workshop.pictures)).index
+    assert training.find_class_names(index, COMPACT) == ["happy", "neutral", "sad"]
+    assert training.find_class_names(index, ARTICLE) == ["depressed"]
+    assert training.find_class_names(index[index["emotion"] == "sad"], COMPACT) == ["depressed"]
+    mixed = index.copy()
+    mixed.loc[3, "emotion"] = ""
+    assert training.find_class_names(mixed, COMPACT) == ["depressed"]
+
+
+def test_augmented_pictures_keep_shape_and_type_are_seeded_and_differ():
+    images = np.random.default_rng(0).integers(0, 256, (20, 48, 48, 1), dtype=np.uint8)
+    before = images.copy()
+    changed = augment_images(images, np.random.default_rng(7))
+    assert (changed.shape, changed.dtype) == ((20, 48, 48, 1), np.uint8)
+    assert np.array_equal(images, before)
+    assert np.array_equal(changed, augment_images(images, np.random.default_rng(7)))
+    assert not np.array_equal(changed, augment_images(images, np.random.default_rng(8)))
+    assert all(not np.array_equal(one, other) for one, other in zip(images, changed, strict=True))
+
+
+def test_augmented_pictures_are_still_the_same_faces():
+    ramp = np.tile(np.linspace(40, 200, 48).astype(np.uint8), (48, 1)).T[np.newaxis, :, :, np.newaxis]
+    changed = augment_images(np.repeat(ramp, 200, axis=0), np.random.default_rng(0))[..., 0].astype(float)
+    upper, lower = changed[:, :16].mean(axis=(1, 2)), changed[:, -16:].mean(axis=(1, 2))
+    assert (lower > upper).mean() > 0.95  # never upside down, at most partly covered
+    assert 60 < np.median(changed) < 180
