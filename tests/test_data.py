@@ -258,7 +258,8 @@ def test_a_set_with_both_groups_is_trainable(write_pictures):
 
 
 @pytest.mark.parametrize(
-    "name", ["../Happy/1.png", "Happy/../../1.png", "/Happy/1.png", "C:/Happy/1.png", "..\\Happy\\1.png", "\\Happy\\1.png"]
+    "name",
+    ["../Happy/1.png", "Happy/../../1.png", "/Happy/1.png", "C:/Happy/1.png", "..\\Happy\\1.png", "\\Happy\\1.png"],
 )
 def test_a_zip_that_points_outside_itself_is_refused(tmp_path, name):
     archive = _write_zip(tmp_path / "evil.zip", {"Sad/1.png": _png(), name: _png()})

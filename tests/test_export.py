@@ -1,4 +1,5 @@
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -46,7 +47,9 @@ def test_files_are_copied_byte_for_byte_damaged_ones_too(write_pictures, tmp_pat
                 file.write(folder / path, path)
     export_dataset(load_dataset(str(source)), tmp_path / "out")
     for name, original in (("all_Sad_1", "Sad/1"), ("all_Sad_3", "Sad/3")):
-        assert (tmp_path / "out" / "depressed" / f"{name}.png").read_bytes() == (folder / f"{original}.png").read_bytes()
+        assert (tmp_path / "out" / "depressed" / f"{name}.png").read_bytes() == (
+            folder / f"{original}.png"
+        ).read_bytes()
 
 
 def test_unknown_folders_are_not_exported(write_pictures, tmp_path):
@@ -142,7 +145,7 @@ def test_a_target_below_a_file_is_refused_in_a_sentence(write_pictures, tmp_path
 def test_drawn_samples_become_png_files(tmp_path):
     dataset = load_dataset("sample")
     few = dataset.index.groupby("label").head(1)
-    counts = export_dataset(type(dataset)(**{**vars(dataset), "index": few}), tmp_path / "out")
+    counts = export_dataset(replace(dataset, index=few), tmp_path / "out")
     assert counts == {"non_depressed": 1, "depressed": 1}
     for path in _list_files(tmp_path / "out"):
         assert (tmp_path / "out" / path).read_bytes().startswith(b"\x89PNG")

@@ -217,7 +217,9 @@ def test_a_picture_of_the_right_size_is_prepared_unchanged():
     np.testing.assert_array_equal(prepared[:, :, 0], pixels)
 
 
-@pytest.mark.parametrize(("height", "width", "rows", "columns"), [(48, 98, (0, 48), (25, 73)), (71, 48, (11, 59), (0, 48))])
+@pytest.mark.parametrize(
+    ("height", "width", "rows", "columns"), [(48, 98, (0, 48), (25, 73)), (71, 48, (11, 59), (0, 48))]
+)
 def test_the_centre_square_is_taken(height, width, rows, columns):
     pixels = _noise(height, width)
     np.testing.assert_array_equal(prepare_image(pixels, 48)[:, :, 0], pixels[slice(*rows), slice(*columns)])

