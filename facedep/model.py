@@ -57,26 +57,33 @@ def _build_article_body(x: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _build_compact_body(x: keras.KerasTensor) -> keras.KerasTensor:
-    """A stem that halves the picture, three residual blocks with squeeze-and-excitation, global average pooling.
+    """A stem that halves the picture, three stages of two residual blocks, global average pooling.
 
     Reference: He et al. 2015, arXiv 1512.03385; Hu et al. 2017, arXiv 1709.01507.
     """
     x = _convolve(x, 32, kernel=3, stride=2, name="stem")
     x = layers.Activation("relu", name="stem_relu")(x)
-    for number, (width, stride) in enumerate(((32, 1), (64, 2), (128, 2)), start=1):
-        name = f"block_{number}"
-        shortcut = _convolve(x, width, kernel=1, stride=stride, name=f"{name}_shortcut")
-        x = _convolve(x, width, kernel=3, stride=stride, name=f"{name}_a")
-        x = layers.Activation("relu", name=f"{name}_a_relu")(x)
-        x = _convolve(x, width, kernel=3, stride=1, name=f"{name}_b")
-        squeezed = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
-        squeezed = layers.Conv2D(width // 4, 1, activation="relu", name=f"{name}_reduce")(squeezed)
-        gate = layers.Conv2D(width, 1, activation="sigmoid", name=f"{name}_gate")(squeezed)
-        x = layers.Multiply(name=f"{name}_excite")([x, gate])
-        x = layers.Add(name=f"{name}_add")([x, shortcut])
-        x = layers.Activation("relu", name=f"{name}_relu")(x)
+    for stage, (width, first_stride) in enumerate(((32, 1), (64, 2), (128, 2)), start=1):
+        for letter, stride in (("a", first_stride), ("b", 1)):
+            x = _add_residual_block(x, width, stride=stride, name=f"block_{stage}{letter}")
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     return layers.Dropout(0.3, name="dropout")(x)
+
+
+def _add_residual_block(x: keras.KerasTensor, width: int, *, stride: int, name: str) -> keras.KerasTensor:
+    """Two convolutions whose channels are weighted by squeeze-and-excitation, added to their input."""
+    shortcut = x
+    if stride != 1 or x.shape[-1] != width:
+        shortcut = _convolve(x, width, kernel=1, stride=stride, name=f"{name}_shortcut")
+    x = _convolve(x, width, kernel=3, stride=stride, name=f"{name}_first")
+    x = layers.Activation("relu", name=f"{name}_first_relu")(x)
+    x = _convolve(x, width, kernel=3, stride=1, name=f"{name}_second")
+    squeezed = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
+    squeezed = layers.Conv2D(width // 4, 1, activation="relu", name=f"{name}_reduce")(squeezed)
+    gate = layers.Conv2D(width, 1, activation="sigmoid", name=f"{name}_gate")(squeezed)
+    x = layers.Multiply(name=f"{name}_excite")([x, gate])
+    x = layers.Add(name=f"{name}_add")([x, shortcut])
+    return layers.Activation("relu", name=f"{name}_relu")(x)
 
 
 def _convolve(x: keras.KerasTensor, width: int, *, kernel: int, stride: int, name: str) -> keras.KerasTensor:

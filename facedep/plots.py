@@ -95,7 +95,7 @@ def plot_curve(progress: Progress, measure: str) -> go.Figure:
     """
     figure = go.Figure()
     figure.add_scatter(
-        name="training, within the epoch",
+        name="within the epoch",
         x=[row["position"] for row in progress.steps],
         y=[row[measure] for row in progress.steps],
         mode="lines+markers",
@@ -111,7 +111,7 @@ def plot_curve(progress: Progress, measure: str) -> go.Figure:
             y=[row[key] for row in progress.epochs],
             mode="lines+markers",
             line={"color": color, "width": 2.5, "dash": dash},
-            marker={"size": 8},
+            marker={"size": 7 if progress.num_epochs <= 20 else 4},
             hovertemplate="epoch %{x}: %{y:.3f} " + name + "<extra></extra>",
         )
     if best := progress.best_epoch:

@@ -93,7 +93,7 @@ def read_progress(run_dir: Path) -> Progress:
 def judge_learning(progress: Progress) -> tuple[str, str]:
     """Returns whether a run is learning, memorising or not learning, and a sentence that says why.
 
-    Memorising: the training loss still falls while the validation loss has not for at least two epochs.
+    Memorising: the training loss still falls while the validation loss has risen for at least two epochs.
     """
     rows, best = progress.epochs, progress.best_epoch
     newest = rows[-1] if rows else {}
@@ -102,7 +102,9 @@ def judge_learning(progress: Progress) -> tuple[str, str]:
     if len(rows) < 2:
         return TOO_EARLY, "A verdict needs two whole epochs: one to start from, one to compare with."
     first = rows[0]
-    if newest["epoch"] - best["epoch"] >= 2 and newest["loss"] < best["loss"] * (1 - _NOTICEABLE_CHANGE):
+    is_past_best = newest["epoch"] - best["epoch"] >= 2
+    is_worse = newest["val_loss"] > best["val_loss"] * (1 + _NOTICEABLE_CHANGE)
+    if is_past_best and is_worse and newest["loss"] < best["loss"] * (1 - _NOTICEABLE_CHANGE):
         return MEMORISING, (
             f"Since epoch {best['epoch']} the training loss went on falling, from {best['loss']:.2f} to "
             f"{newest['loss']:.2f}, but on validation pictures it went from {best['val_loss']:.2f} to "

@@ -78,7 +78,7 @@ COMPACT = Recipe(
     title="A small modern network",
     summary=(
         "Residual blocks with squeeze-and-excitation on 48 x 48 pixels, trained on the emotions behind the two groups. "
-        "Five times fewer multiplications than the published network."
+        "Fewer than half the multiplications of the published network."
     ),
     input_size_px=48,
     learns="emotions",
@@ -91,7 +91,7 @@ COMPACT = Recipe(
     label_smoothing=0.1,
     augments=True,
     keeps="best",
-    multiply_adds=28_000_000,
+    multiply_adds=59_000_000,
     efficiency=0.28,
 )
 

@@ -18,6 +18,7 @@ from facedep.images import compute_fingerprint, prepare_image, to_gray
 from facedep.paths import cache_dir
 
 THUMBNAIL_SIZE_PX = 48
+_MAX_KEPT = 8  # scans in the cache; FER2013's takes 67 MB
 _VERSION = "1"  # to be raised when what is stored or how duplicates are found changes
 
 
@@ -54,7 +55,7 @@ def scan_dataset(dataset: Dataset, *, on_progress: Callable[[int, int], None] | 
         on_progress: Called now and then with the number of pictures done and of all.
     """
     paths = dataset.index["path"].tolist()
-    cache_path = _find_cache_path(dataset)
+    cache_path = find_cache_path(dataset)
     scan = _read_cache(cache_path, len(paths))
     if scan is None:
         scan = _measure(dataset, paths, on_progress)
@@ -64,10 +65,11 @@ def scan_dataset(dataset: Dataset, *, on_progress: Callable[[int, int], None] | 
 
 def is_scanned(dataset: Dataset) -> bool:
     """Returns whether the scan is in the cache, so that `scan_dataset` is quick."""
-    return _find_cache_path(dataset).exists()
+    return find_cache_path(dataset).exists()
 
 
-def _find_cache_path(dataset: Dataset) -> Path:
+def find_cache_path(dataset: Dataset) -> Path:
+    """Returns where the scan of these very pictures is kept: another state or choice of files, another path."""
     paths = dataset.index["path"].tolist()
     key = hashlib.sha256("\n".join([_VERSION, dataset.store.state_key, *paths]).encode()).hexdigest()[:16]
     return cache_dir() / "scans" / f"{key}.npz"
@@ -123,6 +125,8 @@ def _write_cache(path: Path, scan: Scan) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez(partial, **{name: getattr(scan, name) for name in Scan.__dataclass_fields__})
         partial.replace(path)
+        for old in sorted(path.parent.glob("*.npz"), key=lambda kept: kept.stat().st_mtime)[:-_MAX_KEPT]:
+            old.unlink(missing_ok=True)
     except OSError:
         with contextlib.suppress(OSError):
             partial.unlink()

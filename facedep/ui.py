@@ -14,7 +14,7 @@ from PIL import Image
 from facedep import data, emotions, kaggle, runs, sample_faces
 from facedep.errors import FacedepError
 from facedep.paths import PROJECT_DIR
-from facedep.scan import Scan, is_scanned, scan_dataset
+from facedep.scan import Scan, find_cache_path, is_scanned, scan_dataset
 
 if TYPE_CHECKING:
     from facedep.plots import Figure
@@ -126,11 +126,11 @@ def load_scan(dataset: data.Dataset) -> Scan:
             ),
         )
         bar.empty()
-    return _load_scan(dataset.store.state_key, len(dataset.index), dataset)
+    return _load_scan(str(find_cache_path(dataset)), dataset)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _load_scan(state_key: str, num_images: int, _dataset: data.Dataset) -> Scan:
+def _load_scan(cache_path: str, _dataset: data.Dataset) -> Scan:
     return scan_dataset(_dataset)
 
 
@@ -361,21 +361,32 @@ def _load_classifier(run_dir: str, modified: int) -> Any:
 
 
 def choose_model() -> str:
-    """Shows the choice of a model and returns its name; the choice stands in the page's address too."""
+    """Shows the choice of a model and returns its name."""
     with show_errors():
         default = runs.find_default_model()
-    names = [run.name for run in runs.list_runs() if run.has_model]
-    if st.session_state.get("model") not in names:
-        st.session_state.pop("model", None)
-    return st.selectbox(
-        "Model",
-        names,
-        index=names.index(default),
-        format_func=describe_run,
-        key="model",
-        bind="query-params",
-        persist_state="session",
-    )
+    return choose_run("Model", [run.name for run in runs.list_runs() if run.has_model], key="model", default=default)
+
+
+def choose_run(label: str, names: list[str], *, key: str, default: str) -> str:
+    """Shows the choice of a run and returns its name; the choice lasts for the visit, and stands in the page's address.
+
+    Streamlit's own `bind="query-params"` would forbid `st.switch_page` (1.67), so the address is written here.
+
+    Args:
+        label: What is chosen.
+        names: The runs to choose from.
+        key: The widget's key, and its name in the address.
+        default: The run chosen at first.
+    """
+    if st.session_state.get(key) not in names:
+        wanted = st.query_params.get(key)
+        st.session_state[key] = wanted if wanted in names else default
+    chosen = st.selectbox(label, names, key=key, format_func=describe_run, persist_state="session")
+    if chosen == default:
+        st.query_params.pop(key, None)
+    else:
+        st.query_params[key] = chosen
+    return chosen
 
 
 def describe_run(name: str) -> str:

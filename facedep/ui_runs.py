@@ -147,9 +147,7 @@ def show_models() -> None:
     else:
         st.dataframe(pd.DataFrame([_describe_row(run) for run in ended]), hide_index=True, key="runs_table")
         names = [run.name for run in ended]
-        if st.session_state.get("shown_run") not in names:
-            st.session_state.pop("shown_run", None)
-        name = st.selectbox("Look at", names, key="shown_run", format_func=ui.describe_run, bind="query-params")
+        name = ui.choose_run("Look at", names, key="shown_run", default=names[0])
         run = ended[names.index(name)]
         with st.container(border=True):
             show_results(run)

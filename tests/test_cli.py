@@ -141,7 +141,8 @@ def test_run_without_settings_gives_a_sentence(tmp_path, capsys):
 
 def test_reader_that_goes_away_early_causes_no_complaint(write_pictures, tmp_path):
     folder = write_pictures(["happy/1.png", "sad/1.png"])
-    process = _start("export", "--data", str(folder), "--out", str(tmp_path / "out"))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    process = _start("export", "--data", str(folder), "--out", str(tmp_path / "out"), env=environment)
     process.stdout.close()
     assert process.stderr.read() == ""
     assert process.wait(timeout=30) == 1

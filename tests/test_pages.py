@@ -18,9 +18,16 @@ APP = str(PROJECT_DIR / "streamlit_app.py")
 NOTICE = "It cannot diagnose depression"
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """One cache for this file, so that the sample faces are looked at once."""
+    return tmp_path_factory.mktemp("shared_cache")
+
+
 @pytest.fixture
-def app():
+def app(cache, monkeypatch):
     """The app at its home page, with the models that come with the project."""
+    monkeypatch.setenv("FACEDEP_CACHE_DIR", str(cache))
     shutil.copytree(PROJECT_DIR / "models", models_dir(), dirs_exist_ok=True)
     app = AppTest.from_file(APP, default_timeout=90).run()
     assert not app.exception

@@ -49,7 +49,7 @@ def test_curve_holds_steps_epochs_and_the_best_epoch():
     figure = plots.plot_curve(Progress(3, 100, 0.67, "best", steps, epochs), "loss")
     points = {trace.name: (list(trace.x), list(trace.y)) for trace in figure.data}
     assert points == {
-        "training, within the epoch": ([0.5], [2.0]),
+        "within the epoch": ([0.5], [2.0]),
         "training": ([1, 2], [1.5, 1.2]),
         "validation": ([1, 2], [1.4, 1.6]),
         "best epoch": ([1], [1.4]),

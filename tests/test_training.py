@@ -407,7 +407,7 @@ def test_predict_is_the_same_through_the_command_line_and_the_function(predicted
 
 def test_stop_ends_the_run_and_keeps_the_model(workshop):
     with workshop.entered():
-        run_dir = runs.create_run(dataclasses.replace(CONFIG, num_epochs=1000), "stopped")
+        run_dir = runs.create_run(dataclasses.replace(CONFIG, recipe="article", num_epochs=1000), "stopped")
         runs.start_worker(run_dir, str(workshop.pictures))
         _wait_until(lambda: (run_dir / runs.METRICS_FILE).exists() and _read_rows(run_dir, "epoch"))
         assert runs.find_active_run().name == "stopped"
@@ -427,7 +427,7 @@ def test_stop_ends_the_run_and_keeps_the_model(workshop):
 
 
 def test_ctrl_c_on_the_command_line_keeps_what_was_learned(workshop):
-    command = [sys.executable, "-m", "facedep", "train", "--data", "pictures", "--recipe", "compact", "--epochs",
+    command = [sys.executable, "-m", "facedep", "train", "--data", "pictures", "--recipe", "article", "--epochs",
                "1000", "--split", "published", "--name", "interrupted"]  # fmt: skip
     process = subprocess.Popen(
         command,
@@ -447,12 +447,12 @@ def test_ctrl_c_on_the_command_line_keeps_what_was_learned(workshop):
     run = runs.read_run(run_dir)
     assert (run.state, run.has_model, run.card["data"]["split"]) == ("stopped", True, "published")
     assert set(run.card["scores"]) == {"val"}
-    assert load_classifier(run_dir).class_names == ["happy", "neutral", "sad"]
+    assert load_classifier(run_dir).class_names == ["depressed"]
 
 
 def test_worker_that_crashes_leaves_a_sentence_and_a_traceback_in_the_log(workshop):
     with workshop.entered():
-        run_dir = runs.create_run(dataclasses.replace(CONFIG, num_epochs=1), "crashed")
+        run_dir = runs.create_run(dataclasses.replace(CONFIG, recipe="article", num_epochs=1), "crashed")
         (run_dir / FINGERPRINTS_FILE).mkdir()  # so that the file of this name cannot be written
         runs.start_worker(run_dir, str(workshop.pictures))
         _wait_until(lambda: not runs.read_run(run_dir).is_active)
