@@ -9,9 +9,8 @@ from facedep.data import Dataset
 from facedep.errors import DataError
 from facedep.metrics import score_predictions
 from facedep.model import Classifier
-from facedep.scan import scan_dataset
+from facedep.scan import load_images, scan_dataset
 from facedep.splits import LEAK_FREE, PARTS, PUBLISHED, count_leaks, split_dataset
-from facedep.training import load_images
 
 ALL = "all"
 
@@ -55,7 +54,7 @@ def evaluate_model(
     if not rows.any():
         raise DataError(f"{dataset.name} has no {part} pictures in the {split} split. Choose another part or split.")
     index = dataset.index[rows]
-    predictions = classifier.predict(load_images(dataset, index, classifier.input_size_px))
+    predictions = classifier.predict(load_images(dataset, scan, rows, classifier.input_size_px))
     is_depressed = (index["label"] == emotions.DEPRESSED).to_numpy()
     return {
         "model": classifier.name,

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from facedep.data import Dataset
@@ -76,6 +77,7 @@ def find_cache_path(dataset: Dataset) -> Path:
 
 
 def _measure(dataset: Dataset, paths: list[str], on_progress: Callable[[int, int], None] | None) -> Scan:
+    cv2.setNumThreads(1)  # for pictures this small its threads cost more than they give, above all beside a training
     num_images = len(paths)
     fingerprints, errors = [""] * num_images, [""] * num_images
     sizes = np.zeros((num_images, 2), np.int32)
@@ -95,6 +97,34 @@ def _measure(dataset: Dataset, paths: list[str], on_progress: Callable[[int, int
     if on_progress:
         on_progress(num_images, num_images)
     return Scan(np.array(fingerprints, dtype=str), groups, sizes, thumbnails, np.array(errors, dtype=str))
+
+
+def load_images(
+    dataset: Dataset,
+    scan: Scan,
+    rows: np.ndarray,
+    size_px: int,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """Returns some pictures prepared for a network: `uint8` array of shape `(n, size_px, size_px, 1)`, 0-255.
+
+    Args:
+        dataset: The data set.
+        scan: Its scan; where the network's input is as large as its thumbnails, these are used.
+        rows: `bool` array of shape `(number of pictures,)`: which ones. All of them must be readable.
+        size_px: Side of the network's input.
+        on_progress: Called now and then with the number of pictures done and of all.
+    """
+    if size_px == THUMBNAIL_SIZE_PX:
+        return scan.thumbnails[rows][..., np.newaxis]
+    paths = dataset.index["path"][rows].tolist()
+    images = np.empty((len(paths), size_px, size_px, 1), np.uint8)
+    for number, path in enumerate(paths):
+        if on_progress and number % 100 == 0:
+            on_progress(number, len(paths))
+        images[number] = prepare_image(to_gray(dataset.open(path)), size_px)
+    return images
 
 
 def _group(fingerprints: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:

@@ -22,13 +22,12 @@ from facedep.augment import augment_images
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE
 from facedep.data import Dataset, check_trainable, load_dataset
 from facedep.errors import RunError
-from facedep.images import prepare_image, to_gray
 from facedep.metrics import score_predictions
 from facedep.model import Classifier, build_network, save_network
 from facedep.recipes import Recipe, find_recipe
 from facedep.run_writer import RunWriter
 from facedep.runs import RunConfig
-from facedep.scan import scan_dataset
+from facedep.scan import Scan, load_images, scan_dataset
 from facedep.splits import PARTS, count_leaks, split_dataset
 
 _SECONDS_BETWEEN_POINTS = 0.3
@@ -75,8 +74,8 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
     parts = {
         part: _load_part(
             dataset,
+            scan,
             split == part,
-            scan.fingerprints,
             recipe,
             class_names,
             on_progress=_report_progress(writer, f"Preparing the {part} pictures"),
@@ -116,7 +115,7 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
     writer.write_status(runs.RUNNING, stage="scoring")
     del parts["train"].images
     if (split == "test").any():
-        parts["test"] = _load_part(dataset, split == "test", scan.fingerprints, recipe, class_names)
+        parts["test"] = _load_part(dataset, scan, split == "test", recipe, class_names)
     card = {
         "format": 1,
         "recipe": recipe.name,
@@ -167,29 +166,10 @@ def find_class_names(index: pd.DataFrame, recipe: Recipe) -> list[str]:
     return present if learns_emotions else [emotions.DEPRESSED]
 
 
-def load_images(
-    dataset: Dataset, index: pd.DataFrame, size_px: int, *, on_progress: Callable[[int, int], None] | None = None
-) -> np.ndarray:
-    """Returns the prepared pictures of some rows of an index table: `uint8`, shape `(n, size_px, size_px, 1)`, 0-255.
-
-    Args:
-        dataset: The data set.
-        index: The rows.
-        size_px: Side of the network's input.
-        on_progress: Called now and then with the number of pictures done and of all.
-    """
-    images = np.empty((len(index), size_px, size_px, 1), np.uint8)
-    for number, path in enumerate(index["path"]):
-        if on_progress and number % 100 == 0:
-            on_progress(number, len(index))
-        images[number] = prepare_image(to_gray(dataset.open(path)), size_px)
-    return images
-
-
 def _load_part(
     dataset: Dataset,
+    scan: Scan,
     rows: np.ndarray,
-    fingerprints: np.ndarray,
     recipe: Recipe,
     class_names: list[str],
     *,
@@ -201,8 +181,8 @@ def _load_part(
         targets = is_depressed[:, np.newaxis].astype(np.float32)
     else:
         targets = (index["emotion"].to_numpy()[:, np.newaxis] == np.array(class_names)).astype(np.float32)
-    images = load_images(dataset, index, recipe.input_size_px, on_progress=on_progress)
-    return _Part(images, targets, is_depressed, fingerprints[rows].tolist())
+    images = load_images(dataset, scan, rows, recipe.input_size_px, on_progress=on_progress)
+    return _Part(images, targets, is_depressed, scan.fingerprints[rows].tolist())
 
 
 def _report_progress(writer: RunWriter, what: str) -> Callable[[int, int], None]:
