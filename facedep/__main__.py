@@ -218,7 +218,8 @@ def _evaluate(options: argparse.Namespace) -> int:
         print(f"It was trained on {scores['num_seen_in_training']:,} of these very pictures.")
     if scores["num_also_in_train"]:
         print(
-            f"{scores['num_also_in_train']:,} of these pictures are also in the train part: this score measures memory."
+            f"{scores['num_also_in_train']:,} of these pictures are also in the split's own train part: "
+            "the score of a model trained on that part measures memory."
         )
     return 0
 

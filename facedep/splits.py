@@ -18,7 +18,7 @@ LEAK_FREE, SUPPLIED, SUPPLIED_CLEAN, PUBLISHED = "leak-free", "supplied", "suppl
 SPLIT_KINDS = {
     LEAK_FREE: "Leak-free: copies and near-copies stay on one side, 70 % train, 15 % val, 15 % test",
     SUPPLIED: "As supplied: the data set's own train, val and test folders",
-    SUPPLIED_CLEAN: "As supplied, without the train pictures that look like a val or test picture, nor val like test",
+    SUPPLIED_CLEAN: "As supplied, copies left out: no train picture that looks like val or test, no val like test",
     PUBLISHED: "As published: all pooled, the first 20 % of each group in name order are val, no test",
 }
 PARTS = ("train", "val", "test")

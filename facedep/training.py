@@ -31,6 +31,7 @@ from facedep.scan import Scan, load_images, scan_dataset
 from facedep.splits import PARTS, count_leaks, split_dataset
 
 _SECONDS_BETWEEN_POINTS = 0.3
+_MAX_DENSITY = 400  # later the points come less often, so that a run of hours keeps some thousand
 
 
 class StopRequestedError(Exception):
@@ -275,7 +276,7 @@ class _Progress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         now = time.monotonic()
-        if now - self._last_point >= _SECONDS_BETWEEN_POINTS:
+        if now - self._last_point >= max(_SECONDS_BETWEEN_POINTS, (now - self._started) / _MAX_DENSITY):
             self._last_point = now
             self._check_loss(logs["loss"])
             self._writer.write_metrics(

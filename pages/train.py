@@ -38,15 +38,20 @@ def choose_settings(dataset: data.Dataset) -> runs.RunConfig:
             help="How often the network sees every training picture.",
         )
         st.caption(describe_time(recipe, epochs, dataset))
-        with st.expander("More settings"):
+    with st.expander("More settings"):
+        first, second = st.columns(2, gap="large")
+        with first:
             split = st.selectbox(
                 "Split",
                 list(splits.SPLIT_KINDS),
-                format_func=splits.SPLIT_KINDS.get,
+                format_func=lambda kind: splits.SPLIT_KINDS[kind].partition(":")[0],
                 key="split",
                 persist_state="session",
                 help="Which pictures it learns from, and which judge it.",
             )
+            st.caption(splits.SPLIT_KINDS[split].partition(": ")[2].capitalize() + ".")
+            title = st.text_input("Name of the run", placeholder="recipe and time", key="run_name")
+        with second:
             batch_size = st.select_slider(
                 "Batch size",
                 (8, 16, 32, 64, 128, 256),
@@ -67,7 +72,6 @@ def choose_settings(dataset: data.Dataset) -> runs.RunConfig:
                 help="How large a step is. Too large, and the loss jumps about.",
             )
             seed = st.number_input("Seed", 0, MAX_SEED, 0, key="seed", persist_state="session")
-            title = st.text_input("Name of the run", placeholder="recipe and time", key="run_name")
     st.session_state.run_title = title
     return runs.RunConfig(
         recipe=name,
