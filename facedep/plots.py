@@ -98,10 +98,10 @@ def plot_curve(progress: Progress, measure: str) -> go.Figure:
         name="within the epoch",
         x=[row["position"] for row in progress.steps],
         y=[row[measure] for row in progress.steps],
-        mode="lines+markers",
-        line={"color": _GRAY, "width": 1.5},
+        mode="lines+markers" if len(progress.steps) < 20 else "lines",
+        line={"color": _GRAY, "width": 1.2},
         marker={"size": 3},
-        opacity=0.7,
+        opacity=0.6,
         hovertemplate="epoch %{x:.2f}: %{y:.3f}<extra></extra>",
     )
     for name, key, color, dash in (("training", measure, _BLUE, "dot"), ("validation", f"val_{measure}", _GREEN, None)):
@@ -129,6 +129,7 @@ def plot_curve(progress: Progress, measure: str) -> go.Figure:
                 y=progress.always_non_depressed,
                 line={"color": _ORANGE, "dash": "dash", "width": 1.5},
                 annotation={"text": "always non-depressed", "font": {"size": 12}},
+                annotation_position="bottom right",
             )
         figure.update_yaxes(tickformat=".0%")
     last = max(1, progress.num_epochs)

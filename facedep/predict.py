@@ -19,6 +19,7 @@ MIDDLE_SQUARE_NOTE = (
     "The middle square of the picture was taken as one face, without a search for faces. "
     "For a fair answer let one face fill that square."
 )
+LARGEST_FACE_CROP_PX = 256  # pictures of data sets of faces are smaller; larger square ones are mostly photographs
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ def predict_picture(classifier: Classifier, source: bytes | Path, name: str) -> 
         is_seen=compute_fingerprint(gray) in classifier.fingerprints,
     )
     is_square = abs(picture.width - picture.height) <= 0.1 * max(picture.size)
-    return PictureAnswer(name, None, None if is_square else MIDDLE_SQUARE_NOTE, [face], picture)
+    is_face_crop = is_square and max(picture.size) <= LARGEST_FACE_CROP_PX
+    return PictureAnswer(name, None, None if is_face_crop else MIDDLE_SQUARE_NOTE, [face], picture)
 
 
 def label_of(probability_depressed: float, threshold: float = 0.5) -> str:
