@@ -4,6 +4,8 @@ import time
 
 import numpy as np
 
+from facedep import runs
+from facedep.progress import read_progress
 from facedep.recipes import Recipe
 
 _MATRIX_SIZE = 1024
@@ -24,20 +26,39 @@ def measure_speed() -> float:
     return 2 * _MATRIX_SIZE**3 / min(seconds)
 
 
+def find_last_speed(recipe: Recipe) -> float | None:
+    """Returns the training pictures a second of this recipe's newest run on this computer; None without one."""
+    for run in runs.list_runs():
+        if run.config and run.config.recipe == recipe.name and not run.is_shipped and not run.is_active:
+            measured = read_progress(run.path)
+            if measured.epochs and measured.epochs[-1]["train_seconds"]:
+                return measured.num_train / measured.epochs[-1]["train_seconds"]
+    return None
+
+
 def estimate_training_seconds(
-    recipe: Recipe, num_epochs: int, *, num_train: int, num_val: int, operations_per_second: float
+    recipe: Recipe,
+    num_epochs: int,
+    *,
+    num_train: int,
+    num_val: int,
+    images_per_second: float | None,
+    operations_per_second: float,
 ) -> float:
-    """Returns the likely duration in seconds, usually right within a factor of 1.5.
+    """Returns the likely duration in seconds, from the last run's speed where there is one, else from the machine's.
 
     Args:
         recipe: The recipe; its `efficiency` is the share of the matrix speed that its training reaches.
         num_epochs: Passes over the training pictures.
         num_train: Training pictures.
         num_val: Validation pictures, scored after every epoch.
-        operations_per_second: From `measure_speed`.
+        images_per_second: From `find_last_speed`.
+        operations_per_second: From `measure_speed`; used where there is no last run.
     """
-    operations = recipe.multiply_adds * num_epochs * (_TRAINING_COST * num_train + _SCORING_COST * num_val)
-    return _START_SECONDS + operations / (operations_per_second * recipe.efficiency)
+    num_steps = num_epochs * (num_train + num_val * _SCORING_COST / _TRAINING_COST)  # in pictures trained
+    if not images_per_second:
+        images_per_second = operations_per_second * recipe.efficiency / (_TRAINING_COST * recipe.multiply_adds)
+    return _START_SECONDS + num_steps / images_per_second
 
 
 def describe_seconds(seconds: float) -> str:

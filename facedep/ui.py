@@ -308,8 +308,13 @@ class WarmUp:
         threading.Thread(target=self._work, daemon=True).start()
 
     def _work(self) -> None:
+        import keras
+
         from facedep.model import load_classifier
 
+        # Streamlit 1.67 calls this after every run of every page: 0.2 to 0.4 s each time, once a second beside a live
+        # curve, and it throws away compiled kernels while another visitor's picture may be under way.
+        keras.backend.clear_session = lambda free_memory=True: None
         try:
             classifier = load_classifier(runs.find_run_dir(runs.find_default_model()))
             size = classifier.input_size_px

@@ -89,14 +89,17 @@ def choose_settings(dataset: data.Dataset) -> runs.RunConfig:
 def describe_time(recipe: Recipe, epochs: int, dataset: data.Dataset) -> str:
     """Returns the estimate of the time in a sentence."""
     num_images = len(dataset.index)
+    last_speed = estimate.find_last_speed(recipe)
     seconds = estimate.estimate_training_seconds(
         recipe,
         epochs,
         num_train=round(0.7 * num_images),
         num_val=round(0.15 * num_images),
+        images_per_second=last_speed,
         operations_per_second=measure_speed(),
     )
-    return f"**{estimate.describe_seconds(seconds).capitalize()}** on this computer, by its measured speed."
+    source = "by the speed of the last run" if last_speed else "by its measured speed"
+    return f"**{estimate.describe_seconds(seconds).capitalize()}** on this computer, {source}."
 
 
 def warn_of_split(split: str) -> None:
