@@ -117,7 +117,31 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
     del parts["train"].images
     if (split == "test").any():
         parts["test"] = _load_part(dataset, scan, split == "test", recipe, class_names)
-    card = {
+    leaks = count_leaks(split, scan)
+    card = _build_card(recipe, config, dataset, class_names, positive_classes)
+    card["data"]["num_images"] = {part: int((split == part).sum()) for part in PARTS}
+    card["data"]["leaks"] = {part: vars(leak) for part, leak in leaks.items()}
+    card["training"] = {
+        "num_epochs": progress.num_epochs_done,
+        "kept_epoch": progress.kept_epoch,
+        "seconds": round(time.time() - started, 1),
+        "was_stopped": progress.was_stopped,
+        "has_diverged": progress.has_diverged,
+    }
+    classifier = Classifier(writer.run_dir.name, network, card, frozenset())
+    card["scores"] = {part: _score(classifier, parts[part]) for part in parts if part != "train"}
+    fingerprints = sorted(set(parts["train"].fingerprints))
+    (writer.run_dir / FINGERPRINTS_FILE).write_text("\n".join(fingerprints) + "\n", "ascii")
+    save_network(network, recipe, writer.run_dir / MODEL_FILE)
+    runs.write_json(writer.run_dir / CARD_FILE, card)
+    return runs.STOPPED if progress.was_stopped else runs.FINISHED
+
+
+def _build_card(
+    recipe: Recipe, config: RunConfig, dataset: Dataset, class_names: list[str], positive_classes: list[str]
+) -> dict[str, Any]:
+    """Returns the part of a model's card that is known before the training: what goes in and what the outputs mean."""
+    return {
         "format": 1,
         "recipe": recipe.name,
         "input_size_px": recipe.input_size_px,
@@ -129,15 +153,6 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
             "content_hash": dataset.content_hash,
             "split": config.split,
             "seed": config.seed,
-            "num_images": {part: int((split == part).sum()) for part in PARTS},
-            "leaks": {part: vars(leak) for part, leak in count_leaks(split, scan).items()},
-        },
-        "training": {
-            "num_epochs": progress.num_epochs_done,
-            "kept_epoch": progress.kept_epoch,
-            "seconds": round(time.time() - started, 1),
-            "was_stopped": progress.was_stopped,
-            "has_diverged": progress.has_diverged,
         },
         "versions": {
             "facedep": __version__,
@@ -146,13 +161,6 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
             "python": platform.python_version(),
         },
     }
-    classifier = Classifier(writer.run_dir.name, network, card, frozenset())
-    card["scores"] = {part: _score(classifier, parts[part]) for part in parts if part != "train"}
-    fingerprints = sorted(set(parts["train"].fingerprints))
-    (writer.run_dir / FINGERPRINTS_FILE).write_text("\n".join(fingerprints) + "\n", "ascii")
-    save_network(network, recipe, writer.run_dir / MODEL_FILE)
-    runs.write_json(writer.run_dir / CARD_FILE, card)
-    return runs.STOPPED if progress.was_stopped else runs.FINISHED
 
 
 def find_class_names(index: pd.DataFrame, recipe: Recipe) -> list[str]:
