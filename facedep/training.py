@@ -83,6 +83,8 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
         )
         for part in ("train", "val")
     }
+    if writer.is_stop_requested:
+        raise StopRequestedError
     network = build_network(recipe, len(class_names))
     num_steps = -(-len(parts["train"].images) // config.batch_size)
     _compile(network, recipe, config, num_steps, [name in positive_classes for name in class_names])
