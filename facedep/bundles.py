@@ -66,6 +66,8 @@ def unpack_run(content: bytes) -> str:
     try:
         for name, data in files.items():
             (partial / name).write_bytes(data)
+        if runs.read_run(partial).state not in (runs.FINISHED, runs.STOPPED):  # whatever it was, it does not run here
+            runs.write_json(partial / runs.STATUS_FILE, {"state": runs.FINISHED})
         read_card(partial)
         from facedep.model import load_classifier
 

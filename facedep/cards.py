@@ -11,6 +11,8 @@ from facedep.recipes import RECIPES
 MODEL_FILE = "model.keras"
 CARD_FILE = "card.json"
 FINGERPRINTS_FILE = "trained_on.txt"
+_SCORE_NAMES = {"num_images", "accuracy", "always_non_depressed_accuracy", "balanced_accuracy", "roc_auc"}
+_LEAK_NAMES = {"num_images", "num_identical", "num_similar"}
 
 
 def read_card(run_dir: Path) -> dict[str, Any]:
@@ -55,7 +57,20 @@ def find_card_problem(card: Any) -> str | None:
     seed = trained_on.get("seed", 0) if isinstance(trained_on, dict) else None
     if not isinstance(seed, int) or seed < 0:
         return "its seed is no whole number"
+    if not _is_table(card.get("training", {}), {"num_epochs", "kept_epoch", "seconds"}):
+        return "what it says of its training is no table of numbers"
+    for name, needed in (("scores", _SCORE_NAMES), ("leaks", _LEAK_NAMES)):
+        tables = card.get(name, {}) if name == "scores" else trained_on.get(name, {})
+        if not isinstance(tables, dict) or not all(_is_table(table, needed) for table in tables.values()):
+            return f"its {name} are no tables of numbers"
     return None
+
+
+def _is_table(value: Any, needed: set[str]) -> bool:
+    """Whether a value is empty, or a table that holds a number, or null, under each of the needed names."""
+    if not isinstance(value, dict) or (value and not needed <= value.keys()):
+        return False
+    return all(value[name] is None or isinstance(value[name], int | float) for name in needed & value.keys())
 
 
 def _is_list_of_names(value: Any) -> bool:

@@ -109,7 +109,8 @@ def _open_store(source: str) -> tuple[Store, str, str]:
         path = Path(typed).resolve()
         return ZipStore(path), path.name, str(path)
     raise DataError(
-        f"There is no folder or .zip file at {source!r}. Type its full path, or use `{SAMPLE}` or `{KAGGLE}`."
+        f"There is no folder or .zip file at {source!r}. Give its full path, "
+        "or choose the sample faces or the Kaggle set."
     )
 
 
@@ -204,7 +205,10 @@ def store_upload(name: str, file: BinaryIO) -> Path:
         partial.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as out:
             shutil.copyfileobj(file, out)
-        ZipStore(partial).close()
+        store = ZipStore(partial)
+        store.close()
+        if not store.paths:
+            raise DataError(f"{name} holds no pictures. {LAYOUT_TEXT}")
         folder.mkdir(exist_ok=True)
         os.replace(partial, target)
     except OSError as error:

@@ -29,7 +29,8 @@ def measure_speed() -> float:
 def find_last_speed(recipe: Recipe) -> float | None:
     """Returns the training pictures a second of this recipe's newest run on this computer; None without one."""
     for run in runs.list_runs():
-        if run.config and run.config.recipe == recipe.name and not run.is_shipped and not run.is_active:
+        was_here = (run.path / runs.HEARTBEAT_FILE).exists()  # a bundle from elsewhere brings no heartbeat
+        if was_here and run.config and run.config.recipe == recipe.name and not run.is_active:
             measured = read_progress(run.path)
             if measured.epochs and measured.epochs[-1]["train_seconds"]:
                 return measured.num_train / measured.epochs[-1]["train_seconds"]

@@ -192,7 +192,7 @@ def load_classifier(run_dir: Path) -> Classifier:
     card = read_card(run_dir)
     recipe = find_recipe(card["recipe"])
     model_path = run_dir / MODEL_FILE
-    remedy = "Delete this model and train it again, or load its bundle once more."
+    remedy = "Choose another model, or train it again."
     if not model_path.is_file():
         raise ModelError(f"The model {name!r} has no {MODEL_FILE}: only its scores are here. Choose another model.")
     try:

@@ -3,10 +3,17 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from facedep.runs import METRICS_FILE
 
 LEARNING, MEMORISING, NOT_LEARNING, TOO_EARLY = "learning", "memorising", "not learning", "too early to say"
+_COLUMNS = {
+    "start": ("num_epochs", "num_train", "num_steps"),
+    "step": ("epoch", "step", "loss", "accuracy", "seconds"),
+    "epoch": ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "train_seconds"),
+}
+_LEAP = 3.0  # a validation loss this many times the first one is no learning by heart, but steps too large
 _NOTICEABLE_CHANGE = 0.01  # share of a loss; below this two losses count as equal
 
 
@@ -72,11 +79,14 @@ def read_progress(run_dir: Path) -> Progress:
     for line in lines:
         try:
             row = json.loads(line)
-            if row["kind"] == "start":
+            kind = row["kind"]
+            if not all(_is_number(row[name]) for name in _COLUMNS[kind]):
+                continue
+            if kind == "start":
                 start = row
-            elif row["kind"] == "step":
+            elif kind == "step":
                 steps.append({**row, "position": row["epoch"] - 1 + row["step"] / start["num_steps"]})
-            elif row["kind"] == "epoch":
+            else:
                 epochs.append(row)
         except (ValueError, KeyError, TypeError, ZeroDivisionError):
             continue
@@ -88,6 +98,11 @@ def read_progress(run_dir: Path) -> Progress:
         steps=steps,
         epochs=epochs,
     )
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number, or the null that stands for one that is undefined."""
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def judge_learning(progress: Progress) -> tuple[str, str]:
@@ -102,6 +117,11 @@ def judge_learning(progress: Progress) -> tuple[str, str]:
     if len(rows) < 2:
         return TOO_EARLY, "A verdict needs two whole epochs: one to start from, one to compare with."
     first = rows[0]
+    if newest["val_loss"] > _LEAP * first["val_loss"]:
+        return NOT_LEARNING, (
+            f"The validation loss leapt from {first['val_loss']:.3g} to {newest['val_loss']:.3g}: the steps are too "
+            "large. Start again with a lower learning rate."
+        )
     is_past_best = newest["epoch"] - best["epoch"] >= 2
     is_worse = newest["val_loss"] > best["val_loss"] * (1 + _NOTICEABLE_CHANGE)
     if is_past_best and is_worse and newest["loss"] < best["loss"] * (1 - _NOTICEABLE_CHANGE):
@@ -129,6 +149,11 @@ def judge_learning(progress: Progress) -> tuple[str, str]:
 def _compare_with_majority(progress: Progress, row: dict) -> str:
     if progress.always_non_depressed is None:
         return ""
+    if row["val_accuracy"] < progress.always_non_depressed + 0.02:
+        return (
+            f"But it does not yet tell the two groups apart: {row['val_accuracy']:.0%} right, where always answering "
+            f"non-depressed would get {progress.always_non_depressed:.0%}."
+        )
     return (
         f"It puts {row['val_accuracy']:.0%} of them into the right group; "
         f"always answering non-depressed would get {progress.always_non_depressed:.0%}."

@@ -30,7 +30,7 @@ from typing import Any
 from filelock import FileLock
 
 from facedep import emotions
-from facedep.cards import CARD_FILE, MODEL_FILE
+from facedep.cards import CARD_FILE, MODEL_FILE, find_card_problem
 from facedep.errors import RunError
 from facedep.paths import PROJECT_DIR, models_dir
 from facedep.recipes import RECIPES
@@ -175,6 +175,8 @@ def read_run(path: Path) -> Run:
     status = _read_json(path / STATUS_FILE)
     status = status if isinstance(status, dict) else {}
     card = _read_json(path / CARD_FILE)
+    if card is not None and (problem := find_card_problem(card)):
+        card, status = None, {**status, "message": f"{CARD_FILE} is damaged: {problem}. Delete this run."}
     state, message = status.get("state"), str(status.get("message", ""))
     if state not in (RUNNING, FINISHED, STOPPED, FAILED):
         state = STARTING
@@ -195,8 +197,8 @@ def read_run(path: Path) -> Run:
         stage=str(status.get("stage", "")) if state in ACTIVE_STATES else "",
         message=message,
         config=config,
-        card=card if isinstance(card, dict) else None,
-        has_model=(path / MODEL_FILE).is_file() and isinstance(card, dict),
+        card=card,
+        has_model=(path / MODEL_FILE).is_file() and card is not None,
         created=float(created),
     )
 

@@ -128,6 +128,7 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
         "kept_epoch": progress.kept_epoch,
         "seconds": round(time.time() - started, 1),
         "was_stopped": progress.was_stopped,
+        "num_images_seen": progress.num_images_seen,
         "has_diverged": progress.has_diverged,
     }
     classifier = Classifier(writer.run_dir.name, network, card, frozenset())
@@ -269,8 +270,14 @@ class _Progress(keras.callbacks.Callback):
         self._writer, self._recipe, self._num_steps, self._batch_size = writer, recipe, num_steps, batch_size
         self._best_loss, self._best_weights = np.inf, None
         self._last_point = 0.0
+        self._epoch, self._num_steps_done = 1, 0
         self._started = self._epoch_started = time.monotonic()
         self.num_epochs_done, self.kept_epoch, self.was_stopped, self.has_diverged = 0, 0, False, False
+
+    @property
+    def num_images_seen(self) -> int:
+        """Pictures trained on so far, counted again in every epoch; the last batch of an epoch counts as full."""
+        return ((self._epoch - 1) * self._num_steps + self._num_steps_done) * self._batch_size
 
     @property
     def has_kept_weights(self) -> bool:
@@ -281,11 +288,12 @@ class _Progress(keras.callbacks.Callback):
         self._started = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._epoch = epoch + 1
+        self._epoch, self._num_steps_done = epoch + 1, 0
         self._epoch_started = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         now = time.monotonic()
+        self._num_steps_done = batch + 1
         if now - self._last_point >= max(_SECONDS_BETWEEN_POINTS, (now - self._started) / _MAX_DENSITY):
             self._last_point = now
             self._check_loss(logs["loss"])
@@ -305,6 +313,8 @@ class _Progress(keras.callbacks.Callback):
         self._train_seconds = time.monotonic() - self._epoch_started
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if self.was_stopped and self._num_steps_done < self._num_steps:
+            return  # an epoch broken off is no point on the curve, and not the best one
         self.num_epochs_done = epoch + 1
         self._check_loss(logs["loss"])
         self._check_loss(logs["val_loss"])

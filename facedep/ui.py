@@ -35,6 +35,7 @@ def start_page(title: str) -> None:
         home = st.Page(lambda: None, title="facedep", default=True)
         st.navigation([home, *map(st.Page, sorted((PROJECT_DIR / "pages").glob("*.py")))], position="hidden")
         st.rerun()
+    current_source()
     st.title(title)
     show_notice()
 
@@ -61,13 +62,18 @@ def show_chart(figure: "Figure", *, key: str) -> None:
 
 
 @contextmanager
-def show_errors() -> Iterator[None]:
-    """Shows an error that the visitor can mend as a card and ends the page there; everything else surfaces."""
+def show_errors(*, ends_page: bool = True) -> Iterator[None]:
+    """Shows an error that the visitor can mend as a card; everything else surfaces.
+
+    Args:
+        ends_page: Whether the page ends there, because the rest of it cannot do without; False for a refused action.
+    """
     try:
         yield
     except FacedepError as error:
-        st.error(str(error), icon=":material/info:")
-        st.stop()
+        st.error(str(error), icon=":material/error:")
+        if ends_page:
+            st.stop()
 
 
 # What is chosen ------------------------------------------------------------------------------------------------------
@@ -182,7 +188,9 @@ def show_source_chooser() -> None:
     elif chosen == _FOLDER:
         _show_path_input(source)
     else:
-        _show_upload(source)
+        _show_upload()
+    if chosen not in (kind, _UPLOAD):
+        st.caption(f"Still shown: {describe_source()}.")
 
 
 def _show_path_input(source: str) -> None:
@@ -196,32 +204,36 @@ def _show_path_input(source: str) -> None:
         is_sent = st.form_submit_button("Use it", type="primary")
     st.caption(f"Read in place, nothing is copied. {data.LAYOUT_TEXT}")
     if is_sent and typed.strip():
-        with show_errors():
+        with show_errors(ends_page=False):
             dataset = data.load_dataset(typed)
-        load_dataset.clear()
-        _choose_source(dataset.source)
-        st.rerun()
+            load_dataset.clear()
+            _choose_source(dataset.source)
+            st.rerun()
 
 
-def _show_upload(source: str) -> None:
+def _show_upload() -> None:
     file = st.file_uploader("A .zip with one folder per emotion", type="zip", key="source_upload")
     if file is not None and st.session_state.get("used_upload") != file.file_id:
-        with show_errors():
+        with show_errors(ends_page=False):
             path = data.store_upload(file.name, file)
-            data.load_dataset(str(path))
-        st.session_state.used_upload = file.file_id
-        _choose_source(str(path))
-        st.rerun()
+            st.session_state.used_upload = file.file_id
+            _choose_source(str(path))
+            st.rerun()
     size = data.measure_uploads()
     if size:
         left, right = st.columns([3, 1], vertical_alignment="center")
         left.caption(f"Uploads are kept in {data.uploads_dir()}: {size / 1e6:.1f} MB, so that a training can go on.")
-        if right.button("Clear uploads", key="clear_uploads"):
-            data.clear_uploads()
-            if Path(source).is_relative_to(data.uploads_dir().resolve()):
-                _choose_source(data.SAMPLE)
-            st.session_state.pop("source_kind", None)
-            st.rerun()
+        right.button("Clear uploads", key="clear_uploads", on_click=_clear_uploads, help="Everybody's uploads")
+
+
+def _clear_uploads() -> None:
+    """Deletes the uploads and goes back to the sample faces where one of them was chosen."""
+    source = current_source()
+    data.clear_uploads()
+    load_dataset.clear()
+    if source not in (data.SAMPLE, data.KAGGLE) and Path(source).is_relative_to(data.uploads_dir().resolve()):
+        _choose_source(data.SAMPLE)
+        st.session_state.source_kind = data.SAMPLE
 
 
 def _show_kaggle(source: str) -> None:
@@ -259,15 +271,20 @@ def _show_download(is_running: bool) -> None:
         elif status.state == "cancelled":
             st.caption("Cancelled; nothing was kept.")
         if st.button("Download from Kaggle", type="primary", key="start_download", icon=":material/download:"):
-            with show_errors():
+            with show_errors(ends_page=False):
                 kaggle.start_download()
-            st.rerun()
+                st.rerun()
 
     show()
 
 
 def show_unknown_folders(dataset: data.Dataset) -> None:
     """Asks what folders of unknown name hold. Until it is said, their pictures are left out."""
+    if folder_choices():
+        said = ", ".join(f"“{folder}”: {answer.replace('_', '-')}" for folder, answer in folder_choices().items())
+        left, right = st.columns([4, 1], vertical_alignment="center")
+        left.caption(f"What you said of folders: {said}.")
+        right.button("Ask again", key="ask_again", on_click=lambda: st.session_state.pop("folder_choices", None))
     if not dataset.unknown_folders:
         return
     st.warning(
@@ -384,7 +401,9 @@ def choose_run(label: str, names: list[str], *, key: str, default: str) -> str:
         default: The run chosen at first.
     """
     if st.session_state.get(key) not in names:
-        wanted = st.query_params.get(key)
+        wanted = st.query_params.get(key, default)
+        if wanted not in names:
+            st.caption(f"There is no “{wanted}” here any more; this is {describe_run(default)}.")
         st.session_state[key] = wanted if wanted in names else default
     chosen = st.selectbox(label, names, key=key, format_func=describe_run, persist_state="session")
     if chosen == default:

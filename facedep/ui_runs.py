@@ -25,6 +25,8 @@ _VERDICT_ICONS = {
     progress.TOO_EARLY: ":material/hourglass_top:",
 }
 _REFRESH_SECONDS = 1.0
+_FEW_PICTURES = 100  # fewer than these judge nothing
+PENDING_RUN = "pending_run"  # session key: the run that the list of models shows next
 
 
 def show_live(run: runs.Run) -> None:
@@ -39,11 +41,11 @@ def show_live(run: runs.Run) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(now.name, width="stretch")
             if now.state == runs.STOPPING:
-                st.write("Stopping after this step …")
+                st.write("Stopping …")
             else:
                 st.button("Stop and keep", on_click=runs.stop_run, args=(now,), key="stop", icon=":material/stop:")
         st.progress(measured.share_done, _describe_progress(now, measured))
-        show_curves(measured, key="live")
+        show_curves(measured, key="live", is_active=True)
 
     show()
 
@@ -63,7 +65,7 @@ def _describe_progress(run: runs.Run, measured: progress.Progress) -> str:
     return " · ".join(words)
 
 
-def show_curves(measured: progress.Progress, *, key: str) -> None:
+def show_curves(measured: progress.Progress, *, key: str, is_active: bool) -> None:
     """Shows loss and accuracy so far, the best epoch, and the verdict with its reason."""
     left, right = st.columns(2)
     with left:
@@ -71,10 +73,12 @@ def show_curves(measured: progress.Progress, *, key: str) -> None:
     with right:
         ui.show_chart(plots.plot_curve(measured, "accuracy"), key=f"{key}_accuracy")
     verdict, reason = progress.judge_learning(measured)
-    st.info(f"**{verdict.capitalize()}.** {reason}", icon=_VERDICT_ICONS[verdict])
+    if is_active or verdict != progress.TOO_EARLY:
+        st.info(f"**{verdict.capitalize()}.** {reason}", icon=_VERDICT_ICONS[verdict])
     if best := measured.best_epoch:
         kept = "its weights are kept" if measured.keeps == "best" else "this recipe keeps the last epoch, as published"
-        st.caption(f"Best epoch so far by validation loss: {best['epoch']} ({kept}).")
+        so_far = " so far" if is_active else ""
+        st.caption(f"Best epoch{so_far} by validation loss: {best['epoch']} ({kept}).")
 
 
 def show_results(run: runs.Run) -> None:
@@ -83,11 +87,15 @@ def show_results(run: runs.Run) -> None:
     st.markdown(f"#### {icon} {run.name} · {run.state}")
     if run.message:
         (st.error if run.state in (runs.FAILED, runs.LOST) else st.info)(run.message)
+    training = (run.card or {}).get("training", {})
+    if run.state == runs.STOPPED and training and not training["num_epochs"]:
+        seen = f", after {training['num_images_seen']:,} pictures" if training.get("num_images_seen") else ""
+        st.info(f"Stopped within its first epoch{seen}: it had hardly begun to learn.")
     if run.card:
         _show_scores(run)
     measured = progress.read_progress(run.path)
     if measured.steps:
-        show_curves(measured, key=f"run_{run.name}")
+        show_curves(measured, key=f"run_{run.name}", is_active=False)
     if run.state == runs.FAILED and (log := runs.read_log_tail(run)):
         with st.expander("The log's last lines"):
             st.code(log, language=None)
@@ -126,6 +134,13 @@ def _show_scores(run: runs.Run) -> None:
         is_new = part == "test" and not leak.get("num_similar")
         what = "pictures it has never seen" if is_new else f"pictures of its {part} part"
         auc = "" if scores["roc_auc"] is None else f" ROC AUC {scores['roc_auc']:.3f} (0.5 is guessing)."
+        if scores["num_images"] < _FEW_PICTURES:
+            st.markdown(
+                f"Of the {scores['num_images']} {what}, it puts {round(scores['num_images'] * right)} into the right "
+                f"group; always answering *non-depressed* would get {round(scores['num_images'] * always)}. "
+                "So few pictures judge nothing."
+            )
+            continue
         st.markdown(
             f"**Of 100 {what}, it puts {100 * right:.0f} into the right group**; always answering *non-depressed* "
             f"would get {100 * always:.0f}.{auc} ({scores['num_images']:,} pictures, {part} part)"
@@ -147,6 +162,8 @@ def show_models() -> None:
     else:
         st.dataframe(pd.DataFrame([_describe_row(run) for run in ended]), hide_index=True, key="runs_table")
         names = [run.name for run in ended]
+        if st.session_state.get(PENDING_RUN) in names:
+            st.session_state.shown_run = st.session_state.pop(PENDING_RUN)
         name = ui.choose_run("Look at", names, key="shown_run", default=names[0])
         run = ended[names.index(name)]
         with st.container(border=True):
@@ -193,23 +210,26 @@ def _show_actions(run: runs.Run) -> None:
             with st.popover("Rename", icon=":material/edit:"), st.form("rename", border=False):
                 new_name = st.text_input("New name", run.name, key=f"new_name_{run.name}")
                 if st.form_submit_button("Rename"):
-                    with ui.show_errors():
-                        runs.rename_run(run, new_name)
-                    st.rerun()
+                    with ui.show_errors(ends_page=False):
+                        if new_name.strip() != run.name:
+                            runs.rename_run(run, new_name)
+                            st.session_state[PENDING_RUN] = new_name.strip()
+                        st.rerun()
             with st.popover("Delete", icon=":material/delete:"):
                 st.write(f"Delete **{run.name}** with its model and curves? This cannot be undone.")
                 if st.checkbox("Yes, I am sure", key=f"sure_{run.name}") and st.button("Delete it", key="delete_run"):
-                    with ui.show_errors():
+                    with ui.show_errors(ends_page=False):
                         runs.delete_run(run)
-                    st.rerun()
+                        st.rerun()
 
 
 def _show_loader() -> None:
     with st.expander("Load a model from a bundle", icon=":material/upload_file:"):
         file = st.file_uploader("A .zip downloaded from this app's list of models", type="zip", key="bundle")
         if file is not None and st.session_state.get("loaded_bundle") != file.file_id:
-            with ui.show_errors(), st.spinner("Checking the model …"):
+            with ui.show_errors(ends_page=False), st.spinner("Checking the model …"):
                 name = unpack_run(file.getvalue())
-            st.session_state.loaded_bundle = file.file_id
-            st.toast(f"Loaded as {name}")
-            st.rerun()
+                st.session_state.loaded_bundle = file.file_id
+                st.session_state[PENDING_RUN] = name
+                st.toast(f"Loaded as {name}")
+                st.rerun()

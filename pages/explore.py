@@ -7,7 +7,7 @@ import streamlit as st
 
 from facedep import emotions, plots, splits, ui
 from facedep.data import Dataset
-from facedep.errors import ImageError
+from facedep.errors import DataError, ImageError
 from facedep.export import export_dataset
 from facedep.scan import Scan
 
@@ -64,8 +64,8 @@ def show_gallery(dataset: Dataset) -> None:
         for row in shown.itertuples():
             try:
                 st.image(dataset.open(row.path), width=84, caption=row.emotion or row.label.replace("_", "-"))
-            except ImageError as error:
-                st.caption(f":material/broken_image: {error}", width=84)
+            except ImageError:
+                st.caption(":material/broken_image: cannot be read", width=84)
 
 
 def show_leak(dataset: Dataset, scan: Scan) -> None:
@@ -75,10 +75,15 @@ def show_leak(dataset: Dataset, scan: Scan) -> None:
         "A network is judged on pictures it has not learned from. If a test picture is also in train, it is like an "
         "exam with last year's answers: remembering is enough."
     )
-    kinds = [splits.SUPPLIED, splits.PUBLISHED, splits.LEAK_FREE]
-    kind = st.radio("Split", kinds, format_func=splits.SPLIT_KINDS.get, key="leak_split")
-    with ui.show_errors():
+    kinds = list(splits.SPLIT_KINDS)
+    has_own_split = {"train", "test"} <= set(dataset.index["split"])
+    first = splits.SUPPLIED if has_own_split else splits.LEAK_FREE
+    kind = st.radio("Split", kinds, kinds.index(first), format_func=splits.SPLIT_KINDS.get, key="leak_split")
+    try:
         parts = splits.split_dataset(dataset.index, scan, kind)
+    except DataError as error:
+        st.info(str(error))
+        return
     leaks = splits.count_leaks(parts, scan)
     for part, leak in leaks.items():
         ui.show_chart(plots.plot_leak(leak.num_images, leak.num_identical, leak.num_similar, part), key=f"leak_{part}")
@@ -112,16 +117,23 @@ def show_readability(scan: Scan) -> None:
 
 def show_export(dataset: Dataset) -> None:
     """Writes the regrouped folders as the article makes them."""
-    with st.expander("Take the regrouped data set away", icon=":material/folder_open:"):
+    with st.expander("Take the regrouped data set away", icon=":material/folder_open:", key="export_box"):
         st.write(
             "Two folders, *depressed* and *non_depressed*, with files named `split_emotion_name`, as in the article."
         )
         with st.form("export", border=False):
             typed = st.text_input("Full path of a new folder", placeholder="/home/me/regrouped", key="export_dir")
             if st.form_submit_button("Write the folders") and typed.strip():
-                with ui.show_errors(), st.spinner("Writing …"):
-                    counts = export_dataset(dataset, Path(typed.strip()).expanduser())
-                st.success(f"Written: {counts['depressed']:,} depressed, {counts['non_depressed']:,} non-depressed.")
+                folder = Path(typed.strip()).expanduser()
+                if not folder.is_absolute():
+                    st.error(f"“{typed}” is no full path. Give one from the top, like /home/me/regrouped.")
+                    return
+                with ui.show_errors(ends_page=False), st.spinner("Writing …"):
+                    counts = export_dataset(dataset, folder)
+                    st.success(
+                        f"Written to {folder}: {counts['depressed']:,} depressed, "
+                        f"{counts['non_depressed']:,} non-depressed."
+                    )
 
 
 ui.start_page("Explore the faces")

@@ -39,20 +39,20 @@ def choose_files() -> list[tuple[str, bytes]]:
 
 def choose_example() -> list[tuple[str, bytes]]:
     """Offers drawn faces to whoever has no camera, or does not want to show a face."""
-    names = [f"{emotion} {number}" for emotion, number in sample_faces.EXAMPLE_FACES]
+    examples = sample_faces.EXAMPLE_FACES
     with st.container(horizontal=True, gap="small"):
-        for emotion, number in sample_faces.EXAMPLE_FACES:
+        for emotion, number in examples:
             st.image(ui.load_sample_face(emotion, number), width=72)
     chosen = st.pills(
         "Drawn by code, nobody's face",
-        names,
-        default=names[0],
-        format_func=str.capitalize,
+        range(len(examples)),
+        default=0,
+        format_func=lambda number: f"{number + 1} · {examples[number][0]}",
         key="example",
         required=True,
     )
-    emotion, number = chosen.rsplit(" ", 1)
-    return [(f"drawn face, {chosen}", ui.encode_sample_face(emotion, int(number)))]
+    emotion, number = examples[chosen]
+    return [("drawn face", ui.encode_sample_face(emotion, number))]
 
 
 def show_answer(classifier: Any, answer: Any, number: int) -> None:
@@ -111,8 +111,9 @@ with ui.show_errors():
 from facedep.predict import predict_picture  # noqa: E402 - imports TensorFlow, which is loaded by now
 
 for number, (title, content) in enumerate(pictures):
-    if len(pictures) > 1:
+    if number:
         st.divider()
+    if route == FILES:
         st.markdown(f"**{title}**")
     show_answer(classifier, predict_picture(classifier, content, title), number)
 ui.show_help_line()

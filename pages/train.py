@@ -50,7 +50,9 @@ def choose_settings(dataset: data.Dataset) -> runs.RunConfig:
                 help="Which pictures it learns from, and which judge it.",
             )
             st.caption(splits.SPLIT_KINDS[split].partition(": ")[2].capitalize() + ".")
-            title = st.text_input("Name of the run", placeholder="recipe and time", key="run_name")
+            title = st.text_input(
+                "Name of the run", placeholder="recipe and time", key="run_name", persist_state="session"
+            )
         with second:
             batch_size = st.select_slider(
                 "Batch size",
@@ -126,7 +128,7 @@ if active:
 else:
     watched = st.session_state.pop("watched_run", None)
     if watched and (runs.models_dir() / watched).is_dir():
-        st.session_state.shown_run = watched
+        st.session_state[ui_runs.PENDING_RUN] = watched
         st.toast("The training has ended. Its results are in the list below.")
     with st.expander(f"Data: {ui.describe_source()}", icon=":material/dataset:"):
         ui.show_source_chooser()
@@ -137,10 +139,10 @@ else:
     config = choose_settings(dataset)
     warn_of_split(config.split)
     if st.button("Start training", type="primary", key="start", icon=":material/play_arrow:"):
-        with ui.show_errors():
+        with ui.show_errors(ends_page=False):
             run_dir = runs.create_run(config, st.session_state.run_title.strip() or None)
             runs.start_worker(run_dir, dataset.source)
-        st.rerun()
+            st.rerun()
 st.divider()
 st.header("Models")
 ui_runs.show_models()

@@ -1,6 +1,7 @@
 """A run as one file: what goes in comes out, and nothing else does."""
 
 import io
+import json
 import shutil
 import zipfile
 
@@ -20,6 +21,12 @@ def shipped():
     return runs.read_run(models_dir() / runs.SHIPPED_RUN)
 
 
+def with_card(**changes):
+    """Returns the shipped model's card with some entries replaced, as a file's content."""
+    card = json.loads((PROJECT_DIR / "models" / runs.SHIPPED_RUN / "card.json").read_text())
+    return json.dumps({**card, **changes}).encode()
+
+
 def rewrite(bundle, changes):
     """Returns a bundle with members replaced (bytes) or left out (None); names are relative to the run's folder."""
     out = io.BytesIO()
@@ -31,6 +38,12 @@ def rewrite(bundle, changes):
         for name in changes.keys() - {name.split("/")[-1] for name in old.namelist()}:
             new.writestr(name, changes[name])
     return out.getvalue()
+
+
+def test_bundle_of_a_run_that_claims_to_run_is_a_finished_one(shipped):
+    name = unpack_run(rewrite(pack_run(shipped), {"status.json": b'{"state": "running"}'}))
+    assert runs.read_run(models_dir() / name).state == runs.FINISHED
+    assert runs.find_active_run() is None
 
 
 def test_packed_run_comes_back_under_a_new_name_with_the_same_answers(shipped):
@@ -56,6 +69,9 @@ def test_bundle_names_no_path_of_this_computer(shipped):
         ({"card.json": b"{"}, "cannot be read"),
         ({"card.json": b'{"class_names": ["x"], "positive_classes": ["x"], "recipe": "compact"}'}, "unknown"),
         ({"model.keras": b"no model"}, "damaged or belongs to another network"),
+        ({"card.json": with_card(scores=[])}, "its scores are no tables"),
+        ({"card.json": with_card(scores={"test": {"accuracy": 0.9}})}, "its scores are no tables"),
+        ({"card.json": with_card(training={"seconds": "long"})}, "of its training"),
     ],
 )
 def test_damaged_bundle_is_a_sentence_and_leaves_nothing_behind(shipped, changes, sentence):

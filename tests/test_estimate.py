@@ -34,7 +34,8 @@ def test_speed_of_the_last_run_with_the_recipe_is_found():
     run_dir = runs.create_run(config, "mine")
     with RunWriter(run_dir) as writer:
         writer.write_metrics(kind="start", num_train=300, num_steps=10, num_epochs=1)
-        writer.write_metrics(kind="epoch", epoch=1, loss=1.0, val_loss=1.0, seconds=3, train_seconds=2.0)
+        values = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5}
+        writer.write_metrics(kind="epoch", epoch=1, **values, seconds=3, train_seconds=2.0)
         writer.write_status(runs.FINISHED)
     assert find_last_speed(ARTICLE) == 150
     assert find_last_speed(COMPACT) is None

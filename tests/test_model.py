@@ -284,7 +284,7 @@ def _damage_a_byte_of_the_weights(path: Path) -> None:
 )  # fmt: skip
 def test_damaged_model_file_gives_a_sentence_that_names_the_run(damage, run_dir, recwarn):
     damage(run_dir / MODEL_FILE)
-    with pytest.raises(ModelError, match=r"model\.keras of 'my run' is damaged or belongs to another network\. Delete"):
+    with pytest.raises(ModelError, match=r"model\.keras of 'my run' is damaged or belongs to another network\. Choose"):
         model.load_classifier(run_dir)
     assert [str(warning.message) for warning in recwarn if "container" in str(warning.message)] == []
 

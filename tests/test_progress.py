@@ -1,5 +1,6 @@
 """What is read from a run's measurements: how far, how fast, and whether it is learning."""
 
+import dataclasses
 import json
 
 import pytest
@@ -37,6 +38,24 @@ def test_share_speed_and_time_left_follow_from_the_measurements(tmp_path):
     assert progress.best_epoch["epoch"] == 2
 
 
+def test_falling_loss_without_telling_the_groups_apart_is_said(tmp_path):
+    progress = write_rows(tmp_path, [(1.0, 1.0), (0.9, 0.9)])
+    assert "always answering non-depressed would get 67%" in judge_learning(progress)[1]
+    at_chance = dataclasses.replace(progress, always_non_depressed=0.71)
+    assert "does not yet tell the two groups apart" in judge_learning(at_chance)[1]
+
+
+def test_leaping_loss_asks_for_a_lower_learning_rate(tmp_path):
+    assert "lower learning rate" in judge_learning(write_rows(tmp_path, [(1.0, 1.0), (0.9, 40.0)]))[1]
+
+
+def test_rows_without_their_columns_or_numbers_are_left_out(tmp_path):
+    write_rows(tmp_path, [(1.0, 1.0)])
+    with (tmp_path / METRICS_FILE).open("a") as file:
+        file.write('{"kind": "epoch", "epoch": 2, "val_loss": 1.0}\n{"kind": "epoch", "epoch": "two", "loss": 1}\n')
+    assert len(read_progress(tmp_path).epochs) == 1
+
+
 def test_torn_last_line_and_nonsense_are_left_out(tmp_path):
     progress = write_rows(tmp_path, [(1.0, 1.0)], torn='{"kind": "epoch", "epoch": 2, "lo')
     assert len(progress.epochs) == 1
@@ -62,6 +81,7 @@ def test_run_without_measurements_is_at_the_start(tmp_path):
         ([(1.0, 1.0), (1.0, 1.0), (1.0, 0.999)], NOT_LEARNING),
         ([(1.0, 1.0), (0.9, 1.0)], NOT_LEARNING),
         ([(1.0, 1.0), (None, None)], NOT_LEARNING),
+        ([(1.0, 1.0), (0.9, 40.0)], NOT_LEARNING),
     ],
 )
 def test_verdict_follows_from_the_losses_and_gives_a_reason(tmp_path, losses, verdict):

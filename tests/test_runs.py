@@ -93,7 +93,8 @@ def _make_ended_run(name: str, *, created: float = 1.0, has_model: bool = True) 
     runs.write_json(path / runs.STATUS_FILE, {"state": "finished", "created": created})
     if has_model:
         (path / MODEL_FILE).write_bytes(b"weights")
-        runs.write_json(path / CARD_FILE, {"recipe": "compact"})
+        card = {"recipe": "compact", "class_names": ["depressed"], "positive_classes": ["depressed"]}
+        runs.write_json(path / CARD_FILE, card)
     return path
 
 
