@@ -129,7 +129,7 @@ def plot_curve(progress: Progress, measure: str) -> go.Figure:
                 y=progress.always_non_depressed,
                 line={"color": _ORANGE, "dash": "dash", "width": 1.5},
                 annotation={"text": "always non-depressed", "font": {"size": 12}},
-                annotation_position="bottom right",
+                annotation_position="bottom left",
             )
         figure.update_yaxes(tickformat=".0%")
     last = max(1, progress.num_epochs)

@@ -92,7 +92,7 @@ COMPACT = Recipe(
     augments=True,
     keeps="best",
     multiply_adds=59_000_000,
-    efficiency=0.28,
+    efficiency=0.45,
 )
 
 RECIPES = {recipe.name: recipe for recipe in (COMPACT, ARTICLE)}

@@ -11,7 +11,7 @@ from facedep.errors import DataError, ImageError
 from facedep.export import export_dataset
 from facedep.scan import Scan
 
-PAGE_SIZE = 48
+PAGE_SIZE = 36
 ANY = "all"
 
 
@@ -63,9 +63,9 @@ def show_gallery(dataset: Dataset) -> None:
     with st.container(horizontal=True, gap="small", key="gallery"):
         for row in shown.itertuples():
             try:
-                st.image(dataset.open(row.path), width=84, caption=row.emotion or row.label.replace("_", "-"))
+                st.image(dataset.open(row.path), width=72, caption=row.emotion or row.label.replace("_", "-"))
             except ImageError:
-                st.caption(":material/broken_image: cannot be read", width=84)
+                st.caption(":material/broken_image: cannot be read", width=72)
 
 
 def show_leak(dataset: Dataset, scan: Scan) -> None:

@@ -8,9 +8,9 @@ from facedep.recipes import RECIPES, Recipe
 MAX_SEED = 2**32 - 1
 
 
-@st.cache_data(ttl="1h", show_spinner=False)
+@st.cache_data(ttl="1m", show_spinner=False)
 def measure_speed() -> float:
-    """Returns this machine's speed, measured once an hour."""
+    """Returns this machine's speed; measured each minute, for TensorFlow may be loading beside the first time."""
     return estimate.measure_speed()
 
 

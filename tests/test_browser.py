@@ -45,7 +45,7 @@ def test_visitor_explores_trains_watches_and_predicts(folders, webcam_flags):
 
         open_page(page, "Explore")
         expect(page.get_by_test_id("stMetricValue").first).to_have_text("2,100", timeout=30_000)
-        expect(page.locator(".st-key-gallery img")).to_have_count(48, timeout=30_000)
+        expect(page.locator(".st-key-gallery img")).to_have_count(36, timeout=30_000)
         expect(page.get_by_text("different pictures among 2,100 files")).to_be_visible(timeout=90_000)
 
         open_page(page, "Train")
