@@ -125,11 +125,13 @@ def plot_curve(progress: Progress, measure: str) -> go.Figure:
         )
     if measure == "accuracy":
         if progress.always_non_depressed is not None:
-            figure.add_hline(
-                y=progress.always_non_depressed,
+            figure.add_scatter(
+                name="always non-depressed",
+                x=[0, max(1, progress.num_epochs)],
+                y=[progress.always_non_depressed] * 2,
+                mode="lines",
                 line={"color": _ORANGE, "dash": "dash", "width": 1.5},
-                annotation={"text": "always non-depressed", "font": {"size": 12}},
-                annotation_position="bottom left",
+                hovertemplate="always answering non-depressed: %{y:.1%}<extra></extra>",
             )
         figure.update_yaxes(tickformat=".0%")
     last = max(1, progress.num_epochs)

@@ -25,6 +25,8 @@ class Progress:
         num_epochs: Epochs asked for; 0 before the first step.
         num_train: Training pictures.
         always_non_depressed: Validation accuracy of always answering *non-depressed*, 0..1; None before the first step.
+        num_val: Validation pictures.
+        num_val_in_train: Those of them that are, or look nearly the same as, training pictures.
         keeps: "best" or "last": which epoch's weights become the model.
         steps: Rows within epochs: `epoch`, `position` (epochs done, as a fraction), `loss`, `accuracy`, `seconds`.
         epochs: Rows at the end of epochs: `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`, `seconds`.
@@ -33,6 +35,8 @@ class Progress:
     num_epochs: int
     num_train: int
     always_non_depressed: float | None
+    num_val: int
+    num_val_in_train: int
     keeps: str
     steps: list[dict]
     epochs: list[dict]
@@ -94,6 +98,8 @@ def read_progress(run_dir: Path) -> Progress:
         num_epochs=start.get("num_epochs", 0),
         num_train=start.get("num_train", 0),
         always_non_depressed=start.get("always_non_depressed"),
+        num_val=start.get("num_val", 0),
+        num_val_in_train=start.get("num_val_in_train", 0),
         keeps=start.get("keeps", "last"),
         steps=steps,
         epochs=epochs,
@@ -132,8 +138,8 @@ def judge_learning(progress: Progress) -> tuple[str, str]:
         )
     if best["val_loss"] < first["val_loss"] * (1 - _NOTICEABLE_CHANGE):
         return LEARNING, (
-            f"The validation loss fell from {first['val_loss']:.2f} to {best['val_loss']:.2f}, on pictures it does not "
-            f"train on. {_compare_with_majority(progress, best)}"
+            f"The validation loss fell from {first['val_loss']:.2f} to {best['val_loss']:.2f}"
+            f"{_describe_validation(progress)} {_compare_with_majority(progress, best)}"
         )
     if newest["loss"] < first["loss"] * (1 - _NOTICEABLE_CHANGE):
         return NOT_LEARNING, (
@@ -144,6 +150,15 @@ def judge_learning(progress: Progress) -> tuple[str, str]:
         f"Neither loss has moved since epoch 1 (validation {newest['val_loss']:.2f}). "
         "More epochs, another learning rate or more pictures may help."
     )
+
+
+def _describe_validation(progress: Progress) -> str:
+    if progress.num_val_in_train:
+        return (
+            f", but {progress.num_val_in_train:,} of the {progress.num_val:,} validation pictures are also in train "
+            "(or nearly): part of this is memory."
+        )
+    return ", on pictures it does not train on."
 
 
 def _compare_with_majority(progress: Progress, row: dict) -> str:

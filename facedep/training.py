@@ -89,10 +89,12 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
     num_steps = -(-len(parts["train"].images) // config.batch_size)
     _compile(network, recipe, config, num_steps, [name in positive_classes for name in class_names])
 
+    leaks = count_leaks(split, scan)
     writer.write_metrics(
         kind="start",
         num_train=len(parts["train"].images),
         num_val=len(parts["val"].images),
+        num_val_in_train=leaks["val"].num_similar,
         num_steps=num_steps,
         num_epochs=config.num_epochs,
         keeps=recipe.keeps,
@@ -119,7 +121,6 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
     del parts["train"].images
     if (split == "test").any():
         parts["test"] = _load_part(dataset, scan, split == "test", recipe, class_names)
-    leaks = count_leaks(split, scan)
     card = _build_card(recipe, config, dataset, class_names, positive_classes)
     card["data"]["num_images"] = {part: int((split == part).sum()) for part in PARTS}
     card["data"]["leaks"] = {part: vars(leak) for part, leak in leaks.items()}

@@ -45,6 +45,13 @@ def test_falling_loss_without_telling_the_groups_apart_is_said(tmp_path):
     assert "does not yet tell the two groups apart" in judge_learning(at_chance)[1]
 
 
+def test_copies_among_the_validation_pictures_are_said(tmp_path):
+    progress = write_rows(tmp_path, [(1.0, 1.0), (0.9, 0.9)])
+    assert "on pictures it does not train on" in judge_learning(progress)[1]
+    leaky = dataclasses.replace(progress, num_val=898, num_val_in_train=449)
+    assert "449 of the 898 validation pictures are also in train" in judge_learning(leaky)[1]
+
+
 def test_leaping_loss_asks_for_a_lower_learning_rate(tmp_path):
     assert "lower learning rate" in judge_learning(write_rows(tmp_path, [(1.0, 1.0), (0.9, 40.0)]))[1]
 
