@@ -38,21 +38,20 @@ def choose_files() -> list[tuple[str, bytes]]:
 
 
 def choose_example() -> list[tuple[str, bytes]]:
-    """Offers drawn faces to whoever has no camera, or does not want to show a face."""
-    examples = sample_faces.EXAMPLE_FACES
+    """Offers drawn faces, nobody's, to whoever has no camera or does not want to show a face."""
+    chosen = st.session_state.setdefault("example", 0)
     with st.container(horizontal=True, gap="small"):
-        for emotion, number in examples:
-            st.image(ui.load_sample_face(emotion, number), width=72)
-    chosen = st.pills(
-        "Drawn by code, nobody's face",
-        range(len(examples)),
-        default=0,
-        format_func=lambda number: f"{number + 1} · {examples[number][0]}",
-        key="example",
-        required=True,
-    )
-    emotion, number = examples[chosen]
+        for place, (emotion, number) in enumerate(sample_faces.EXAMPLE_FACES):
+            with st.container(width=84, gap="xxsmall"):
+                st.image(ui.load_sample_face(emotion, number), width=84)
+                kind = "primary" if place == chosen else "secondary"
+                st.button(emotion, key=f"example_{place}", type=kind, width=84, on_click=_choose_example, args=(place,))
+    emotion, number = sample_faces.EXAMPLE_FACES[chosen]
     return [("drawn face", ui.encode_sample_face(emotion, number))]
+
+
+def _choose_example(place: int) -> None:
+    st.session_state.example = place
 
 
 def show_answer(classifier: Any, answer: Any, number: int) -> None:
@@ -64,10 +63,10 @@ def show_answer(classifier: Any, answer: Any, number: int) -> None:
         side = len(face.prepared)
         left, right = st.columns(2, gap="medium")
         with left, st.container(horizontal=True):
-            st.image(answer.picture, width=184, caption="The picture")
+            st.image(answer.picture, width=160, caption="The picture")
             st.image(
-                ui.enlarge(face.prepared, 368),
-                width=184,
+                ui.enlarge(face.prepared, 320),
+                width=160,
                 caption=f"What the model sees: {side} x {side} gray pixels",
             )
         with right:
