@@ -9,6 +9,7 @@ from facedep import runs
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, read_card
 from facedep.errors import ModelError, RunError
 from facedep.paths import models_dir
+from facedep.stores import UNPACKING_ERRORS
 
 # The log stays at home: it may name folders of this computer.
 BUNDLED_FILES = (runs.CONFIG_FILE, runs.STATUS_FILE, runs.METRICS_FILE, CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE)
@@ -56,7 +57,7 @@ def unpack_run(content: bytes) -> str:
                 raise ModelError(f"This is no bundle of a model: it has no {' and no '.join(missing)}. {remedy}")
             files = {name: archive.read(member) for name, member in members.items()}
             first_part = PurePosixPath(members[CARD_FILE].filename).parts[0]
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, ValueError, EOFError):
+    except UNPACKING_ERRORS:
         raise ModelError(f"The bundle is not a .zip archive, or it is damaged. {remedy}") from None
     stem = first_part if runs.is_valid_name(first_part) else "loaded model"
     models_dir().mkdir(parents=True, exist_ok=True)

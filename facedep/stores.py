@@ -27,7 +27,7 @@ MAX_ZIP_BYTES = 16 * 1024**3
 
 
 # What the standard library's decompressors are seen to raise on damaged members.
-_UNPACKING_ERRORS = (OSError, EOFError, ValueError, IndexError, NotImplementedError, RuntimeError, zipfile.BadZipFile,
+UNPACKING_ERRORS = (OSError, EOFError, ValueError, IndexError, NotImplementedError, RuntimeError, zipfile.BadZipFile,
                      struct.error, zlib.error, lzma.LZMAError)  # fmt: skip
 
 
@@ -180,7 +180,7 @@ class ZipStore:
         try:
             with self._archive.open(member) as file:  # never gives more than the size that was checked
                 return file.read(MAX_PICTURE_BYTES)
-        except _UNPACKING_ERRORS:
+        except UNPACKING_ERRORS:
             raise ImageError(f"{path} is damaged inside {self.archive_path.name}. Make the archive again.") from None
 
     def open(self, path: str) -> Image.Image:

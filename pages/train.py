@@ -50,9 +50,7 @@ def choose_settings(dataset: data.Dataset) -> runs.RunConfig:
                 help="Which pictures it learns from, and which judge it.",
             )
             st.caption(splits.SPLIT_KINDS[split].partition(": ")[2].capitalize() + ".")
-            title = st.text_input(
-                "Name of the run", placeholder="recipe and time", key="run_name", persist_state="session"
-            )
+            st.text_input("Name of the run", placeholder="recipe and time", key="run_name", persist_state="session")
         with second:
             batch_size = st.select_slider(
                 "Batch size",
@@ -74,7 +72,6 @@ def choose_settings(dataset: data.Dataset) -> runs.RunConfig:
                 help="How large a step is. Too large, and the loss jumps about.",
             )
             seed = st.number_input("Seed", 0, MAX_SEED, 0, key="seed", persist_state="session")
-    st.session_state.run_title = title
     return runs.RunConfig(
         recipe=name,
         data_name=dataset.name,
@@ -140,7 +137,7 @@ else:
     warn_of_split(config.split)
     if st.button("Start training", type="primary", key="start", icon=":material/play_arrow:"):
         with ui.show_errors(ends_page=False):
-            run_dir = runs.create_run(config, st.session_state.run_title.strip() or None)
+            run_dir = runs.create_run(config, st.session_state.run_name.strip() or None)
             runs.start_worker(run_dir, dataset.source)
             st.rerun()
 st.divider()

@@ -92,3 +92,13 @@ def test_unknown_and_escaping_members_are_not_taken_out(shipped, tmp_path):
         "config.json", "status.json", "metrics.jsonl", "card.json", "trained_on.txt", "model.keras"
     }  # fmt: skip
     assert not list(tmp_path.rglob("evil.py"))
+
+
+def test_bundle_with_damaged_bytes_is_a_sentence(shipped):
+    content = bytearray(pack_run(shipped))
+    start = content.find(b"trained_on.txt") + len(b"trained_on.txt")
+    for place in range(start + 20, start + 400):
+        content[place] ^= 0xFF
+    with pytest.raises(ModelError, match="damaged"):
+        unpack_run(bytes(content))
+    assert [path.name for path in models_dir().iterdir() if path.is_dir()] == [runs.SHIPPED_RUN]

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 import zipfile
 
 import pytest
@@ -78,6 +79,12 @@ def test_first_page_needs_no_tensorflow():
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT_DIR, check=True)
     assert answer.stdout.strip().endswith("in a face? []")
+
+
+def test_app_listens_on_localhost_only_and_sends_no_usage_statistics():
+    settings = tomllib.loads((PROJECT_DIR / ".streamlit" / "config.toml").read_text("utf-8"))
+    assert settings["server"]["address"] == "localhost"
+    assert settings["browser"]["gatherUsageStats"] is False
 
 
 def test_home_names_what_is_loaded(app):
