@@ -4,6 +4,7 @@ With `--json` nothing but the JSON goes to standard output. What went wrong goes
 """
 
 import argparse
+import dataclasses
 import json
 import math
 import os
@@ -19,6 +20,7 @@ from tqdm import tqdm
 from facedep import data, kaggle, runs
 from facedep.errors import DataError, FacedepError, RunError
 from facedep.export import export_dataset
+from facedep.model_card import record_evaluation
 from facedep.recipes import ARTICLE, RECIPES, find_recipe
 from facedep.run_writer import RunWriter
 from facedep.splits import LEAK_FREE, PARTS, SPLIT_KINDS
@@ -61,6 +63,13 @@ def _build_parser() -> argparse.ArgumentParser:
     train.add_argument("--learning-rate", type=float, metavar="X", help="default: the recipe's")
     _add_split(train)
     train.add_argument("--seed", type=int, default=0, metavar="N")
+    train.add_argument("--teacher", metavar="RUN", help="a run whose answers are mixed into the training labels")
+    train.add_argument(
+        "--final-fit",
+        metavar="RUN",
+        help="train on train and val together, with the settings, epochs, temperature and band of this finished run",
+    )
+    train.add_argument("--resume", metavar="RUN", help="go on with a run that broke off, from its last whole epoch")
     train.add_argument("--name", metavar="RUN", help="the run's name; default: the recipe and the time")
     train.add_argument("--run", type=Path, help=argparse.SUPPRESS)  # the app: train this run, its folder is made
     train.set_defaults(command=_train)
@@ -70,6 +79,7 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_data(evaluate)
     _add_split(evaluate)
     evaluate.add_argument("--part", default="test", choices=(*PARTS, "all"))
+    evaluate.add_argument("--record", action="store_true", help="add the scores to the model's card")
     evaluate.add_argument("--json", action="store_true", help="print one JSON object")
     evaluate.set_defaults(command=_evaluate)
 
@@ -126,21 +136,38 @@ def _load_dataset(source: str) -> data.Dataset:
 def _train(options: argparse.Namespace) -> int:
     if options.run:
         return _work(options.run, options.data, shows_progress=False)
-    recipe = find_recipe(options.recipe)
+    if options.resume:
+        return _work_in_terminal(runs.reopen_run(options.resume), options.data)
     dataset = _load_dataset(options.data)
     data.check_trainable(dataset)
-    config = runs.RunConfig(
+    config = _plan_final_fit(options.final_fit) if options.final_fit else _plan_run(options, dataset.name)
+    return _work_in_terminal(runs.create_run(config, options.name), options.data)
+
+
+def _plan_final_fit(name: str) -> runs.RunConfig:
+    config = runs.read_run(runs.find_run_dir(name)).config
+    if config is None:
+        raise RunError(f"The settings of {name!r} are missing or damaged. Choose another run.")
+    return dataclasses.replace(config, final_fit_of=name)
+
+
+def _plan_run(options: argparse.Namespace, data_name: str) -> runs.RunConfig:
+    recipe = find_recipe(options.recipe)
+    return runs.RunConfig(
         recipe=recipe.name,
-        data_name=dataset.name,
+        data_name=data_name,
         num_epochs=recipe.num_epochs if options.epochs is None else options.epochs,
         batch_size=recipe.batch_size if options.batch_size is None else options.batch_size,
         learning_rate=recipe.learning_rate if options.learning_rate is None else options.learning_rate,
         split=options.split,
         seed=options.seed,
+        teacher=options.teacher or "",
     )
-    run_dir = runs.create_run(config, options.name)
+
+
+def _work_in_terminal(run_dir: Path, source: str) -> int:
     signal.signal(signal.SIGINT, lambda *_: (run_dir / runs.STOP_FILE).touch())  # Ctrl-C keeps what was learned
-    return _work(run_dir, options.data, shows_progress=True)
+    return _work(run_dir, source, shows_progress=True)
 
 
 def _work(run_dir: Path, source: str, *, shows_progress: bool) -> int:
@@ -208,12 +235,19 @@ def _evaluate(options: argparse.Namespace) -> int:
     from facedep.evaluation import evaluate_model
 
     scores = evaluate_model(classifier, dataset, split=options.split, part=options.part)
+    if options.record:
+        record_evaluation(runs.find_run_dir(options.model or runs.find_default_model()), scores)
     if options.json:
         _print_json(scores)
         return 0
     print(
         f"{scores['model']} on {scores['data']}, {scores['split']} split, {scores['part']}: {_describe_scores(scores)}"
     )
+    if answered := scores.get("answered"):
+        print(
+            f"It answers for {answered['share']:.1%} of them, outside its uncertain band, and is right for "
+            f"{answered['accuracy']:.1%} of these."
+        )
     if scores["num_seen_in_training"]:
         print(f"It was trained on {scores['num_seen_in_training']:,} of these very pictures.")
     if scores["num_also_in_train"]:
@@ -234,7 +268,8 @@ def _predict(options: argparse.Namespace) -> int:
     else:
         for answer in answers:
             for face in answer.faces:
-                print(f"{answer.path}: {face.label}, P(depressed) = {face.probability_depressed:.3f}")
+                label = f"uncertain, rather {face.label}" if face.is_uncertain else face.label
+                print(f"{answer.path}: {label}, P(depressed) = {face.probability_depressed:.3f}")
             if answer.error:
                 print(f"facedep: {answer.error}", file=sys.stderr)
         print("Not a diagnosis: this model compares a face with pictures labelled by emotion.", file=sys.stderr)
@@ -245,7 +280,8 @@ def _describe_scores(scores: dict[str, Any]) -> str:
     return (
         f"{scores['num_images']:,} pictures, accuracy {_show_number(scores['accuracy'])} "
         f"(always non-depressed: {_show_number(scores['always_non_depressed_accuracy'])}), "
-        f"balanced accuracy {_show_number(scores['balanced_accuracy'])}, ROC AUC {_show_number(scores['roc_auc'])}"
+        f"balanced accuracy {_show_number(scores['balanced_accuracy'])}, ROC AUC {_show_number(scores['roc_auc'])}, "
+        f"calibration error {_show_number(scores['ece'])}, emotions {_show_number(scores.get('emotion_accuracy'))}"
     )
 
 
@@ -255,15 +291,7 @@ def _show_number(value: float | None) -> str:
 
 def _print_json(value: Any) -> None:
     """Prints JSON with null for whatever is undefined, in ASCII: any terminal and any file name can be printed so."""
-
-    def clean(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: clean(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [clean(item) for item in value]
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    print(json.dumps(clean(value), indent=1))
+    print(json.dumps(runs.replace_nan(value), indent=1))
 
 
 if __name__ == "__main__":

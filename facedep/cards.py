@@ -10,6 +10,7 @@ from facedep.recipes import RECIPES
 
 MODEL_FILE = "model.keras"
 CARD_FILE = "card.json"
+MODEL_CARD_FILE = "MODEL_CARD.md"
 FINGERPRINTS_FILE = "trained_on.txt"
 _SCORE_NAMES = {"num_images", "accuracy", "always_non_depressed_accuracy", "balanced_accuracy", "roc_auc"}
 _LEAK_NAMES = {"num_images", "num_identical", "num_similar"}
@@ -53,6 +54,10 @@ def find_card_problem(card: Any) -> str | None:
     threshold = card.get("threshold", 0.5)
     if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
         return "its threshold is not between 0 and 1"
+    if (problem := _find_calibration_problem(card.get("calibration", {}), threshold)) is not None:
+        return problem
+    if not isinstance(card.get("averages_mirror", False), bool):
+        return "whether it averages with the mirror image is not said"
     trained_on = card.get("data", {})
     seed = trained_on.get("seed", 0) if isinstance(trained_on, dict) else None
     if not isinstance(seed, int) or seed < 0:
@@ -64,6 +69,25 @@ def find_card_problem(card: Any) -> str | None:
         if not isinstance(tables, dict) or not all(_is_table(table, needed) for table in tables.values()):
             return f"its {name} are no tables of numbers"
     return None
+
+
+def _find_calibration_problem(calibration: Any, threshold: float) -> str | None:
+    if not isinstance(calibration, dict):
+        return "its calibration is no table"
+    temperature, band = calibration.get("temperature", 1.0), calibration.get("uncertain")
+    if not _is_number(temperature) or not 0 < temperature < 1000:
+        return "its temperature is no number above 0"
+    if band is None:
+        return None
+    if not isinstance(band, dict) or not all(_is_number(band.get(name)) for name in ("low", "high", "target_error")):
+        return "its uncertain band is no table of numbers"
+    return (
+        None if 0 <= band["low"] <= threshold <= band["high"] <= 1 else "its uncertain band is not around its threshold"
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_table(value: Any, needed: set[str]) -> bool:

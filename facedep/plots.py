@@ -145,14 +145,17 @@ def plot_curve(progress: Progress, measure: str) -> go.Figure:
     return _style(figure, title, height=380)
 
 
-def plot_probability(probability: float, threshold: float) -> go.Figure:
-    """Returns a gauge of P(depressed) with the threshold as a line.
+def plot_probability(probability: float, threshold: float, band: tuple[float, float] | None = None) -> go.Figure:
+    """Returns a gauge of P(depressed) with the threshold as a line and the uncertain band as a darker stretch.
 
     Args:
         probability: P(depressed), 0..1.
         threshold: P(depressed) at and above which the answer is *depressed*.
+        band: P(depressed) from and up to which the model is uncertain; None where it never is.
     """
     group = emotions.DEPRESSED if probability >= threshold else emotions.NON_DEPRESSED
+    is_uncertain = band is not None and band[0] <= probability < band[1]
+    steps = [{"range": [100 * band[0], 100 * band[1]], "color": "rgba(138,148,166,0.38)"}] if band else []
     figure = go.Figure(
         go.Indicator(
             mode="gauge+number",
@@ -160,7 +163,8 @@ def plot_probability(probability: float, threshold: float) -> go.Figure:
             number={"suffix": " %", "valueformat": ".0f", "font": {"size": 40}},
             gauge={
                 "axis": {"range": [0, 100], "tickvals": [0, 25, 50, 75, 100], "ticksuffix": " %"},
-                "bar": {"color": color_of(group), "thickness": 0.7},
+                "bar": {"color": _GRAY if is_uncertain else color_of(group), "thickness": 0.7},
+                "steps": steps,
                 "borderwidth": 0,
                 "bgcolor": "rgba(138,148,166,0.18)",
                 "threshold": {"line": {"color": _GRAY, "width": 3}, "thickness": 1, "value": 100 * threshold},

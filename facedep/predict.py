@@ -29,6 +29,7 @@ class FaceAnswer:
     Attributes:
         probability_depressed: P(depressed), 0..1.
         label: `depressed` or `non_depressed`, at the model's threshold.
+        is_uncertain: Whether the model had better not answer: P(depressed) lies in the uncertain band of its card.
         box: `[x, y, width, height]` in pixels of the upright picture; None where the whole picture is the face.
         emotions: Emotion to probability; None where the model knows only the two groups.
         prepared: What the network sees: `uint8` array of shape `(size, size)`, 0-255.
@@ -37,6 +38,7 @@ class FaceAnswer:
 
     probability_depressed: float
     label: str
+    is_uncertain: bool
     box: list[int] | None
     emotions: dict[str, float] | None
     prepared: np.ndarray
@@ -67,6 +69,7 @@ class PictureAnswer:
             {
                 "probability_depressed": face.probability_depressed,
                 "label": face.label,
+                "uncertain": face.is_uncertain,
                 "box": face.box,
                 "emotions": face.emotions,
             }
@@ -94,6 +97,7 @@ def predict_picture(classifier: Classifier, source: bytes | Path, name: str) -> 
     face = FaceAnswer(
         probability_depressed=probability,
         label=label_of(probability, classifier.threshold),
+        is_uncertain=is_uncertain(probability, classifier.uncertain_band),
         box=None,
         emotions=predictions.emotions[0] if predictions.emotions else None,
         prepared=prepared[:, :, 0],
@@ -107,3 +111,8 @@ def predict_picture(classifier: Classifier, source: bytes | Path, name: str) -> 
 def label_of(probability_depressed: float, threshold: float = 0.5) -> str:
     """Returns `depressed` at and above the threshold, else `non_depressed`."""
     return emotions.DEPRESSED if probability_depressed >= threshold else emotions.NON_DEPRESSED
+
+
+def is_uncertain(probability_depressed: float, band: tuple[float, float] | None) -> bool:
+    """Returns whether a probability lies in the band: from its lower value up to, not with, its upper one."""
+    return band is not None and band[0] <= probability_depressed < band[1]

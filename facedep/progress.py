@@ -8,11 +8,13 @@ from typing import Any
 from facedep.runs import METRICS_FILE
 
 LEARNING, MEMORISING, NOT_LEARNING, TOO_EARLY = "learning", "memorising", "not learning", "too early to say"
+UNJUDGED = "not judged while it learns"  # a final fit: there is no validation part
 _COLUMNS = {
     "start": ("num_epochs", "num_train", "num_steps"),
     "step": ("epoch", "step", "loss", "accuracy", "seconds"),
-    "epoch": ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "train_seconds"),
+    "epoch": ("epoch", "loss", "accuracy", "seconds", "train_seconds"),
 }
+_VAL_COLUMNS = ("val_loss", "val_accuracy", "val_roc_auc")  # absent where there is no validation part
 _LEAP = 3.0  # a validation loss this many times the first one is no learning by heart, but steps too large
 _NOTICEABLE_CHANGE = 0.01  # share of a loss; below this two losses count as equal
 
@@ -25,11 +27,13 @@ class Progress:
         num_epochs: Epochs asked for; 0 before the first step.
         num_train: Training pictures.
         always_non_depressed: Validation accuracy of always answering *non-depressed*, 0..1; None before the first step.
-        num_val: Validation pictures.
+        num_val: Validation pictures; 0 for a final fit, which learns from these too.
         num_val_in_train: Those of them that are, or look nearly the same as, training pictures.
+        num_val_seen_before: Those of them that the model which the run starts from was trained on.
         keeps: "best" or "last": which epoch's weights become the model.
         steps: Rows within epochs: `epoch`, `position` (epochs done, as a fraction), `loss`, `accuracy`, `seconds`.
-        epochs: Rows at the end of epochs: `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`, `seconds`.
+        epochs: Rows at the end of epochs: `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`, `val_roc_auc`,
+            `seconds`; the validation ones None where there is no validation part or they are no numbers.
     """
 
     num_epochs: int
@@ -37,6 +41,7 @@ class Progress:
     always_non_depressed: float | None
     num_val: int
     num_val_in_train: int
+    num_val_seen_before: int
     keeps: str
     steps: list[dict]
     epochs: list[dict]
@@ -90,8 +95,8 @@ def read_progress(run_dir: Path) -> Progress:
                 start = row
             elif kind == "step":
                 steps.append({**row, "position": row["epoch"] - 1 + row["step"] / start["num_steps"]})
-            else:
-                epochs.append(row)
+            elif all(_is_number(row.get(name)) for name in _VAL_COLUMNS):
+                epochs.append({**dict.fromkeys(_VAL_COLUMNS), **row})
         except (ValueError, KeyError, TypeError, ZeroDivisionError):
             continue
     return Progress(
@@ -100,6 +105,7 @@ def read_progress(run_dir: Path) -> Progress:
         always_non_depressed=start.get("always_non_depressed"),
         num_val=start.get("num_val", 0),
         num_val_in_train=start.get("num_val_in_train", 0),
+        num_val_seen_before=start.get("num_val_seen_before", 0),
         keeps=start.get("keeps", "last"),
         steps=steps,
         epochs=epochs,
@@ -114,15 +120,23 @@ def _is_number(value: Any) -> bool:
 def judge_learning(progress: Progress) -> tuple[str, str]:
     """Returns whether a run is learning, memorising or not learning, and a sentence that says why.
 
+    A run without validation pictures is not judged.
+
     Memorising: the training loss still falls while the validation loss has risen for at least two epochs.
     """
     rows, best = progress.epochs, progress.best_epoch
     newest = rows[-1] if rows else {}
-    if any(newest.get(key, 0) is None for key in ("loss", "val_loss")):
+    has_val = progress.num_val > 0 or best is not None
+    if any(newest.get(key, 0) is None for key in (("loss", "val_loss") if has_val else ("loss",))):
         return NOT_LEARNING, "The loss is no longer a number: the steps were too large. Start again with a lower rate."
     if len(rows) < 2:
         return TOO_EARLY, "A verdict needs two whole epochs: one to start from, one to compare with."
     first = rows[0]
+    if not has_val:
+        return UNJUDGED, (
+            f"The training loss went from {first['loss']:.2f} to {newest['loss']:.2f}. This final fit learns from the "
+            "validation pictures too, so only its test score says whether it learned or memorised."
+        )
     if newest["val_loss"] > _LEAP * first["val_loss"]:
         return NOT_LEARNING, (
             f"The validation loss leapt from {first['val_loss']:.3g} to {newest['val_loss']:.3g}: the steps are too "
@@ -157,6 +171,11 @@ def _describe_validation(progress: Progress) -> str:
         return (
             f", but {progress.num_val_in_train:,} of the {progress.num_val:,} validation pictures are also in train "
             "(or nearly): part of this is memory."
+        )
+    if progress.num_val_seen_before:
+        return (
+            f", but the model it started from was trained on {progress.num_val_seen_before:,} of the "
+            f"{progress.num_val:,} validation pictures: part of this is memory."
         )
     return ", on pictures it does not train on."
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -58,6 +59,24 @@ class RunWriter:
         self._metrics.flush()
         if self._on_metrics:
             self._on_metrics(clean)
+
+    def forget_metrics_after(self, epoch: int) -> None:
+        """Drops the measurements after a whole epoch, all of them for epoch 0: the run goes on from there."""
+        path = self.run_dir / runs.METRICS_FILE
+        self._metrics.close()
+        kept = []
+        for line in path.read_text("utf-8", "replace").splitlines():
+            with contextlib.suppress(ValueError, TypeError, AttributeError):  # a line torn by the process's death
+                row = json.loads(line)
+                if epoch and row.get("epoch", 0) <= epoch:
+                    kept.append(row)
+        partial = path.with_suffix(".part")
+        partial.write_text("".join(json.dumps(row) + "\n" for row in kept), "utf-8")
+        os.replace(partial, path)
+        self._metrics = path.open("a", encoding="utf-8")
+        if self._on_metrics:
+            for row in kept:
+                self._on_metrics(row)
 
     @property
     def is_stop_requested(self) -> bool:

@@ -6,6 +6,7 @@
     metrics.jsonl   one object per measurement              written by the training process
     log.txt         what the training process printed       written by the training process
     model.keras, card.json, trained_on.txt                  written by the training process at the end
+    checkpoint.npz  to go on from the last whole epoch      written by the training process, gone at the end
     stop            asks the training process to end        written by the app
 
 Files are the only channel between the two, so a run goes on when the page or the server is closed, and every tab, and
@@ -18,6 +19,7 @@ import json
 import math
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -38,7 +40,7 @@ from facedep.splits import SPLIT_KINDS
 
 SHIPPED_RUN = "real-faces-compact"  # the model that comes with the project, the default everywhere
 CONFIG_FILE, STATUS_FILE, METRICS_FILE, LOG_FILE = "config.json", "status.json", "metrics.jsonl", "log.txt"
-HEARTBEAT_FILE, STOP_FILE = "heartbeat", "stop"
+HEARTBEAT_FILE, STOP_FILE, CHECKPOINT_FILE = "heartbeat", "stop", "checkpoint.npz"
 HEARTBEAT_SECONDS = 2.0
 LOST_AFTER_SECONDS = 30.0  # the largest gap seen on a busy machine is 0.9 s; a laptop's lid may be closed for a moment
 
@@ -64,6 +66,9 @@ class RunConfig:
         seed: Seed of the split, the first weights and the order of pictures.
         depressed_emotions: The emotions that count as *depressed*.
         folder_choices: What the user said about folders of unknown name.
+        teacher: Name of a run whose answers to the training pictures are mixed into their labels; "" for none.
+        final_fit_of: Name of a finished run of the same settings: this one trains on its train and val pictures
+            together, for as many epochs as that one kept, and takes over its temperature and band; "" for none.
     """
 
     recipe: str
@@ -75,6 +80,8 @@ class RunConfig:
     seed: int = 0
     depressed_emotions: tuple[str, ...] = emotions.DEPRESSED_EMOTIONS
     folder_choices: dict[str, str] = field(default_factory=dict)
+    teacher: str = ""
+    final_fit_of: str = ""
 
     def check(self) -> None:
         """Raises `RunError` for the first setting that makes no sense, with what is allowed."""
@@ -126,6 +133,12 @@ class Run:
     def is_active(self) -> bool:
         """Whether a process is (or was just) at work on it."""
         return self.state in ACTIVE_STATES
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether it ended before its time and can go on from its last whole epoch."""
+        ended_early = self.state in (STOPPED, FAILED, LOST)
+        return ended_early and self.config is not None and (self.path / CHECKPOINT_FILE).is_file()
 
     @property
     def is_shipped(self) -> bool:
@@ -263,6 +276,44 @@ def create_run(config: RunConfig, name: str | None = None) -> Path:
     return folder / name
 
 
+def reopen_run(name: str) -> Path:
+    """Makes a run that ended before its time ready to go on, and returns its folder. The process is started next.
+
+    Raises:
+        RunError: There is no such run, it has nothing to go on from, or another training is running.
+    """
+    run = read_run(find_run_dir(name))
+    with FileLock(models_dir() / ".start.lock"):
+        active = find_active_run()
+        if active:
+            raise RunError(f"The training {active.name!r} is still {active.state}. Stop it or wait for its end first.")
+        if not run.can_resume:
+            why = "it is finished" if run.state == FINISHED else "no whole epoch of it was kept"
+            raise RunError(f"The run {run.name!r} cannot be continued: {why}. Start a new training.")
+        for file in (STOP_FILE, STATUS_FILE):
+            (run.path / file).unlink(missing_ok=True)
+        (run.path / HEARTBEAT_FILE).touch()  # until the process beats itself
+    return run.path
+
+
+def describe_command(config: RunConfig, name: str) -> str:
+    """Returns the command line that makes such a run, the data given by its name."""
+    words = ["python", "-m", "facedep", "train", "--data", config.data_name]
+    if config.final_fit_of:
+        words += ["--final-fit", config.final_fit_of]
+    else:
+        recipe = RECIPES[config.recipe]
+        words += ["--recipe", config.recipe, "--split", config.split, "--epochs", str(config.num_epochs)]
+        if config.batch_size != recipe.batch_size:
+            words += ["--batch-size", str(config.batch_size)]
+        if config.learning_rate != recipe.learning_rate:
+            words += ["--learning-rate", f"{config.learning_rate:g}"]
+        words += ["--seed", str(config.seed)]
+        if config.teacher:
+            words += ["--teacher", config.teacher]
+    return shlex.join([*words, "--name", name])
+
+
 def _write_new_run(path: Path, config: RunConfig) -> None:
     path.mkdir()
     try:
@@ -298,7 +349,8 @@ def start_worker(run_dir: Path, source: str) -> None:
                 **apart,
             )
     except OSError as error:
-        shutil.rmtree(run_dir, ignore_errors=True)
+        if not (run_dir / CHECKPOINT_FILE).exists():  # a new run: nothing is lost
+            shutil.rmtree(run_dir, ignore_errors=True)
         raise RunError(
             f"The training process could not be started ({error}). Close other programs and retry."
         ) from None
@@ -367,6 +419,15 @@ def write_json(path: Path, content: Any) -> None:
         except PermissionError:  # on Windows while a reader has the file open, for some milliseconds
             time.sleep(0.05)
     os.replace(partial, path)
+
+
+def replace_nan(value: Any) -> Any:
+    """Returns the same tables and lists with null for each number that is none: JSON knows no NaN."""
+    if isinstance(value, dict):
+        return {key: replace_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [replace_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _read_json(path: Path) -> Any:

@@ -1,26 +1,29 @@
 """Look at every picture of a data set once: can it be read, what is its fingerprint, which others does it repeat.
 
-The result is kept in the cache folder under the data set's state, so that the second time is instant.
+The result is kept in the cache folder under the data set's state, so that the second time is instant. Pictures prepared
+for a network are kept there as well, one file for each size, and are read from it batch by batch.
 """
 
 import contextlib
 import hashlib
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from facedep.data import Dataset
+from facedep.decoded import SelectedImages, find_decoded_path, keep_decoded, open_decoded
 from facedep.errors import ImageError
 from facedep.images import compute_fingerprint, prepare_image, to_gray
 from facedep.paths import cache_dir
 
 THUMBNAIL_SIZE_PX = 48
-_MAX_KEPT = 8  # scans in the cache; FER2013's takes 67 MB
-_VERSION = "1"  # to be raised when what is stored or how duplicates are found changes
+_MAX_KEPT = 8  # scans in the cache; FER2013's takes 2 MB beside its thumbnails
+_VERSION = "2"  # to be raised when what is stored, how pictures are prepared or how duplicates are found changes
+_KEPT_FIELDS = ("fingerprints", "groups", "sizes", "errors")  # the thumbnails lie in a file that can be mapped
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,8 @@ class Scan:
         groups: Equal for pictures that show the same photograph, exactly or nearly: `int64`, shape `(n,)`; -1 where it
             cannot be read.
         sizes: Width and height in pixels: `int32`, shape `(n, 2)`; 0 where it cannot be read.
-        thumbnails: Prepared gray pictures: `uint8`, shape `(n, 48, 48)`, 0-255; black where it cannot be read.
+        thumbnails: Prepared gray pictures: `uint8`, shape `(n, 48, 48)`, 0-255, mapped from disk, not to be changed;
+            black where it cannot be read.
         errors: A sentence for each picture that cannot be read, else "": `str`, shape `(n,)`.
     """
 
@@ -59,14 +63,14 @@ def scan_dataset(dataset: Dataset, *, on_progress: Callable[[int, int], None] | 
     cache_path = find_cache_path(dataset)
     scan = _read_cache(cache_path, len(paths))
     if scan is None:
-        scan = _measure(dataset, paths, on_progress)
-        _write_cache(cache_path, scan)
+        scan = _write_cache(cache_path, _measure(dataset, paths, on_progress))
     return scan
 
 
 def is_scanned(dataset: Dataset) -> bool:
     """Returns whether the scan is in the cache, so that `scan_dataset` is quick."""
-    return find_cache_path(dataset).exists()
+    cache_path = find_cache_path(dataset)
+    return cache_path.exists() and find_decoded_path(cache_path.stem, THUMBNAIL_SIZE_PX).exists()
 
 
 def find_cache_path(dataset: Dataset) -> Path:
@@ -106,25 +110,51 @@ def load_images(
     size_px: int,
     *,
     on_progress: Callable[[int, int], None] | None = None,
-) -> np.ndarray:
-    """Returns some pictures prepared for a network: `uint8` array of shape `(n, size_px, size_px, 1)`, 0-255.
+) -> SelectedImages:
+    """Returns some pictures prepared for a network: `uint8`, shape `(n, size_px, size_px, 1)`, 0-255.
+
+    They stay on disk, so that memory does not grow with their number. The first call for a size prepares all of the
+    data set's pictures, whichever are asked for. Without room on the disk the chosen ones are prepared into RAM.
 
     Args:
         dataset: The data set.
         scan: Its scan; where the network's input is as large as its thumbnails, these are used.
         rows: `bool` array of shape `(number of pictures,)`: which ones. All of them must be readable.
         size_px: Side of the network's input.
-        on_progress: Called now and then with the number of pictures done and of all.
+        on_progress: Called now and then, while pictures are prepared, with the number of them done and of all.
+
+    Raises:
+        ImageError: A picture that the scan could read cannot be read any more.
     """
+    chosen = np.nonzero(rows)[0]
     if size_px == THUMBNAIL_SIZE_PX:
-        return scan.thumbnails[rows][..., np.newaxis]
-    paths = dataset.index["path"][rows].tolist()
-    images = np.empty((len(paths), size_px, size_px, 1), np.uint8)
-    for number, path in enumerate(paths):
+        return SelectedImages(scan.thumbnails[..., np.newaxis], chosen)
+    num_images = len(dataset.index)
+    path = find_decoded_path(find_cache_path(dataset).stem, size_px)
+    images = open_decoded(path, num_images, size_px)
+    if images is None:
+        prepared = _prepare(dataset, scan, np.arange(num_images), size_px, on_progress)
+        images = keep_decoded(path, num_images, size_px, prepared)
+    if images is None:
+        images = np.empty((len(chosen), size_px, size_px, 1), np.uint8)
+        for number, image in enumerate(_prepare(dataset, scan, chosen, size_px, on_progress)):
+            images[number] = image
+        chosen = np.arange(len(chosen))
+    return SelectedImages(images, chosen)
+
+
+def _prepare(
+    dataset: Dataset, scan: Scan, rows: np.ndarray, size_px: int, on_progress: Callable[[int, int], None] | None
+) -> Iterator[np.ndarray]:
+    """Yields pictures of shape `(size_px, size_px, 1)`, black where the scan could not read them."""
+    paths, is_readable = dataset.index["path"].tolist(), scan.is_readable
+    for number, row in enumerate(rows):
         if on_progress and number % 100 == 0:
-            on_progress(number, len(paths))
-        images[number] = prepare_image(to_gray(dataset.open(path)), size_px)
-    return images
+            on_progress(number, len(rows))
+        if is_readable[row]:
+            yield prepare_image(to_gray(dataset.open(paths[row])), size_px)
+        else:
+            yield np.zeros((size_px, size_px, 1), np.uint8)
 
 
 def _group(fingerprints: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
@@ -142,21 +172,27 @@ def _read_cache(path: Path, num_images: int) -> Scan | None:
     """Returns a kept scan, or None where there is none or it is damaged."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            scan = Scan(**{name: arrays[name] for name in Scan.__dataclass_fields__})
+            kept = {name: arrays[name] for name in _KEPT_FIELDS}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    return scan if len(scan.errors) == num_images else None
+    if len(kept["errors"]) != num_images:
+        return None
+    thumbnails = open_decoded(find_decoded_path(path.stem, THUMBNAIL_SIZE_PX), num_images, THUMBNAIL_SIZE_PX)
+    return None if thumbnails is None else Scan(**kept, thumbnails=thumbnails[..., 0])
 
 
-def _write_cache(path: Path, scan: Scan) -> None:
-    """Keeps a scan; a full disk only means that the next time is not instant."""
+def _write_cache(path: Path, scan: Scan) -> Scan:
+    """Keeps a scan and returns it; a full disk only means that the next time is not instant."""
     partial = path.with_suffix(f".{np.random.default_rng().integers(2**32):08x}.part.npz")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(partial, **{name: getattr(scan, name) for name in Scan.__dataclass_fields__})
+        np.savez(partial, **{name: getattr(scan, name) for name in _KEPT_FIELDS})
         partial.replace(path)
         for old in sorted(path.parent.glob("*.npz"), key=lambda kept: kept.stat().st_mtime)[:-_MAX_KEPT]:
             old.unlink(missing_ok=True)
     except OSError:
         with contextlib.suppress(OSError):
             partial.unlink()
+    thumbnails_path = find_decoded_path(path.stem, THUMBNAIL_SIZE_PX)
+    thumbnails = keep_decoded(thumbnails_path, len(scan.thumbnails), THUMBNAIL_SIZE_PX, scan.thumbnails)
+    return scan if thumbnails is None else replace(scan, thumbnails=thumbnails[..., 0])

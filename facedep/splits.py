@@ -148,6 +148,22 @@ def _split_published(index: pd.DataFrame, scan: Scan) -> np.ndarray:
     return parts
 
 
+def merge_val_into_train(index: pd.DataFrame, scan: Scan, parts: np.ndarray, kind: str) -> np.ndarray:
+    """Returns the parts for a final fit: val becomes train, and so does what was left out only for looking like val.
+
+    Args:
+        index: The data set's index table.
+        scan: Its scan.
+        parts: From `split_dataset`.
+        kind: The kind of split that it was.
+    """
+    merged = np.where(parts == "val", "train", parts)
+    if kind == SUPPLIED_CLEAN:
+        is_like_test = np.isin(scan.groups, scan.groups[parts == "test"])
+        merged[(parts == "") & scan.is_readable & ~is_like_test & (index["split"] != "test").to_numpy()] = "train"
+    return merged
+
+
 def count_leaks(parts: np.ndarray, scan: Scan) -> dict[str, Leak]:
     """Returns for val and test, where they have pictures, how many of these are also in train."""
     train = parts == "train"

@@ -3,53 +3,49 @@
 Everything here happens in the training process. The test part of the split is read only after the last epoch.
 """
 
-import os
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported, or it has no effect
 
 import keras
 import numpy as np
 import pandas as pd
-from keras import ops
 
-from facedep import __version__, emotions, runs
-from facedep.augment import augment_images
-from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE
+from facedep import __version__, calibration, emotions, runs
+from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
 from facedep.data import Dataset, check_trainable, load_dataset
 from facedep.errors import RunError
-from facedep.metrics import score_predictions
-from facedep.model import Classifier, build_network, save_network
+from facedep.evaluation import score_answers
+from facedep.fitting import FitProgress, Goal, Part, fit_network
+from facedep.model import (
+    Classifier,
+    build_network,
+    compute_outputs,
+    copy_stages,
+    cut_at_features,
+    load_classifier,
+    save_network,
+)
+from facedep.model_card import render_model_card
 from facedep.recipes import Recipe, find_recipe
 from facedep.run_writer import RunWriter
 from facedep.runs import RunConfig
 from facedep.scan import Scan, load_images, scan_dataset
-from facedep.splits import PARTS, count_leaks, split_dataset
+from facedep.splits import PARTS, count_leaks, merge_val_into_train, split_dataset
 
-_SECONDS_BETWEEN_POINTS = 0.3
-_MAX_DENSITY = 400  # later the points come less often, so that a run of hours keeps some thousand
+_TEACHER_SHARE = 0.5
+_SECONDS_BETWEEN_REPORTS = 0.5
 
 
 class StopRequestedError(Exception):
     """Somebody asked the run to end before there was anything to keep."""
 
 
-@dataclass
-class _Part:
-    """One part of the split, ready for the network: prepared pictures `(n, size, size, 1)` and one-hot targets."""
-
-    images: np.ndarray
-    targets: np.ndarray
-    is_depressed: np.ndarray
-    fingerprints: list[str] = field(default_factory=list)
-
-
 def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
     """Trains a network as the settings say, and writes the model, its card and its fingerprints into the run's folder.
+
+    A run whose folder holds a checkpoint goes on from there.
 
     Args:
         config: The settings.
@@ -70,101 +66,67 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
     check_trainable(dataset)
     scan = scan_dataset(dataset, on_progress=_report_progress(writer, "Looking at the pictures"))
     split = split_dataset(dataset.index, scan, config.split, seed=config.seed)
+    model_run = _read_model_run(config, dataset) if config.final_fit_of else None
+    if model_run:
+        split = merge_val_into_train(dataset.index, scan, split, config.split)
     class_names = find_class_names(dataset.index[split == "train"], recipe)
-    positive_classes = [n for n in class_names if n == emotions.DEPRESSED or n in config.depressed_emotions]
+    goal = Goal(class_names, [n for n in class_names if n == emotions.DEPRESSED or n in config.depressed_emotions])
     parts = {
-        part: _load_part(
-            dataset,
-            scan,
-            split == part,
-            recipe,
-            class_names,
-            on_progress=_report_progress(writer, f"Preparing the {part} pictures"),
-        )
+        part: _load_part(dataset, scan, split == part, recipe, goal, on_progress=_report_progress(writer, part))
         for part in ("train", "val")
+        if (split == part).any()
     }
+    if config.teacher:
+        writer.write_status(runs.RUNNING, stage="loading", message=f"Asking {config.teacher!r} for its answers")
+        _mix_in_answers(parts["train"], load_classifier(runs.find_run_dir(config.teacher)), goal)
+    network = build_network(recipe, len(class_names))
+    shipped = load_classifier(runs.models_dir() / runs.SHIPPED_RUN) if recipe.starts_from_shipped else None
+    leaks = count_leaks(split, scan)
     if writer.is_stop_requested:
         raise StopRequestedError
-    network = build_network(recipe, len(class_names))
-    num_steps = -(-len(parts["train"].images) // config.batch_size)
-    _compile(network, recipe, config, num_steps, [name in positive_classes for name in class_names])
+    if not (writer.run_dir / runs.CHECKPOINT_FILE).is_file():
+        _write_start(writer, parts, config, recipe, leaks=leaks, num_seen_before=_count_seen(shipped, scan, split))
+    if shipped:
+        learner, learned_parts = _prepare_head(network, shipped, parts, writer)
+    else:
+        learner, learned_parts = network, parts
 
-    leaks = count_leaks(split, scan)
-    writer.write_metrics(
-        kind="start",
-        num_train=len(parts["train"].images),
-        num_val=len(parts["val"].images),
-        num_val_in_train=leaks["val"].num_similar,
-        num_steps=num_steps,
-        num_epochs=config.num_epochs,
-        keeps=recipe.keeps,
-        always_non_depressed=float(np.mean(~parts["val"].is_depressed)),
-    )
     writer.write_status(runs.RUNNING, stage="training")
-    progress = _Progress(writer, recipe, num_steps, config.batch_size)
-    network.fit(
-        _Batches(parts["train"], config.batch_size, augments=recipe.augments, seed=config.seed),
-        validation_data=_Batches(parts["val"], 256),
-        epochs=config.num_epochs,
-        shuffle=False,  # the batches are shuffled already, the same way on every backend
-        callbacks=[progress],
-        verbose=0,
+    progress = fit_network(
+        learner,
+        learned_parts,
+        goal,
+        recipe=recipe,
+        config=config,
+        writer=writer,
+        last_epoch=model_run["training"]["kept_epoch"] if model_run else None,
+        data_hash=dataset.content_hash,
     )
-    if progress.has_diverged and not progress.has_kept_weights:
-        raise RunError(
-            f"With the learning rate {config.learning_rate:g} the loss is no longer a number, and nothing was learned. "
-            f"Start again with a lower one; this recipe's is {recipe.learning_rate:g}."
-        )
-    progress.restore_kept_weights()
 
     writer.write_status(runs.RUNNING, stage="scoring")
-    del parts["train"].images
-    if (split == "test").any():
-        parts["test"] = _load_part(dataset, scan, split == "test", recipe, class_names)
-    card = _build_card(recipe, config, dataset, class_names, positive_classes)
+    card = _build_card(recipe, config, dataset, goal)
+    card["command"] = runs.describe_command(config, writer.run_dir.name)
     card["data"]["num_images"] = {part: int((split == part).sum()) for part in PARTS}
     card["data"]["leaks"] = {part: vars(leak) for part, leak in leaks.items()}
-    card["training"] = {
-        "num_epochs": progress.num_epochs_done,
-        "kept_epoch": progress.kept_epoch,
-        "seconds": round(time.time() - started, 1),
-        "was_stopped": progress.was_stopped,
-        "num_images_seen": progress.num_images_seen,
-        "has_diverged": progress.has_diverged,
+    card["data"]["num_seen_before"] = _count_seen(shipped, scan, split)
+    card["training"] = _describe_training(progress, config, seconds=time.time() - started)
+    if model_run:
+        card["calibration"] = {**model_run.get("calibration", {}), "run": config.final_fit_of}
+    elif recipe.is_calibrated:
+        card["calibration"] = _calibrate(network, parts["val"], goal, card)
+    fingerprints = set(parts["train"].fingerprints) | (shipped.fingerprints if shipped else set())
+    classifier = Classifier(writer.run_dir.name, network, card, frozenset(fingerprints))
+    card["scores"] = {
+        part: _score(classifier, dataset, scan, split == part) for part in ("val", "test") if (split == part).any()
     }
-    classifier = Classifier(writer.run_dir.name, network, card, frozenset())
-    card["scores"] = {part: _score(classifier, parts[part]) for part in parts if part != "train"}
-    fingerprints = sorted(set(parts["train"].fingerprints))
-    (writer.run_dir / FINGERPRINTS_FILE).write_text("\n".join(fingerprints) + "\n", "ascii")
+    (writer.run_dir / FINGERPRINTS_FILE).write_text("\n".join(sorted(fingerprints)) + "\n", "ascii")
     save_network(network, recipe, writer.run_dir / MODEL_FILE)
     runs.write_json(writer.run_dir / CARD_FILE, card)
-    return runs.STOPPED if progress.was_stopped else runs.FINISHED
-
-
-def _build_card(
-    recipe: Recipe, config: RunConfig, dataset: Dataset, class_names: list[str], positive_classes: list[str]
-) -> dict[str, Any]:
-    """Returns the part of a model's card that is known before the training: what goes in and what the outputs mean."""
-    return {
-        "format": 1,
-        "recipe": recipe.name,
-        "input_size_px": recipe.input_size_px,
-        "class_names": class_names,
-        "positive_classes": positive_classes,
-        "threshold": 0.5,
-        "data": {
-            "name": dataset.name,
-            "content_hash": dataset.content_hash,
-            "split": config.split,
-            "seed": config.seed,
-        },
-        "versions": {
-            "facedep": __version__,
-            "keras": keras.__version__,
-            "backend": keras.backend.backend(),
-            "python": platform.python_version(),
-        },
-    }
+    (writer.run_dir / MODEL_CARD_FILE).write_text(render_model_card(writer.run_dir.name, card), "utf-8")
+    if progress.was_stopped:
+        return runs.STOPPED
+    (writer.run_dir / runs.CHECKPOINT_FILE).unlink(missing_ok=True)
+    return runs.FINISHED
 
 
 def find_class_names(index: pd.DataFrame, recipe: Recipe) -> list[str]:
@@ -179,176 +141,207 @@ def find_class_names(index: pd.DataFrame, recipe: Recipe) -> list[str]:
     return present if learns_emotions else [emotions.DEPRESSED]
 
 
+def _read_model_run(config: RunConfig, dataset: Dataset) -> dict[str, Any]:
+    """Returns the card of the run that a final fit follows.
+
+    Raises:
+        FacedepError: There is none, or it was trained on other pictures.
+    """
+    card = read_card(runs.find_run_dir(config.final_fit_of))
+    if card["data"].get("content_hash") != dataset.content_hash:
+        raise RunError(
+            f"The run {config.final_fit_of!r} was trained on other pictures than these. Give the final fit the data "
+            "that it was trained on."
+        )
+    if not card.get("training", {}).get("kept_epoch"):
+        raise RunError(f"The run {config.final_fit_of!r} kept no epoch. Choose a finished one.")
+    return card
+
+
 def _load_part(
     dataset: Dataset,
     scan: Scan,
     rows: np.ndarray,
     recipe: Recipe,
-    class_names: list[str],
+    goal: Goal,
     *,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> _Part:
+    on_progress: Callable[[int, int], None],
+) -> Part:
     index = dataset.index[rows]
     is_depressed = (index["label"] == emotions.DEPRESSED).to_numpy()
-    if class_names == [emotions.DEPRESSED]:
+    if goal.class_names == [emotions.DEPRESSED]:
         targets = is_depressed[:, np.newaxis].astype(np.float32)
     else:
-        targets = (index["emotion"].to_numpy()[:, np.newaxis] == np.array(class_names)).astype(np.float32)
+        targets = (index["emotion"].to_numpy()[:, np.newaxis] == np.array(goal.class_names)).astype(np.float32)
     images = load_images(dataset, scan, rows, recipe.input_size_px, on_progress=on_progress)
-    return _Part(images, targets, is_depressed, scan.fingerprints[rows].tolist())
+    return Part(images, targets, is_depressed, scan.fingerprints[rows].tolist())
+
+
+def _mix_in_answers(part: Part, teacher: Classifier, goal: Goal) -> None:
+    """Replaces half of each label by what a trained model answers to the picture and its mirror image.
+
+    A label that this face does not bear out thereby counts less: ten people's votes agree with 62 % of FER2013's.
+
+    Reference: Hinton et al. 2015, arXiv 1503.02531; with two networks of the same kind, Furlanello et al. 2018, arXiv
+    1805.04770; the votes, Barsoum et al. 2016, arXiv 1608.01041.
+
+    Raises:
+        RunError: The teacher names other classes or sees other pictures.
+    """
+    if teacher.class_names != goal.class_names or teacher.input_size_px != part.images.shape[1]:
+        raise RunError(
+            f"The model {teacher.name!r} cannot teach this one: it answers with {', '.join(teacher.class_names)}. "
+            f"Choose one that answers with {', '.join(goal.class_names)}."
+        )
+    answers = compute_outputs(teacher.network, part.images, averages_mirror=True)
+    part.targets = ((1 - _TEACHER_SHARE) * part.targets + _TEACHER_SHARE * answers).astype(np.float32)
+
+
+def _prepare_head(
+    network: keras.Model, shipped: Classifier, parts: dict[str, Part], writer: RunWriter
+) -> tuple[keras.Model, dict[str, Part]]:
+    """Puts the shipped stages into a `quick` network; returns its head and the parts as features, to train it on.
+
+    Each training picture counts twice, as it is and mirrored.
+    """
+    copy_stages(shipped.network, network)
+    body, head = cut_at_features(network)
+
+    def compute_features(part: Part, *, is_mirrored: bool) -> np.ndarray:
+        report = _report_progress(writer, "Looking at each picture once")
+        num_images, size = len(part.images), 256
+        features = np.empty((num_images, body.output_shape[-1]), np.float32)
+        for start in range(0, num_images, size):
+            report(start, num_images)
+            images = part.images[start : start + size]
+            features[start : start + size] = body.predict_on_batch(images[:, :, ::-1] if is_mirrored else images)
+        return features
+
+    train, features = parts["train"], {}
+    both = np.concatenate([compute_features(train, is_mirrored=mirrored) for mirrored in (False, True)])
+    features["train"] = Part(both, np.tile(train.targets, (2, 1)), np.tile(train.is_depressed, 2))
+    if "val" in parts:
+        val = parts["val"]
+        features["val"] = Part(compute_features(val, is_mirrored=False), val.targets, val.is_depressed)
+    return head, features
+
+
+def _count_seen(shipped: Classifier | None, scan: Scan, split: np.ndarray) -> dict[str, int]:
+    """Returns for each part how many of its pictures the shipped model was trained on, where a run starts from it."""
+    if shipped is None:
+        return {}
+    is_seen = np.isin(scan.fingerprints, sorted(shipped.fingerprints))
+    return {part: int((is_seen & (split == part)).sum()) for part in PARTS if (split == part).any()}
+
+
+def _write_start(
+    writer: RunWriter,
+    parts: dict[str, Part],
+    config: RunConfig,
+    recipe: Recipe,
+    *,
+    leaks: dict[str, Any],
+    num_seen_before: dict[str, int],
+) -> None:
+    """Begins the measurements with what they are measured on; those of a broken-off first epoch are dropped."""
+    val = parts.get("val")
+    num_train = len(parts["train"].images) * (2 if recipe.starts_from_shipped else 1)
+    writer.forget_metrics_after(0)
+    writer.write_metrics(
+        kind="start",
+        num_train=num_train,
+        num_val=len(val.images) if val else 0,
+        num_val_in_train=leaks["val"].num_similar if val else 0,
+        num_val_seen_before=num_seen_before.get("val", 0),
+        num_steps=-(-num_train // config.batch_size),
+        num_epochs=config.num_epochs,
+        keeps=recipe.keeps if val else "last",
+        always_non_depressed=float(np.mean(~val.is_depressed)) if val else float("nan"),
+    )
 
 
 def _report_progress(writer: RunWriter, what: str) -> Callable[[int, int], None]:
+    """Returns a function that writes how far a part of the preparation is, and ends it where that is asked for."""
+    last_report = 0.0
+
     def report(num_done: int, num_all: int) -> None:
+        nonlocal last_report
         if writer.is_stop_requested:
             raise StopRequestedError
-        writer.write_status(runs.RUNNING, stage="loading", message=f"{what}: {num_done:,} of {num_all:,}")
+        if time.monotonic() - last_report >= _SECONDS_BETWEEN_REPORTS:
+            last_report = time.monotonic()
+            name = f"Preparing the {what} pictures" if what in PARTS else what
+            writer.write_status(runs.RUNNING, stage="loading", message=f"{name}: {num_done:,} of {num_all:,}")
 
     return report
 
 
-def _compile(network: keras.Model, recipe: Recipe, config: RunConfig, num_steps: int, is_positive: list[bool]) -> None:
-    rate: Any = config.learning_rate
-    if recipe.schedule == "cosine":
-        total = num_steps * config.num_epochs
-        warmup = max(1, total // 10)
-        rate = keras.optimizers.schedules.CosineDecay(
-            config.learning_rate / 25, max(1, total - warmup), warmup_target=config.learning_rate, warmup_steps=warmup
-        )
-    if recipe.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    else:
-        optimizer = keras.optimizers.Adam(rate)
-    if len(is_positive) == 1:
-        loss = keras.losses.BinaryCrossentropy(label_smoothing=recipe.label_smoothing)
-    else:
-        loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
-    columns = np.array(is_positive, np.float32)
-
-    def accuracy(targets: Any, outputs: Any) -> Any:
-        """Share of pictures put into the right group, the same measure for every recipe."""
-        truth = ops.sum(ops.multiply(ops.cast(targets, "float32"), columns), axis=-1) >= 0.5
-        answer = ops.sum(ops.multiply(outputs, columns), axis=-1) >= 0.5
-        return ops.cast(truth == answer, "float32")
-
-    network.compile(optimizer=optimizer, loss=loss, metrics=[accuracy])
+def _build_card(recipe: Recipe, config: RunConfig, dataset: Dataset, goal: Goal) -> dict[str, Any]:
+    """Returns the part of a model's card that is known before the training: what goes in and what the outputs mean."""
+    return {
+        "format": 1,
+        "recipe": recipe.name,
+        "input_size_px": recipe.input_size_px,
+        "class_names": goal.class_names,
+        "positive_classes": goal.positive_classes,
+        "threshold": 0.5,
+        "averages_mirror": recipe.averages_mirror,
+        "data": {
+            "name": dataset.name,
+            "content_hash": dataset.content_hash,
+            "split": config.split,
+            "seed": config.seed,
+        },
+        "versions": {
+            "facedep": __version__,
+            "keras": keras.__version__,
+            "backend": keras.backend.backend(),
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+        },
+    }
 
 
-class _Batches(keras.utils.PyDataset):
-    """Batches of one part; training batches are shuffled anew each epoch and changed at random, all from the seed."""
-
-    def __init__(self, part: _Part, batch_size: int, *, augments: bool = False, seed: int | None = None):
-        super().__init__()  # one worker: with more, Keras 3.15 on JAX repeats batches that it drew to build the model
-        self._part, self._batch_size, self._augments, self._seed = part, batch_size, augments, seed
-        self._epoch = 0
-        self._order = self._shuffle()
-
-    def __len__(self) -> int:
-        return -(-len(self._order) // self._batch_size)
-
-    def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        rows = self._order[number * self._batch_size : (number + 1) * self._batch_size]
-        images = self._part.images[rows]
-        if self._augments:
-            images = augment_images(images, np.random.default_rng([self._seed or 0, self._epoch, number]))
-        return images, self._part.targets[rows]
-
-    def on_epoch_end(self) -> None:
-        self._epoch += 1
-        self._order = self._shuffle()
-
-    def _shuffle(self) -> np.ndarray:
-        order = np.arange(len(self._part.targets))
-        return order if self._seed is None else np.random.default_rng([self._seed, self._epoch]).permutation(order)
+def _describe_training(progress: FitProgress, config: RunConfig, *, seconds: float) -> dict[str, Any]:
+    return {
+        "num_epochs": progress.num_epochs_done,
+        "kept_epoch": progress.kept_epoch,
+        "seconds": round(seconds, 1),
+        "was_stopped": progress.was_stopped,
+        "num_images_seen": progress.num_images_seen,
+        "has_diverged": progress.has_diverged,
+        "teacher": config.teacher,
+        "final_fit_of": config.final_fit_of,
+    }
 
 
-class _Progress(keras.callbacks.Callback):
-    """Writes the measurements, remembers the weights worth keeping, and ends the training when asked to."""
-
-    def __init__(self, writer: RunWriter, recipe: Recipe, num_steps: int, batch_size: int):
-        super().__init__()
-        self._writer, self._recipe, self._num_steps, self._batch_size = writer, recipe, num_steps, batch_size
-        self._best_loss, self._best_weights = np.inf, None
-        self._last_point = 0.0
-        self._epoch, self._num_steps_done = 1, 0
-        self._started = self._epoch_started = time.monotonic()
-        self.num_epochs_done, self.kept_epoch, self.was_stopped, self.has_diverged = 0, 0, False, False
-
-    @property
-    def num_images_seen(self) -> int:
-        """Pictures trained on so far, counted again in every epoch; the last batch of an epoch counts as full."""
-        return ((self._epoch - 1) * self._num_steps + self._num_steps_done) * self._batch_size
-
-    @property
-    def has_kept_weights(self) -> bool:
-        """Whether `restore_kept_weights` will put back an epoch that was better than the last."""
-        return self._best_weights is not None
-
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        self._started = time.monotonic()
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._epoch, self._num_steps_done = epoch + 1, 0
-        self._epoch_started = time.monotonic()
-
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        now = time.monotonic()
-        self._num_steps_done = batch + 1
-        if now - self._last_point >= max(_SECONDS_BETWEEN_POINTS, (now - self._started) / _MAX_DENSITY):
-            self._last_point = now
-            self._check_loss(logs["loss"])
-            self._writer.write_metrics(
-                kind="step",
-                epoch=self._epoch,
-                step=batch + 1,
-                loss=float(logs["loss"]),
-                accuracy=float(logs["accuracy"]),
-                seconds=round(now - self._started, 2),
-            )
-        if self._writer.is_stop_requested:
-            self.was_stopped = True
-            self.model.stop_training = True
-
-    def on_test_begin(self, logs: dict | None = None) -> None:
-        self._train_seconds = time.monotonic() - self._epoch_started
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        if self.was_stopped and self._num_steps_done < self._num_steps:
-            return  # an epoch broken off is no point on the curve, and not the best one
-        self.num_epochs_done = epoch + 1
-        self._check_loss(logs["loss"])
-        self._check_loss(logs["val_loss"])
-        if logs["val_loss"] < self._best_loss:
-            self._best_loss = logs["val_loss"]
-            if self._recipe.keeps == "best":
-                self._best_weights, self.kept_epoch = self.model.get_weights(), epoch + 1
-        if self._best_weights is None:
-            self.kept_epoch = epoch + 1
-        self._writer.write_metrics(
-            kind="epoch",
-            epoch=epoch + 1,
-            loss=float(logs["loss"]),
-            accuracy=float(logs["accuracy"]),
-            val_loss=float(logs["val_loss"]),
-            val_accuracy=float(logs["val_accuracy"]),
-            seconds=round(time.monotonic() - self._started, 2),
-            train_seconds=round(self._train_seconds, 2),
-        )
-
-    def _check_loss(self, loss: Any) -> None:
-        """Ends the training once the loss is no number: it never becomes one again."""
-        if not np.isfinite(float(loss)):
-            self.has_diverged = True
-            self.model.stop_training = True
-
-    def restore_kept_weights(self) -> None:
-        """Puts the best epoch's weights back where the recipe keeps the best; else the last ones stay."""
-        if self._best_weights is not None:
-            self.model.set_weights(self._best_weights)
+def _calibrate(network: keras.Model, val: Part, goal: Goal, card: dict[str, Any]) -> dict[str, Any]:
+    """Returns temperature and uncertain band, both found on the validation pictures; none where these are too few."""
+    found: dict[str, Any] = {
+        "temperature": 1.0,
+        "uncertain": None,
+        "chosen_on": "val",
+        "num_images": len(val.images),
+        "run": "",
+    }
+    if len(val.images) < calibration.MIN_IMAGES:
+        return found
+    outputs = compute_outputs(network, val.images, averages_mirror=card["averages_mirror"])
+    is_positive = np.isin(goal.class_names, goal.positive_classes)
+    found["temperature"] = calibration.find_temperature(outputs, is_positive, val.is_depressed)
+    probabilities = calibration.apply_temperature(outputs, found["temperature"])[:, is_positive].sum(axis=1)
+    band = calibration.find_uncertain_band(val.is_depressed, probabilities, card["threshold"])
+    if band:
+        found["uncertain"] = {"low": band[0], "high": band[1], "target_error": calibration.TARGET_ERROR}
+    return found
 
 
-def _score(classifier: Classifier, part: _Part) -> dict[str, Any]:
-    predictions = classifier.predict(part.images)
-    scores = score_predictions(part.is_depressed, predictions.probabilities, classifier.threshold)
-    return {name: None if isinstance(v, float) and np.isnan(v) else v for name, v in scores.items()}
+def _score(classifier: Classifier, dataset: Dataset, scan: Scan, rows: np.ndarray) -> dict[str, Any]:
+    images = load_images(dataset, scan, rows, classifier.input_size_px)
+    scores = score_answers(
+        dataset.index[rows],
+        classifier.predict(images),
+        threshold=classifier.threshold,
+        band=classifier.uncertain_band,
+    )
+    return runs.replace_nan(scores)

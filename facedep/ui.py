@@ -12,8 +12,9 @@ import streamlit as st
 from PIL import Image
 
 from facedep import data, emotions, kaggle, runs, sample_faces
+from facedep.cards import FINGERPRINTS_FILE
 from facedep.errors import FacedepError
-from facedep.paths import PROJECT_DIR
+from facedep.paths import PROJECT_DIR, models_dir
 from facedep.scan import Scan, find_cache_path, is_scanned, scan_dataset
 
 if TYPE_CHECKING:
@@ -133,6 +134,20 @@ def load_scan(dataset: data.Dataset) -> Scan:
         )
         bar.empty()
     return _load_scan(str(find_cache_path(dataset)), dataset)
+
+
+def count_seen_by_shipped(dataset: data.Dataset) -> int:
+    """Returns how many pictures of a data set the model that comes with the app was trained on; 0 where it is gone."""
+    path = models_dir() / runs.SHIPPED_RUN / FINGERPRINTS_FILE
+    if not path.is_file():
+        return 0
+    seen = _load_fingerprints(str(path), path.stat().st_mtime_ns)
+    return sum(fingerprint in seen for fingerprint in load_scan(dataset).fingerprints.tolist())
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _load_fingerprints(path: str, modified: int) -> frozenset[str]:
+    return frozenset(Path(path).read_text("ascii", "replace").split())
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

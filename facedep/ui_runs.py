@@ -9,6 +9,7 @@ import streamlit as st
 from facedep import plots, progress, runs, ui
 from facedep.bundles import pack_run, unpack_run
 from facedep.estimate import describe_seconds
+from facedep.model_card import render_model_card
 from facedep.recipes import RECIPES
 from facedep.splits import LEAK_FREE
 
@@ -23,6 +24,7 @@ _VERDICT_ICONS = {
     progress.MEMORISING: ":material/history_edu:",
     progress.NOT_LEARNING: ":material/trending_flat:",
     progress.TOO_EARLY: ":material/hourglass_top:",
+    progress.UNJUDGED: ":material/done_all:",
 }
 _REFRESH_SECONDS = 1.0
 _FEW_PICTURES = 100  # fewer than these judge nothing
@@ -87,6 +89,8 @@ def show_results(run: runs.Run) -> None:
     st.markdown(f"#### {icon} {run.name} · {run.state}")
     if run.message:
         (st.error if run.state in (runs.FAILED, runs.LOST) else st.info)(run.message)
+    if run.can_resume:
+        _show_resume(run)
     training = (run.card or {}).get("training", {})
     if run.state == runs.STOPPED and training and not training["num_epochs"]:
         seen = f", after {training['num_images_seen']:,} pictures" if training.get("num_images_seen") else ""
@@ -104,6 +108,19 @@ def show_results(run: runs.Run) -> None:
             st.table(pd.DataFrame(_list_settings(run), columns=["setting", "value"]).set_index("setting"))
 
 
+def _show_resume(run: runs.Run) -> None:
+    """Offers to go on with a run that ended before its time, on the data chosen now."""
+    measured = progress.read_progress(run.path)
+    st.write(
+        f"{len(measured.epochs)} of {run.config.num_epochs} epochs are done and kept. It can go on from there, on the "
+        f"data it began with ({run.config.data_name})."
+    )
+    if st.button("Go on training", key="resume", icon=":material/resume:"):
+        with ui.show_errors(ends_page=False):
+            runs.start_worker(runs.reopen_run(run.name), ui.current_source())
+            st.rerun()
+
+
 def _list_settings(run: runs.Run) -> list[tuple[str, str]]:
     config, card = run.config, run.card or {}
     training = card.get("training", {})
@@ -119,6 +136,10 @@ def _list_settings(run: runs.Run) -> list[tuple[str, str]]:
         ("learning rate", f"{config.learning_rate:g}"),
         ("counted as depressed", ", ".join(config.depressed_emotions)),
     ]
+    if config.teacher:
+        rows.append(("labels mixed with the answers of", config.teacher))
+    if config.final_fit_of:
+        rows.append(("final fit, on train and val, of", config.final_fit_of))
     if training:
         rows.append(("took", describe_seconds(training["seconds"])))
     return rows
@@ -152,6 +173,26 @@ def _show_scores(run: runs.Run) -> None:
                 "this score measures memory.",
                 icon=":material/content_copy:",
             )
+        if num_seen := run.card.get("data", {}).get("num_seen_before", {}).get(part):
+            st.warning(
+                f"The model that this run started from was trained on {num_seen:,} of these {scores['num_images']:,} "
+                "pictures: part of this score is memory.",
+                icon=":material/history:",
+            )
+        if part == "test" and (sentence := _describe_answered(run.card, scores)):
+            st.markdown(sentence)
+
+
+def _describe_answered(card: dict[str, Any], scores: dict[str, Any]) -> str:
+    """Returns a sentence on the uncertain band: where it is, how often the model answers and how right it then is."""
+    band, answered = card.get("calibration", {}).get("uncertain"), scores.get("answered")
+    if not band or not answered or answered["accuracy"] is None:
+        return ""
+    return (
+        f"Between {band['low']:.0%} and {band['high']:.0%} it says *uncertain*. It answers for "
+        f"{answered['share']:.0%} of these pictures and is right for {answered['accuracy']:.0%} of those; the band was "
+        f"chosen on other pictures for {1 - band['target_error']:.0%}."
+    )
 
 
 def show_models() -> None:
@@ -203,6 +244,9 @@ def _show_actions(run: runs.Run) -> None:
                 st.switch_page("pages/predict.py")
             if st.button("Prepare download", key="pack_run", icon=":material/folder_zip:"):
                 st.session_state.packed = (run.name, pack_run(run))
+            st.download_button(
+                "Model card", render_model_card(run.name, run.card), f"{run.name} card.md", "text/markdown", key="card"
+            )
             packed_name, content = st.session_state.get("packed", (None, b""))
             if packed_name == run.name:
                 st.download_button("Download bundle", content, f"{run.name}.zip", "application/zip", key="download_run")

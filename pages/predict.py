@@ -70,10 +70,18 @@ def show_answer(classifier: Any, answer: Any, number: int) -> None:
                 caption=f"What the model sees: {side} x {side} gray pixels",
             )
         with right:
-            st.subheader(describe_label(face.label, classifier))
-            ui.show_chart(
-                plots.plot_probability(face.probability_depressed, classifier.threshold), key=f"gauge_{number}"
+            st.subheader(
+                "Uncertain: too close to call" if face.is_uncertain else describe_label(face.label, classifier)
             )
+            band = classifier.uncertain_band
+            ui.show_chart(
+                plots.plot_probability(face.probability_depressed, classifier.threshold, band), key=f"gauge_{number}"
+            )
+            if face.is_uncertain:
+                st.caption(
+                    f"Between {band[0]:.0%} and {band[1]:.0%} (the dark stretch) this model gives no answer: it would "
+                    "be wrong too often there."
+                )
             if face.emotions:
                 figure = plots.plot_emotion_probabilities(face.emotions, classifier.card["positive_classes"])
                 ui.show_chart(figure, key=f"emotions_{number}")

@@ -101,6 +101,22 @@ def describe_time(recipe: Recipe, epochs: int, dataset: data.Dataset) -> str:
     return f"**{estimate.describe_seconds(seconds).capitalize()}** on this computer, {source}."
 
 
+def tell_what_is_known(dataset: data.Dataset) -> None:
+    """Says how many of the pictures the model that `quick` starts from was trained on."""
+    num_seen = ui.count_seen_by_shipped(dataset)
+    if num_seen:
+        st.warning(
+            f"The model that this starts from was trained on {num_seen:,} of these {len(dataset.index):,} pictures, so "
+            "part of every score will be memory.",
+            icon=":material/history:",
+        )
+    else:
+        st.caption(
+            f"The model that this starts from was trained on none of these {len(dataset.index):,} pictures: its scores "
+            "will be of new faces."
+        )
+
+
 def warn_of_split(split: str) -> None:
     """Says what choosing another than the leak-free split means."""
     if split != splits.LEAK_FREE:
@@ -134,6 +150,8 @@ else:
     with ui.show_errors():
         data.check_trainable(dataset)
     config = choose_settings(dataset)
+    if RECIPES[config.recipe].starts_from_shipped:
+        tell_what_is_known(dataset)
     warn_of_split(config.split)
     if st.button("Start training", type="primary", key="start", icon=":material/play_arrow:"):
         with ui.show_errors(ends_page=False):

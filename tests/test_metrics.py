@@ -1,3 +1,5 @@
+import math
+import time
 import warnings
 
 import numpy as np
@@ -8,7 +10,9 @@ from facedep.metrics import (
     compute_accuracy,
     compute_balanced_accuracy,
     compute_calibration_error,
+    compute_intervals,
     compute_roc_auc,
+    compute_share_interval,
     score_predictions,
 )
 
@@ -125,3 +129,122 @@ def test_scores_by_hand():
     assert scores["always_non_depressed_accuracy"] == pytest.approx(0.6)
     assert scores["balanced_accuracy"] == pytest.approx((1 / 2 + 2 / 3) / 2)
     assert scores["roc_auc"] == pytest.approx(5 / 6)
+
+
+# Intervals
+
+
+def _compute_intervals_slowly(is_depressed, probabilities, threshold, num_resamples, seed):
+    """The same resamples, each scored by scikit-learn."""
+    rng = np.random.default_rng(seed)
+    scores = {"accuracy": [], "balanced_accuracy": [], "roc_auc": []}
+    for _ in range(num_resamples):
+        rows = rng.integers(0, len(is_depressed), len(is_depressed))
+        truth, answers = is_depressed[rows], probabilities[rows] >= threshold
+        scores["accuracy"].append(accuracy_score(truth, answers))
+        if truth.any() and not truth.all():
+            scores["balanced_accuracy"].append(balanced_accuracy_score(truth, answers))
+            scores["roc_auc"].append(roc_auc_score(truth, probabilities[rows]))
+    return {name: tuple(np.percentile(values, [2.5, 97.5])) for name, values in scores.items()}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 1.0])
+def test_intervals_agree_with_scikit_learn_on_the_same_resamples(case, threshold):
+    is_depressed, probabilities = _draw(case, seed=3)
+    expected = _compute_intervals_slowly(is_depressed, probabilities, threshold, 50, 7)
+    intervals = compute_intervals(is_depressed, probabilities, threshold, num_resamples=50, seed=7)
+    assert list(intervals) == list(expected)
+    for name, interval in intervals.items():
+        assert interval == pytest.approx(expected[name], abs=1e-9)
+
+
+def test_resamples_of_one_group_only_are_left_out():
+    is_depressed, probabilities = np.array([True, False, False]), np.array([0.9, 0.1, 0.2])
+    expected = _compute_intervals_slowly(is_depressed, probabilities, 0.5, 200, 0)
+    intervals = compute_intervals(is_depressed, probabilities, num_resamples=200)
+    assert intervals == expected == dict.fromkeys(expected, (1.0, 1.0))
+
+
+def test_the_score_lies_within_its_interval():
+    is_depressed, probabilities = _draw("ties", seed=2)
+    scores = score_predictions(is_depressed, probabilities)
+    for name, (low, high) in compute_intervals(is_depressed, probabilities).items():
+        assert 0 <= low <= scores[name] <= high <= 1
+
+
+def test_the_same_pictures_have_the_same_intervals_and_another_seed_has_others():
+    is_depressed, probabilities = _draw("random", seed=5)
+    first = compute_intervals(is_depressed, probabilities)
+    assert compute_intervals(is_depressed, probabilities) == first
+    assert compute_intervals(is_depressed, probabilities, seed=1) != first
+
+
+@pytest.mark.parametrize("only", [True, False])
+def test_one_group_alone_has_an_interval_of_accuracy_only(only):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        intervals = compute_intervals(np.array([only] * 40), np.array([0.9, 0.2] * 20))
+    low, high = intervals["accuracy"]
+    assert 0.2 < low < 0.5 < high < 0.8
+    assert np.isnan([*intervals["balanced_accuracy"], *intervals["roc_auc"]]).all()
+
+
+@pytest.mark.parametrize(
+    ("is_depressed", "probabilities"),
+    [(np.zeros(0, bool), np.zeros(0)), (np.array([True, False]), np.array([0.5, np.nan]))],
+    ids=["no pictures", "a network that answers nan"],
+)
+def test_undefined_scores_have_undefined_intervals_and_no_warnings(is_depressed, probabilities):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        intervals = compute_intervals(is_depressed, probabilities)
+    assert list(intervals) == ["accuracy", "balanced_accuracy", "roc_auc"]
+    assert np.isnan(list(intervals.values())).all()
+
+
+def test_intervals_of_the_kaggle_sets_size_take_no_time():
+    rng = np.random.default_rng(0)
+    is_depressed = rng.random(3649) < 0.33
+    started = time.process_time()
+    compute_intervals(is_depressed, rng.random(3649))
+    assert time.process_time() - started < 1.5
+
+
+def test_intervals_hold_the_true_score_about_95_times_in_100():
+    # Depressed pictures score 1 higher on average, all with a standard deviation of 1: the true scores are known.
+    def normal(x: float) -> float:
+        return (1 + math.erf(x / math.sqrt(2))) / 2
+
+    true_scores = {"accuracy": normal(0.5), "balanced_accuracy": normal(0.5), "roc_auc": normal(1 / math.sqrt(2))}
+    num_held = dict.fromkeys(true_scores, 0)
+    rng = np.random.default_rng(0)
+    for number in range(400):
+        is_depressed = rng.random(200) < 0.35
+        intervals = compute_intervals(is_depressed, rng.normal(is_depressed), num_resamples=200, seed=number)
+        for name, (low, high) in intervals.items():
+            num_held[name] += low <= true_scores[name] <= high
+    for name, number in num_held.items():
+        assert 0.92 <= number / 400 <= 0.98, name
+
+
+def test_share_intervals_hold_the_true_share_about_95_times_in_100():
+    rng = np.random.default_rng(0)
+    num_held = 0
+    for number in range(1000):
+        low, high = compute_share_interval(rng.binomial(300, 0.7), 300, num_resamples=300, seed=number)
+        num_held += low <= 0.7 <= high
+    assert 0.93 <= num_held / 1000 <= 0.97
+
+
+def test_share_interval_is_the_interval_of_an_accuracy():
+    is_depressed = np.array([True] * 500)
+    probabilities = np.array([0.9] * 350 + [0.1] * 150)
+    expected = compute_intervals(is_depressed, probabilities, num_resamples=20_000)["accuracy"]
+    assert compute_share_interval(350, 500, num_resamples=20_000) == pytest.approx(expected, abs=0.004)
+
+
+def test_share_interval_at_its_ends_and_without_pictures():
+    assert compute_share_interval(0, 20) == (0.0, 0.0)
+    assert compute_share_interval(20, 20) == (1.0, 1.0)
+    assert np.isnan(compute_share_interval(0, 0)).all()

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -21,12 +20,12 @@ from PIL import Image
 from facedep import runs, training
 from facedep.__main__ import main
 from facedep.augment import augment_images
-from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, read_card
+from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
 from facedep.data import load_dataset
 from facedep.errors import DataError, RunError
 from facedep.evaluation import evaluate_model
 from facedep.images import compute_fingerprint
-from facedep.model import build_network, load_classifier
+from facedep.model import load_classifier
 from facedep.predict import predict_picture
 from facedep.recipes import ARTICLE, COMPACT
 from facedep.run_writer import RunWriter
@@ -166,7 +165,7 @@ def test_training_from_the_command_line_ends_with_its_scores_and_its_folder(firs
 def test_finished_run_has_its_files_and_no_others(first_dir):
     names = {path.name for path in first_dir.iterdir()}
     assert names == {runs.CONFIG_FILE, runs.STATUS_FILE, runs.METRICS_FILE, runs.HEARTBEAT_FILE, MODEL_FILE, CARD_FILE,
-                     FINGERPRINTS_FILE}  # fmt: skip
+                     FINGERPRINTS_FILE, MODEL_CARD_FILE}  # fmt: skip
     run = runs.read_run(first_dir)
     assert (run.state, run.has_model, run.message) == ("finished", True, "")
     assert run.config == CONFIG
@@ -523,83 +522,6 @@ def test_training_that_diverges_ends_with_a_sentence_and_no_model(workshop):
 
 
 # Inside the training
-
-
-class _RaiseRateAfterFirstEpoch(keras.callbacks.Callback):
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        if epoch == 1:
-            self.model.optimizer.learning_rate = 1e30
-
-
-def _make_part(number: int, size: int = 48) -> training._Part:
-    rng = np.random.default_rng(number)
-    targets = (np.arange(number) % 2).astype(np.float32)[:, np.newaxis]
-    images = rng.integers(0, 256, (number, size, size, 1), dtype=np.uint8)
-    return training._Part(images, targets, targets[:, 0] == 1)
-
-
-def test_best_epoch_comes_back_after_the_loss_became_no_number(tmp_path):
-    keras.utils.set_random_seed(0)
-    network = build_network(COMPACT, 1)
-    network.compile(optimizer=keras.optimizers.SGD(1e-3), loss="binary_crossentropy", metrics=["accuracy"])
-    part = _make_part(32)
-    with RunWriter(tmp_path) as writer:
-        progress = training._Progress(writer, COMPACT, 2, 16)
-        network.fit(
-            training._Batches(part, 16, augments=True, seed=0),
-            validation_data=training._Batches(part, 256),
-            epochs=5,
-            callbacks=[_RaiseRateAfterFirstEpoch(), progress],
-            verbose=0,
-        )
-    assert progress.has_diverged
-    assert (progress.num_epochs_done, progress.kept_epoch) == (2, 1)
-    progress.restore_kept_weights()
-    rows = _read_rows(tmp_path, "epoch")
-    assert (rows[1]["val_loss"], len(rows)) == (None, 2)
-    restored = network.evaluate(training._Batches(part, 256), verbose=0, return_dict=True)
-    assert restored["loss"] == pytest.approx(rows[0]["val_loss"], abs=1e-5)
-
-
-class _Recorder(keras.Model):
-    """Keeps every batch that a fit hands to the network."""
-
-    def train_step(self, data: Any) -> dict[str, float]:
-        self.batches.append(tuple(np.asarray(array) for array in data))
-        return {"loss": 0.0}
-
-
-def _record_epochs(seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Returns what three epochs hand to a network: for each all pictures and all targets, in order."""
-    part = dataclasses.replace(_make_part(100, 24), targets=np.arange(100, dtype=np.float32)[:, np.newaxis])
-    inputs = keras.Input((24, 24, 1))
-    network = _Recorder(inputs, keras.layers.Flatten()(inputs))
-    network.batches = []
-    network.compile(optimizer="sgd", loss="mse", run_eagerly=True)
-    network.fit(training._Batches(part, 16, augments=True, seed=seed), epochs=3, shuffle=False, verbose=0)
-    assert len(network.batches) == 3 * 7
-    epochs = [network.batches[start : start + 7] for start in (0, 7, 14)]
-    return [tuple(np.concatenate(arrays) for arrays in zip(*epoch, strict=True)) for epoch in epochs]
-
-
-def test_each_epoch_shows_every_picture_once_in_a_new_order():
-    orders = [targets[:, 0].astype(int).tolist() for _, targets in _record_epochs(seed=4)]
-    assert all(sorted(order) == list(range(100)) for order in orders)
-    assert orders[0] != orders[1] != orders[2]
-
-
-def test_same_seed_shows_the_same_changed_pictures_and_each_epoch_changes_them_anew():
-    one, two, other = _record_epochs(seed=4), _record_epochs(seed=4), _record_epochs(seed=5)
-    for (images, targets), (images_again, targets_again) in zip(one, two, strict=True):
-        assert np.array_equal(images, images_again)
-        assert np.array_equal(targets, targets_again)
-    first_of = [images[targets[:, 0] == 0][0] for images, targets in (*one, other[0])]
-    assert not any(np.array_equal(first_of[n], first_of[m]) for n in range(4) for m in range(n))
-
-
-def test_batches_are_made_by_one_worker():
-    """With two, Keras 3.15 on JAX shows some pictures twice an epoch and others never."""
-    assert training._Batches(_make_part(8), 4, augments=True, seed=0).workers == 1
 
 
 def test_recipe_for_emotions_learns_groups_where_a_training_picture_names_no_emotion(workshop):

@@ -1,0 +1,278 @@
+"""Steps, epochs, the weights worth keeping, and a run that goes on after its process was killed."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from facedep import runs
+from facedep.__main__ import main
+from facedep.errors import RunError
+from facedep.fitting import FitProgress, Goal, Part, _Batches, fit_network
+from facedep.model import build_network, compute_outputs, load_classifier
+from facedep.recipes import COMPACT
+from facedep.run_writer import RunWriter
+from facedep.runs import CHECKPOINT_FILE, RunConfig
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+CONFIG = RunConfig("compact", "pictures", num_epochs=5, batch_size=16, learning_rate=3e-3, seed=3)
+GROUPS = Goal(["depressed"], ["depressed"])
+
+
+def _make_part(number: int, size: int = 48) -> Part:
+    rng = np.random.default_rng(number)
+    targets = (np.arange(number) % 2).astype(np.float32)[:, np.newaxis]
+    images = rng.integers(0, 256, (number, size, size, 1), dtype=np.uint8)
+    return Part(images, targets, targets[:, 0] == 1)
+
+
+def _read_rows(run_dir: Path, kind: str) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in (run_dir / runs.METRICS_FILE).read_text().splitlines()]
+    return [row for row in rows if row["kind"] == kind]
+
+
+class _RaiseRateAfterFirstEpoch(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        if epoch == 1:
+            self.model.optimizer.learning_rate = 1e30
+
+
+def test_best_epoch_comes_back_after_the_loss_became_no_number(tmp_path):
+    keras.utils.set_random_seed(0)
+    network = build_network(COMPACT, 1)
+    network.compile(optimizer=keras.optimizers.SGD(1e-3), loss=keras.losses.BinaryCrossentropy(), metrics=["accuracy"])
+    part = _make_part(32)
+    with RunWriter(tmp_path) as writer:
+        progress = FitProgress(writer, {"val": part}, GROUPS, recipe=COMPACT, config=CONFIG, num_steps=2, data_hash="")
+        network.fit(
+            _Batches(part, CONFIG, augments=True, first_epoch=0),
+            epochs=5,
+            callbacks=[_RaiseRateAfterFirstEpoch(), progress],
+            verbose=0,
+        )
+    assert progress.has_diverged
+    assert (progress.num_epochs_done, progress.kept_epoch) == (2, 1)
+    progress.restore_kept_weights()
+    rows = _read_rows(tmp_path, "epoch")
+    assert (rows[1]["val_loss"], len(rows)) == (None, 2)
+    restored = network.evaluate(part.images, part.targets, batch_size=256, verbose=0, return_dict=True)
+    assert restored["loss"] == pytest.approx(rows[0]["val_loss"], abs=1e-5)
+
+
+def test_fit_ends_when_no_better_epoch_came_for_as_long_as_the_recipe_waits(tmp_path):
+    """Labels that a coin has thrown: what is learned by heart makes every other picture worse."""
+    rng = np.random.default_rng(1)
+    train, val = _make_part(64), _make_part(65)
+    train.targets, val.targets = (rng.integers(0, 2, p.targets.shape).astype(np.float32) for p in (train, val))
+    recipe = dataclasses.replace(COMPACT, patience=2, augments=False)
+    config = dataclasses.replace(CONFIG, num_epochs=60)
+    network = build_network(recipe, 1)
+    with RunWriter(tmp_path) as writer:
+        progress = fit_network(
+            network, {"train": train, "val": val}, GROUPS, recipe=recipe, config=config, writer=writer
+        )
+    losses = [row["val_loss"] for row in _read_rows(tmp_path, "epoch")]
+    assert progress.is_past_patience
+    assert len(losses) == progress.num_epochs_done < 60
+    assert progress.kept_epoch == int(np.argmin(losses)) + 1 == len(losses) - 2
+
+
+def test_without_a_validation_part_the_last_epoch_asked_for_is_kept(tmp_path):
+    with RunWriter(tmp_path) as writer:
+        progress = fit_network(
+            build_network(COMPACT, 1),
+            {"train": _make_part(32)},
+            GROUPS,
+            recipe=COMPACT,
+            config=CONFIG,
+            writer=writer,
+            last_epoch=2,
+        )
+    rows = _read_rows(tmp_path, "epoch")
+    assert (progress.num_epochs_done, progress.kept_epoch, len(rows)) == (2, 2, 2)
+    assert all("val_loss" not in row for row in rows)
+
+
+def test_measurements_after_an_epoch_are_those_of_the_network_then(tmp_path):
+    val = _make_part(40)
+    network = build_network(COMPACT, 1)
+    config = dataclasses.replace(CONFIG, num_epochs=1)
+    with RunWriter(tmp_path) as writer:
+        fit_network(
+            network, {"train": _make_part(32), "val": val}, GROUPS, recipe=COMPACT, config=config, writer=writer
+        )
+    (row,) = _read_rows(tmp_path, "epoch")
+    loss, accuracy = network.evaluate(val.images, val.targets, verbose=0)
+    assert (row["val_loss"], row["val_accuracy"]) == pytest.approx((loss, accuracy), abs=1e-5)
+    from sklearn.metrics import roc_auc_score
+
+    expected = roc_auc_score(val.is_depressed, compute_outputs(network, val.images)[:, 0])
+    assert row["val_roc_auc"] == pytest.approx(expected, abs=1e-9)
+
+
+class _Recorder(keras.Model):
+    """Keeps every batch that a fit hands to the network."""
+
+    def train_step(self, data: Any) -> dict[str, float]:
+        self.batches.append(tuple(np.asarray(array) for array in data))
+        return {"loss": 0.0}
+
+
+def _record_epochs(seed: int, *, num_epochs: int = 3, first_epoch: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Returns what some epochs hand to a network: for each all pictures and all targets, in order."""
+    part = dataclasses.replace(_make_part(100, 24), targets=np.arange(100, dtype=np.float32)[:, np.newaxis])
+    inputs = keras.Input((24, 24, 1))
+    network = _Recorder(inputs, keras.layers.Flatten()(inputs))
+    network.batches = []
+    network.compile(optimizer="sgd", loss="mse", run_eagerly=True)
+    batches = _Batches(part, dataclasses.replace(CONFIG, seed=seed), augments=True, first_epoch=first_epoch)
+    network.fit(batches, initial_epoch=first_epoch, epochs=num_epochs, shuffle=False, verbose=0)
+    assert len(network.batches) == (num_epochs - first_epoch) * 7
+    epochs = [network.batches[start : start + 7] for start in range(0, len(network.batches), 7)]
+    return [tuple(np.concatenate(arrays) for arrays in zip(*epoch, strict=True)) for epoch in epochs]
+
+
+def test_each_epoch_shows_every_picture_once_in_a_new_order():
+    orders = [targets[:, 0].astype(int).tolist() for _, targets in _record_epochs(seed=4)]
+    assert all(sorted(order) == list(range(100)) for order in orders)
+    assert orders[0] != orders[1] != orders[2]
+
+
+def test_same_seed_shows_the_same_changed_pictures_and_each_epoch_changes_them_anew():
+    one, two, other = _record_epochs(seed=4), _record_epochs(seed=4), _record_epochs(seed=5)
+    for (images, targets), (images_again, targets_again) in zip(one, two, strict=True):
+        assert np.array_equal(images, images_again)
+        assert np.array_equal(targets, targets_again)
+    first_of = [images[targets[:, 0] == 0][0] for images, targets in (*one, other[0])]
+    assert not any(np.array_equal(first_of[n], first_of[m]) for n in range(4) for m in range(n))
+
+
+def test_run_that_goes_on_shows_what_the_unbroken_one_would_have_shown():
+    unbroken, resumed = _record_epochs(seed=4), _record_epochs(seed=4, first_epoch=2)
+    for one, other in zip(unbroken[2], resumed[0], strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_batches_are_made_by_one_worker():
+    """With two, Keras 3.15 on JAX shows some pictures twice an epoch and others never."""
+    assert _Batches(_make_part(8), CONFIG, augments=True, first_epoch=0).workers == 1
+
+
+# A run that goes on after its process was killed
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    for place, emotion in enumerate(("happy", "neutral", "sad")):
+        (folder / emotion).mkdir()
+        for n in range(60):
+            pixels = np.random.default_rng(100 * place + n).integers(50 * place, 50 * place + 150, (32, 32))
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / emotion / f"{n:02d}.png")
+    return folder
+
+
+def _train(pictures: Path, name: str, *more: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "facedep", "train", "--data", str(pictures), *more]
+    if "--resume" not in more:
+        command += ["--recipe", "compact", "--epochs", "5", "--batch-size", "16", "--seed", "3", "--name", name]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_DIR)}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def _wait_for_epoch(run_dir: Path, epoch: int) -> None:
+    deadline = time.monotonic() + 120
+    while not (run_dir / runs.METRICS_FILE).exists() or len(_read_rows_so_far(run_dir)) < epoch:
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def _read_rows_so_far(run_dir: Path) -> list[str]:
+    return [line for line in (run_dir / runs.METRICS_FILE).read_text().splitlines() if '"kind": "epoch"' in line]
+
+
+def test_run_killed_after_its_second_epoch_goes_on_as_if_nothing_had_happened(pictures, monkeypatch):
+    unbroken = _train(pictures, "unbroken")
+    _, errors = unbroken.communicate(timeout=240)
+    assert unbroken.returncode == 0, errors
+
+    killed = _train(pictures, "killed")
+    run_dir = runs.models_dir() / "killed"
+    _wait_for_epoch(run_dir, 2)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait(30)
+    num_epochs_before = len(_read_rows_so_far(run_dir))
+    assert 2 <= num_epochs_before < 5
+    monkeypatch.setattr(runs, "LOST_AFTER_SECONDS", 0.0)
+    assert runs.read_run(run_dir).can_resume
+    status = main(["train", "--data", str(pictures), "--resume", "killed"])
+    assert status == 0
+
+    expected, found = _read_rows(runs.models_dir() / "unbroken", "epoch"), _read_rows(run_dir, "epoch")
+    assert [row["epoch"] for row in found] == [1, 2, 3, 4, 5]
+    for expected_row, row in zip(expected, found, strict=True):
+        for key in ("loss", "accuracy", "val_loss", "val_accuracy", "val_roc_auc"):
+            assert row[key] == pytest.approx(expected_row[key], abs=1e-3)
+    assert [row["seconds"] for row in found] == sorted(row["seconds"] for row in found)
+    assert len(_read_rows(run_dir, "start")) == 1
+    run = runs.read_run(run_dir)
+    assert (run.state, run.card["training"]["num_epochs"]) == ("finished", 5)
+    assert not (run_dir / CHECKPOINT_FILE).exists()
+    weights = [load_classifier(runs.models_dir() / name).network.get_weights() for name in ("unbroken", "killed")]
+    assert all(np.allclose(one, other, atol=1e-3) for one, other in zip(*weights, strict=True))
+
+
+@pytest.fixture
+def stopped_run(pictures) -> Path:
+    """A run that was asked to end after its first whole epoch."""
+    config = dataclasses.replace(CONFIG, num_epochs=3)
+    run_dir = runs.create_run(config, "stopped")
+    from facedep.training import train_run
+
+    class StopAfterOne(RunWriter):
+        @property
+        def is_stop_requested(self) -> bool:
+            return bool(_read_rows_so_far(self.run_dir))
+
+    with StopAfterOne(run_dir) as writer:
+        writer.write_status(train_run(config, str(pictures), writer))
+    return run_dir
+
+
+def test_stopped_run_goes_on_to_its_end(stopped_run, pictures):
+    assert runs.read_run(stopped_run).card["training"]["num_epochs"] == 1
+    assert main(["train", "--data", str(pictures), "--resume", "stopped"]) == 0
+    run = runs.read_run(stopped_run)
+    assert (run.state, run.card["training"]["num_epochs"], run.can_resume) == ("finished", 3, False)
+    with pytest.raises(RunError, match="'stopped' cannot be continued: it is finished"):
+        runs.reopen_run("stopped")
+
+
+def test_run_does_not_go_on_with_other_pictures(stopped_run, capsys):
+    assert main(["train", "--data", "sample", "--resume", "stopped"]) == 1
+    assert "began with other pictures than these" in capsys.readouterr().err
+    assert runs.read_run(stopped_run).can_resume  # nothing is lost
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 torn"])
+def test_damaged_checkpoint_is_a_sentence(content, stopped_run, pictures, capsys):
+    (stopped_run / CHECKPOINT_FILE).write_bytes(content)
+    assert main(["train", "--data", str(pictures), "--resume", "stopped"]) == 1
+    assert "checkpoint.npz of 'stopped' is damaged" in capsys.readouterr().err
+
+
+def test_run_without_a_whole_epoch_cannot_go_on():
+    run_dir = runs.create_run(CONFIG, "young")
+    runs.write_json(run_dir / runs.STATUS_FILE, {"state": runs.FAILED})
+    with pytest.raises(RunError, match="no whole epoch of it was kept"):
+        runs.reopen_run("young")
