@@ -387,6 +387,49 @@ def test_sound_cards_have_no_problem():
     assert find_card_problem([_card()]) == "it is no table of names and values"
 
 
+BAND = {"low": 0.4, "high": 0.6, "target_error": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("calibration", "problem"),
+    [
+        ({"temperature": 1.3, "uncertain": BAND}, None),
+        ({"temperature": 1.3, "uncertain": None}, None),
+        ([], "its calibration is no table"),
+        ({"temperature": 0}, "its temperature is no number above 0"),
+        ({"temperature": "1"}, "its temperature is no number above 0"),
+        ({"temperature": float("nan")}, "its temperature is no number above 0"),
+        ({"uncertain": [0.4, 0.6]}, "its uncertain band is no table of numbers"),
+        ({"uncertain": {**BAND, "low": None}}, "its uncertain band is no table of numbers"),
+        ({"uncertain": {**BAND, "low": 0.55}}, "its uncertain band is not around its threshold"),
+        ({"uncertain": {**BAND, "high": float("nan")}}, "its uncertain band is not around its threshold"),
+    ],
+)
+def test_calibration_of_a_card_is_checked(calibration, problem):
+    assert find_card_problem(_card(calibration=calibration)) == problem
+
+
+@pytest.mark.parametrize(("probability", "is_uncertain"), [(0.39, False), (0.4, True), (0.5, True), (0.6, False)])
+def test_answer_within_the_band_is_uncertain(probability, is_uncertain, tmp_path):
+    """A sigmoid whose bias is the logit of the probability answers with it whatever it sees."""
+    bias = float(np.log(probability / (1 - probability)))
+    card = _card(calibration={"temperature": 1.0, "uncertain": {**BAND, "low": 0.4 - 1e-6, "high": 0.6 - 1e-6}})
+    classifier = model.load_classifier(_save(tmp_path / "a", _answer_always(COMPACT, [bias]), card))
+    face = predict_picture(classifier, _draw_png(), "face.png").to_json()["faces"][0]
+    assert face["uncertain"] is is_uncertain
+    assert face["label"] == ("depressed" if probability >= 0.5 else "non_depressed")
+
+
+def test_model_that_averages_with_the_mirror_image_answers_both_the_same(tmp_path):
+    network = model.build_network(COMPACT, 1)
+    images = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 1), dtype=np.uint8)
+    straight, mirrored = (model.compute_outputs(network, array) for array in (images, images[:, :, ::-1]))
+    assert not np.allclose(straight, mirrored, atol=1e-6)
+    classifier = model.load_classifier(_save(tmp_path / "a", network, _card(averages_mirror=True)))
+    for array in (images, images[:, :, ::-1]):
+        assert classifier.predict(array).probabilities == pytest.approx((straight + mirrored)[:, 0] / 2, abs=1e-5)
+
+
 def test_model_file_cannot_bring_code(run_dir, compact_dir, tmp_path):
     marker = str(tmp_path / "the code ran")
     inputs = keras.Input((48, 48, 1))

@@ -46,7 +46,7 @@ def test_curve_holds_steps_epochs_and_the_best_epoch():
         {"epoch": 1, "loss": 1.5, "val_loss": 1.4, "accuracy": 0.6, "val_accuracy": 0.62, "seconds": 2},
         {"epoch": 2, "loss": 1.2, "val_loss": 1.6, "accuracy": 0.7, "val_accuracy": 0.61, "seconds": 4},
     ]
-    figure = plots.plot_curve(Progress(3, 100, 0.67, 20, 0, "best", steps, epochs), "loss")
+    figure = plots.plot_curve(Progress(3, 100, 0.67, 20, 0, 0, "best", steps, epochs), "loss")
     points = {trace.name: (list(trace.x), list(trace.y)) for trace in figure.data}
     assert points == {
         "within the epoch": ([0.5], [2.0]),
@@ -54,12 +54,12 @@ def test_curve_holds_steps_epochs_and_the_best_epoch():
         "validation": ([1, 2], [1.4, 1.6]),
         "best epoch": ([1], [1.4]),
     }
-    accuracy = plots.plot_curve(Progress(3, 100, 0.67, 20, 0, "best", steps, epochs), "accuracy")
+    accuracy = plots.plot_curve(Progress(3, 100, 0.67, 20, 0, 0, "best", steps, epochs), "accuracy")
     assert list(next(trace for trace in accuracy.data if trace.name == "always non-depressed").y) == [0.67, 0.67]
 
 
 def test_curve_before_the_first_step_says_so():
-    figure = plots.plot_curve(Progress(0, 0, None, 0, 0, "last", [], []), "accuracy")
+    figure = plots.plot_curve(Progress(0, 0, None, 0, 0, 0, "last", [], []), "accuracy")
     assert "first step" in figure.layout.annotations[0].text
 
 
@@ -69,6 +69,13 @@ def test_gauge_shows_percent_and_threshold_in_the_colour_of_the_answer():
     assert gauge.gauge.threshold.value == pytest.approx(30)
     assert gauge.gauge.bar.color == plots.color_of(DEPRESSED)
     assert plots.plot_probability(0.2, 0.3).data[0].gauge.bar.color == plots.color_of(NON_DEPRESSED)
+
+
+def test_gauge_shows_the_uncertain_band_and_no_colour_of_a_group_within_it():
+    gauge = plots.plot_probability(0.45, 0.5, (0.4, 0.6)).data[0].gauge
+    assert [tuple(step.range) for step in gauge.steps] == [(40, 60)]
+    assert gauge.bar.color not in {plots.color_of(DEPRESSED), plots.color_of(NON_DEPRESSED)}
+    assert plots.plot_probability(0.6, 0.5, (0.4, 0.6)).data[0].gauge.bar.color == plots.color_of(DEPRESSED)
 
 
 def test_emotion_bars_mark_which_count_as_depressed():

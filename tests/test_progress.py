@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from facedep.progress import LEARNING, MEMORISING, NOT_LEARNING, TOO_EARLY, judge_learning, read_progress
+from facedep.progress import LEARNING, MEMORISING, NOT_LEARNING, TOO_EARLY, UNJUDGED, judge_learning, read_progress
 from facedep.runs import METRICS_FILE
 
 
@@ -50,6 +50,28 @@ def test_copies_among_the_validation_pictures_are_said(tmp_path):
     assert "on pictures it does not train on" in judge_learning(progress)[1]
     leaky = dataclasses.replace(progress, num_val=898, num_val_in_train=449)
     assert "449 of the 898 validation pictures are also in train" in judge_learning(leaky)[1]
+
+
+def test_pictures_that_the_run_started_from_among_the_validation_ones_are_said(tmp_path):
+    progress = write_rows(tmp_path, [(1.0, 1.0), (0.9, 0.9)])
+    seen = dataclasses.replace(progress, num_val=300, num_val_seen_before=250)
+    assert "was trained on 250 of the 300 validation pictures" in judge_learning(seen)[1]
+
+
+def test_final_fit_without_validation_pictures_is_shown_and_not_judged(tmp_path):
+    rows = [{"kind": "start", "num_train": 100, "num_val": 0, "num_steps": 10, "num_epochs": 9, "keeps": "last",
+             "always_non_depressed": None}]  # fmt: skip
+    rows += [{"kind": "epoch", "epoch": epoch, "loss": 2.0 / epoch, "accuracy": 0.7, "seconds": epoch,
+              "train_seconds": 1} for epoch in (1, 2)]  # fmt: skip
+    (tmp_path / METRICS_FILE).write_text("\n".join(map(json.dumps, rows)))
+    progress = read_progress(tmp_path)
+    assert [row["val_loss"] for row in progress.epochs] == [None, None]
+    assert progress.best_epoch is None
+    verdict, reason = judge_learning(progress)
+    assert verdict == UNJUDGED
+    assert "from 2.00 to 1.00" in reason
+    diverged = dataclasses.replace(progress, epochs=[*progress.epochs, {**progress.epochs[-1], "loss": None}])
+    assert judge_learning(diverged)[0] == NOT_LEARNING
 
 
 def test_leaping_loss_asks_for_a_lower_learning_rate(tmp_path):

@@ -24,6 +24,7 @@ from facedep.splits import (
     SUPPLIED_CLEAN,
     Leak,
     count_leaks,
+    merge_val_into_train,
     split_dataset,
 )
 
@@ -189,6 +190,30 @@ def test_where_val_is_a_copy_of_test_a_clean_supplied_split_takes_val_out_of_tra
     assert set(parts[200:240]) == {""}
     assert (parts[:200] == "val").sum() == 24
     assert count_leaks(parts, scan) == {"val": Leak(24, 0, 0), "test": Leak(40, 0, 0)}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_final_fit_takes_all_but_what_looks_like_test(seed):
+    rng = np.random.default_rng(seed)
+    index = _index(["sad", "happy"] * 200, ["train"] * 280 + ["val"] * 60 + ["test"] * 60)
+    groups = rng.integers(0, 300, 400)
+    scan = _scan([*range(399), ""], [*groups[:399], -1])
+    parts = merge_val_into_train(index, scan, split_dataset(index, scan, SUPPLIED_CLEAN), SUPPLIED_CLEAN)
+    is_test = parts == "test"
+    assert is_test.sum() == 59
+    like_test = np.isin(groups, groups[is_test])
+    assert (parts[:340][~like_test[:340]] == "train").all()
+    assert (parts[:340][like_test[:340]] == "").all()
+    assert parts[399] == ""
+
+
+def test_a_final_fit_on_a_leak_free_split_adds_val_and_no_copies():
+    index = _index(["sad", "happy"] * 40)
+    scan = _scan([*range(79), 0])
+    before = split_dataset(index, scan, LEAK_FREE)
+    merged = merge_val_into_train(index, scan, before, LEAK_FREE)
+    assert ((merged == "train") == np.isin(before, ["train", "val"])).all()
+    assert ((merged == "test") == (before == "test")).all()
 
 
 def test_leaks_are_counted_exactly():

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,16 +18,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facedep import runs, training
+from facedep import calibration, runs, training
 from facedep.__main__ import main
 from facedep.augment import augment_images
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
 from facedep.data import load_dataset
 from facedep.errors import DataError, RunError
 from facedep.evaluation import evaluate_model
+from facedep.fitting import Goal, Part
 from facedep.images import compute_fingerprint
-from facedep.model import load_classifier
+from facedep.model import compute_outputs, load_classifier
 from facedep.predict import predict_picture
+from facedep.progress import TOO_EARLY, UNJUDGED, judge_learning, read_progress
 from facedep.recipes import ARTICLE, COMPACT
 from facedep.run_writer import RunWriter
 from facedep.runs import RunConfig
@@ -257,6 +260,167 @@ def test_dark_faces_called_depressed_are_answered_depressed(workshop):
     assert dark > bright
 
 
+# Starting from another model
+
+
+@pytest.fixture(scope="module")
+def shipped_dir(first_dir, workshop) -> Path:
+    """The first run once more under the name that the app's own model has."""
+    return Path(shutil.copytree(first_dir, workshop.models / runs.SHIPPED_RUN))
+
+
+@pytest.fixture(scope="module")
+def quick_dir(shipped_dir, workshop) -> Path:
+    return workshop.train("quick", workshop.pictures, dataclasses.replace(CONFIG, recipe="quick", num_epochs=6))
+
+
+def test_quick_takes_the_shipped_stages_as_they_are_and_learns_the_rest(quick_dir, shipped_dir):
+    quick, shipped = load_classifier(quick_dir).network, load_classifier(shipped_dir).network
+    for layer in shipped.layers[:-1]:
+        if layer.get_weights():
+            kept = quick.get_layer(layer.name).get_weights()
+            assert all(np.array_equal(one, other) for one, other in zip(layer.get_weights(), kept, strict=True))
+    losses = [row["loss"] for row in _read_rows(quick_dir, "epoch")]
+    assert len(losses) == 6
+    assert losses[-1] < losses[0]
+
+
+def test_quick_measures_what_its_whole_network_then_answers(quick_dir, workshop):
+    """The head alone is trained, on features; together with the stages it must be the same network."""
+    card = read_card(quick_dir)
+    with workshop.entered():
+        dataset = load_dataset(str(workshop.pictures))
+        scan = scan_dataset(dataset)
+        is_val = split_dataset(dataset.index, scan, "leak-free", seed=1) == "val"
+        images = scan.thumbnails[is_val][..., np.newaxis]
+    outputs = compute_outputs(load_classifier(quick_dir).network, images)
+    columns = [card["class_names"].index(name) for name in card["positive_classes"]]
+    is_depressed = (dataset.index["label"][is_val] == "depressed").to_numpy()
+    best = min(_read_rows(quick_dir, "epoch"), key=lambda row: row["val_loss"])
+    accuracy = np.mean((outputs[:, columns].sum(axis=1) >= 0.5) == is_depressed)
+    assert card["training"]["kept_epoch"] == best["epoch"]
+    assert accuracy == pytest.approx(best["val_accuracy"], abs=1e-6)
+
+
+def test_quick_says_how_many_pictures_the_shipped_model_has_seen(quick_dir, parts, first_dir):
+    card = read_card(quick_dir)
+    assert card["data"]["num_seen_before"] == {"train": len(parts["train"]), "val": 0, "test": 0}  # the same split
+    assert set((quick_dir / FINGERPRINTS_FILE).read_text().split()) == parts["train"]
+    assert _read_rows(quick_dir, "start")[0]["num_val_seen_before"] == 0
+
+
+def test_quick_counts_shipped_pictures_among_those_it_has_seen(shipped_dir, workshop, parts):
+    config = dataclasses.replace(CONFIG, recipe="quick", num_epochs=1, seed=8)  # another split of the same pictures
+    run_dir = workshop.train("quick again", workshop.pictures, config)
+    seen = read_card(run_dir)["data"]["num_seen_before"]
+    assert sum(seen.values()) == len(parts["train"])
+    assert seen["test"] > 0
+    assert set((run_dir / FINGERPRINTS_FILE).read_text().split()) > parts["train"]
+
+
+def test_quick_works_with_two_folders(shipped_dir, workshop):
+    run_dir = workshop.train("quick groups", workshop.groups, dataclasses.replace(CONFIG, recipe="quick"))
+    card = read_card(run_dir)
+    assert card["class_names"] == ["depressed"]
+    assert card["data"]["num_seen_before"] == {"train": 0, "val": 0, "test": 0}
+
+
+def test_quick_without_the_shipped_model_is_a_sentence(workshop, tmp_path, monkeypatch):
+    monkeypatch.setenv("FACEDEP_MODELS_DIR", str(tmp_path))
+    run_dir = runs.create_run(dataclasses.replace(CONFIG, recipe="quick"), "alone")
+    assert main(["train", "--run", str(run_dir), "--data", str(workshop.pictures)]) == 1
+    assert runs.read_run(run_dir).message.startswith(f"The model '{runs.SHIPPED_RUN}' does not exist.")
+
+
+def test_teacher_makes_half_of_each_label(first_dir, workshop):
+    teacher = load_classifier(first_dir)
+    images = np.random.default_rng(0).integers(0, 256, (8, 48, 48, 1), dtype=np.uint8)
+    targets = np.eye(3, dtype=np.float32)[np.arange(8) % 3]
+    part = Part(images, targets.copy(), targets[:, 0] == 0)
+    goal = Goal(["happy", "neutral", "sad"], ["neutral", "sad"])
+    training._mix_in_answers(part, teacher, goal)
+    straight, mirrored = (compute_outputs(teacher.network, array) for array in (images, images[:, :, ::-1]))
+    assert part.targets == pytest.approx((targets + (straight + mirrored) / 2) / 2, abs=1e-6)
+    with pytest.raises(RunError, match=r"cannot teach this one: it answers with happy, neutral, sad\. Choose one"):
+        training._mix_in_answers(part, teacher, Goal(["depressed"], ["depressed"]))
+
+
+def test_run_with_a_teacher_says_so_in_its_card_and_command(first_dir, workshop):
+    run_dir = workshop.train("taught", workshop.pictures, dataclasses.replace(CONFIG, num_epochs=1, teacher="first"))
+    card = read_card(run_dir)
+    assert card["training"]["teacher"] == "first"
+    assert card["command"] == (
+        "python -m facedep train --data pictures --recipe compact --split leak-free --epochs 1 --batch-size 16 "
+        "--seed 1 --teacher first --name taught"
+    )
+
+
+def test_final_fit_learns_from_train_and_val_for_as_many_epochs_as_were_kept(first_dir, workshop, parts):
+    process = workshop.call("train", "--data", "pictures", "--final-fit", "first", "--name", "final")
+    assert process.returncode == 0, process.stderr
+    run_dir, before = workshop.models / "final", read_card(first_dir)
+    card = read_card(run_dir)
+    assert set((run_dir / FINGERPRINTS_FILE).read_text().split()) == parts["train"] | parts["val"]
+    assert card["data"]["num_images"] == {
+        "train": len(parts["train"] | parts["val"]), "val": 0, "test": len(parts["test"])}  # fmt: skip
+    assert card["training"]["num_epochs"] == card["training"]["kept_epoch"] == before["training"]["kept_epoch"]
+    assert card["training"]["final_fit_of"] == card["calibration"]["run"] == "first"
+    assert card["calibration"]["temperature"] == before["calibration"]["temperature"]
+    assert set(card["scores"]) == {"test"}
+    assert card["command"] == "python -m facedep train --data pictures --final-fit first --name final"
+    assert judge_learning(read_progress(run_dir))[0] in (UNJUDGED, TOO_EARLY)
+
+
+def test_final_fit_on_other_pictures_is_refused(first_dir, workshop):
+    process = workshop.call("train", "--data", "groups", "--final-fit", "first", "--name", "final elsewhere")
+    assert process.returncode == 1
+    assert "The run 'first' was trained on other pictures than these." in process.stderr
+
+
+# Calibration
+
+
+def test_calibrated_run_answers_as_its_card_says(workshop, monkeypatch):
+    monkeypatch.setattr(calibration, "MIN_IMAGES", 5)
+    run_dir = workshop.train("calibrated", workshop.groups, dataclasses.replace(CONFIG, num_epochs=8))
+    card = read_card(run_dir)
+    found = card["calibration"]
+    assert (found["chosen_on"], found["run"], found["num_images"]) == ("val", "", card["data"]["num_images"]["val"])
+    assert found["temperature"] != 1.0
+    loaded = load_classifier(run_dir)
+    images = np.random.default_rng(0).integers(0, 256, (6, 48, 48, 1), dtype=np.uint8)
+    outputs = (compute_outputs(loaded.network, images) + compute_outputs(loaded.network, images[:, :, ::-1])) / 2
+    logits = np.log(outputs[:, 0] / (1 - outputs[:, 0])) / found["temperature"]
+    assert loaded.predict(images).probabilities == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-5)
+
+
+def test_too_few_validation_pictures_calibrate_nothing(first_dir):
+    found = read_card(first_dir)["calibration"]
+    assert (found["temperature"], found["uncertain"], found["num_images"]) == (1.0, None, 13)
+
+
+def test_article_is_neither_calibrated_nor_mirrored(workshop):
+    config = dataclasses.replace(CONFIG, recipe="article", num_epochs=1)
+    card = read_card(workshop.train("plain article", workshop.pictures, config))
+    assert "calibration" not in card
+    assert card["averages_mirror"] is False
+
+
+def test_model_card_is_written_for_reading(first_dir):
+    text = (first_dir / MODEL_CARD_FILE).read_text("utf-8")
+    assert text.startswith("# Model card: first\n")
+    assert read_card(first_dir)["command"] in text
+
+
+def test_recorded_evaluation_joins_the_card_once(first_dir, workshop):
+    for _ in range(2):
+        process = workshop.call("evaluate", "--model", "first", "--data", "groups", "--part", "all", "--record")
+        assert process.returncode == 0, process.stderr
+    (evaluation,) = read_card(first_dir)["evaluations"]
+    assert (evaluation["data"], evaluation["part"], evaluation["num_images"]) == ("groups", "all", 60)
+    assert "groups" in (first_dir / MODEL_CARD_FILE).read_text("utf-8")
+
+
 # Evaluate
 
 
@@ -281,7 +445,15 @@ def test_evaluate_prints_one_json_object_and_nothing_else(evaluated, first_dir):
 
 def test_evaluate_gives_the_scores_on_the_card_again(evaluated, first_dir):
     scores, on_card = json.loads(evaluated.stdout), read_card(first_dir)["scores"]["test"]
-    assert {key: scores[key] for key in on_card} == pytest.approx(on_card, abs=1e-6)
+    assert len(_flatten(on_card)) > 20
+    assert _flatten({key: scores[key] for key in on_card}) == pytest.approx(_flatten(on_card), abs=1e-6)
+
+
+def _flatten(value: Any) -> list[float]:
+    """Returns the numbers in nested tables and lists, in order."""
+    if isinstance(value, dict | list):
+        return [number for item in (value.values() if isinstance(value, dict) else value) for number in _flatten(item)]
+    return [] if value is None else [float(value)]
 
 
 def test_every_training_picture_counts_as_seen(classifier, workshop, parts):
