@@ -63,6 +63,9 @@ def _build_parser() -> argparse.ArgumentParser:
     train.add_argument("--learning-rate", type=float, metavar="X", help="default: the recipe's")
     _add_split(train)
     train.add_argument("--seed", type=int, default=0, metavar="N")
+    train.add_argument(
+        "--devices", type=int, default=1, metavar="N", help="GPUs of this machine that share each batch; default: 1"
+    )
     train.add_argument("--teacher", metavar="RUN", help="a run whose answers are mixed into the training labels")
     train.add_argument(
         "--final-fit",
@@ -162,6 +165,7 @@ def _plan_run(options: argparse.Namespace, data_name: str) -> runs.RunConfig:
         split=options.split,
         seed=options.seed,
         teacher=options.teacher or "",
+        num_devices=options.devices,
     )
 
 
@@ -217,10 +221,10 @@ def _show_metrics(bar: tqdm, row: dict[str, Any]) -> None:
         bar.update((row["epoch"] - 1) * bar.num_steps + row["step"] - bar.n)
     else:
         bar.update(row["epoch"] * bar.num_steps - bar.n)
-        bar.set_postfix_str(
-            f"epoch {row['epoch']}: loss {_show_number(row['loss'])}, accuracy {_show_number(row['accuracy'])}, "
-            f"validation {_show_number(row['val_loss'])}, {_show_number(row['val_accuracy'])}"
-        )
+        words = f"epoch {row['epoch']}: loss {_show_number(row['loss'])}, accuracy {_show_number(row['accuracy'])}"
+        if "val_loss" in row:
+            words += f", validation {_show_number(row['val_loss'])}, {_show_number(row['val_accuracy'])}"
+        bar.set_postfix_str(words)
 
 
 def _load_classifier(name: str | None) -> Any:

@@ -17,6 +17,7 @@ import numpy as np
 from keras import ops
 
 from facedep.augment import augment_images
+from facedep.devices import ONE_DEVICE, Devices
 from facedep.errors import RunError
 from facedep.metrics import compute_accuracy, compute_roc_auc
 from facedep.model import compute_outputs, sum_depressed
@@ -66,6 +67,7 @@ def fit_network(
     recipe: Recipe,
     config: RunConfig,
     writer: RunWriter,
+    devices: Devices = ONE_DEVICE,
     last_epoch: int | None = None,
     data_hash: str = "",
 ) -> "FitProgress":
@@ -78,6 +80,7 @@ def fit_network(
         recipe: How to train.
         config: Epochs, batch size, learning rate and seed.
         writer: The run's writer.
+        devices: What shares the work.
         last_epoch: Ends after this epoch of the schedule; None for `config.num_epochs`.
         data_hash: Of the data set, so that a run is resumed on the pictures it began with.
 
@@ -88,26 +91,35 @@ def fit_network(
         RunError: The learning rate was too high, or the checkpoint does not fit.
     """
     num_steps = -(-len(parts["train"].images) // config.batch_size)
-    _compile(network, goal, recipe=recipe, config=config, num_steps=num_steps)
-    progress = FitProgress(writer, parts, goal, recipe=recipe, config=config, num_steps=num_steps, data_hash=data_hash)
-    progress.set_model(network)
+    learner = devices.copy_network(network)
+    progress = FitProgress(
+        writer, network, parts, goal, recipe=recipe, config=config, num_steps=num_steps, data_hash=data_hash
+    )
+    progress.set_model(learner)
     num_epochs = last_epoch or config.num_epochs
-    num_epochs_done = progress.restore_checkpoint()
+    with devices.hold():
+        _compile(learner, goal, recipe=recipe, config=config, num_steps=num_steps)
+        num_epochs_done = progress.restore_checkpoint()
+    if num_epochs_done:
+        writer.forget_metrics_after(num_epochs_done)
     if num_epochs_done < num_epochs and not progress.is_past_patience:
-        network.fit(
-            _Batches(parts["train"], config, augments=recipe.augments, first_epoch=num_epochs_done),
-            initial_epoch=num_epochs_done,
-            epochs=num_epochs,
-            shuffle=False,  # the batches are shuffled already, the same way on every backend
-            callbacks=[progress],
-            verbose=0,
-        )
+        with devices.share():
+            learner.fit(
+                _Batches(parts["train"], config, augments=recipe.augments, first_epoch=num_epochs_done),
+                initial_epoch=num_epochs_done,
+                epochs=num_epochs,
+                shuffle=False,  # the batches are shuffled already, the same way on every backend
+                callbacks=[progress],
+                verbose=0,
+            )
     if progress.has_diverged and not progress.has_kept_weights:
         raise RunError(
             f"With the learning rate {config.learning_rate:g} the loss is no longer a number, and nothing was learned. "
             f"Start again with a lower one; this recipe's is {recipe.learning_rate:g}."
         )
     progress.restore_kept_weights()
+    if learner is not network:
+        network.set_weights(learner.get_weights())
     return progress
 
 
@@ -145,7 +157,7 @@ class _Batches(keras.utils.PyDataset):
     def __init__(self, part: Part, config: RunConfig, *, augments: bool, first_epoch: int):
         super().__init__()  # one worker: with more, Keras 3.15 on JAX repeats batches that it drew to build the model
         self._part, self._batch_size, self._seed, self._augments = part, config.batch_size, config.seed, augments
-        self._epoch = first_epoch
+        self._num_devices, self._epoch = config.num_devices, first_epoch
         self._order = self._shuffle()
 
     def __len__(self) -> int:
@@ -163,7 +175,9 @@ class _Batches(keras.utils.PyDataset):
         self._order = self._shuffle()
 
     def _shuffle(self) -> np.ndarray:
-        return np.random.default_rng([self._seed, self._epoch]).permutation(len(self._part.targets))
+        order = np.random.default_rng([self._seed, self._epoch]).permutation(len(self._part.targets))
+        num_devices = self._num_devices  # the last batch too must give every device as much: some pictures come twice
+        return np.resize(order, -(-len(order) // num_devices) * num_devices)
 
 
 class FitProgress(keras.callbacks.Callback):
@@ -180,6 +194,7 @@ class FitProgress(keras.callbacks.Callback):
     def __init__(
         self,
         writer: RunWriter,
+        network: keras.Model,
         parts: dict[str, Part],
         goal: Goal,
         *,
@@ -189,6 +204,7 @@ class FitProgress(keras.callbacks.Callback):
         data_hash: str,
     ):
         super().__init__()
+        self._network = network  # the one to predict with, on one device; Keras' `self.model` may lie on several
         self._writer, self._val, self._goal, self._recipe = writer, parts.get("val"), goal, recipe
         self._num_steps, self._batch_size, self._data_hash = num_steps, config.batch_size, data_hash
         self._best_loss, self._best_weights = np.inf, None
@@ -258,7 +274,9 @@ class FitProgress(keras.callbacks.Callback):
         """Returns loss, accuracy and ROC AUC on the validation part; nothing where there is none."""
         if self._val is None:
             return {}
-        outputs = compute_outputs(self.model, self._val.images)
+        if self._network is not self.model:
+            self._network.set_weights(self.model.get_weights())
+        outputs = compute_outputs(self._network, self._val.images)
         probabilities = sum_depressed(outputs, self._goal.class_names, self._goal.positive_classes)
         loss = float(self.model.loss(ops.convert_to_tensor(self._val.targets), ops.convert_to_tensor(outputs)))
         self._check_loss(loss)

@@ -49,7 +49,7 @@ FINISHED, STOPPED, FAILED, LOST = "finished", "stopped", "failed", "lost"
 ACTIVE_STATES = (STARTING, RUNNING, STOPPING)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,59}")
-MAX_EPOCHS, MAX_BATCH_SIZE = 1000, 1024
+MAX_EPOCHS, MAX_BATCH_SIZE, MAX_DEVICES = 1000, 1024, 64
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ class RunConfig:
         teacher: Name of a run whose answers to the training pictures are mixed into their labels; "" for none.
         final_fit_of: Name of a finished run of the same settings: this one trains on its train and val pictures
             together, for as many epochs as that one kept, and takes over its temperature and band; "" for none.
+        num_devices: Devices that share each batch; see `devices.py`.
     """
 
     recipe: str
@@ -82,6 +83,7 @@ class RunConfig:
     folder_choices: dict[str, str] = field(default_factory=dict)
     teacher: str = ""
     final_fit_of: str = ""
+    num_devices: int = 1
 
     def check(self) -> None:
         """Raises `RunError` for the first setting that makes no sense, with what is allowed."""
@@ -91,12 +93,20 @@ class RunConfig:
             raise RunError(f"There is no split {self.split!r}. Choose one of: {', '.join(SPLIT_KINDS)}.")
         if unknown := set(self.depressed_emotions) - set(emotions.EMOTIONS):
             raise RunError(f"{', '.join(map(repr, sorted(unknown)))}: choose among {', '.join(emotions.EMOTIONS)}.")
-        if not all(isinstance(number, int) for number in (self.num_epochs, self.batch_size, self.seed)):
-            raise RunError("Epochs, batch size and seed: give whole numbers.")
+        counts = (self.num_epochs, self.batch_size, self.seed, self.num_devices)
+        if not all(isinstance(number, int) for number in counts):
+            raise RunError("Epochs, batch size, seed and devices: give whole numbers.")
         if not 1 <= self.num_epochs <= MAX_EPOCHS:
             raise RunError(f"{self.num_epochs} epochs: choose between 1 and {MAX_EPOCHS}.")
         if not 1 <= self.batch_size <= MAX_BATCH_SIZE:
             raise RunError(f"A batch of {self.batch_size} pictures: choose between 1 and {MAX_BATCH_SIZE}.")
+        if not 1 <= self.num_devices <= MAX_DEVICES:
+            raise RunError(f"{self.num_devices} devices: choose between 1 and {MAX_DEVICES}.")
+        if self.batch_size % self.num_devices:
+            raise RunError(
+                f"A batch of {self.batch_size} pictures cannot be shared equally by {self.num_devices} devices. "
+                f"Choose a multiple of {self.num_devices}."
+            )
         if not 0 < self.learning_rate <= 1:
             raise RunError(f"A learning rate of {self.learning_rate}: choose one above 0 and up to 1, usually 0.001.")
         if not 0 <= self.seed < 2**32:
@@ -311,6 +321,8 @@ def describe_command(config: RunConfig, name: str) -> str:
         words += ["--seed", str(config.seed)]
         if config.teacher:
             words += ["--teacher", config.teacher]
+        if config.num_devices > 1:
+            words += ["--devices", str(config.num_devices)]
     return shlex.join([*words, "--name", name])
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 from facedep import __version__, calibration, emotions, runs
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
 from facedep.data import Dataset, check_trainable, load_dataset
+from facedep.devices import find_devices
 from facedep.errors import RunError
 from facedep.evaluation import score_answers
 from facedep.fitting import FitProgress, Goal, Part, fit_network
@@ -61,6 +62,7 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
     """
     started = time.time()
     recipe = find_recipe(config.recipe)
+    devices = find_devices(config.num_devices)
     keras.utils.set_random_seed(config.seed)
     dataset = load_dataset(source, folder_choices=config.folder_choices, depressed_emotions=config.depressed_emotions)
     check_trainable(dataset)
@@ -99,6 +101,7 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
         recipe=recipe,
         config=config,
         writer=writer,
+        devices=devices,
         last_epoch=model_run["training"]["kept_epoch"] if model_run else None,
         data_hash=dataset.content_hash,
     )

@@ -53,7 +53,9 @@ def test_best_epoch_comes_back_after_the_loss_became_no_number(tmp_path):
     network.compile(optimizer=keras.optimizers.SGD(1e-3), loss=keras.losses.BinaryCrossentropy(), metrics=["accuracy"])
     part = _make_part(32)
     with RunWriter(tmp_path) as writer:
-        progress = FitProgress(writer, {"val": part}, GROUPS, recipe=COMPACT, config=CONFIG, num_steps=2, data_hash="")
+        progress = FitProgress(
+            writer, network, {"val": part}, GROUPS, recipe=COMPACT, config=CONFIG, num_steps=2, data_hash=""
+        )
         network.fit(
             _Batches(part, CONFIG, augments=True, first_epoch=0),
             epochs=5,

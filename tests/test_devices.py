@@ -1,0 +1,175 @@
+"""One training shared by several devices learns what it learns on one; the devices are parts of the processor.
+
+Each training is a process of its own: the processor can be divided only before anything is computed.
+"""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from facedep import fitting
+from facedep.devices import ONE_DEVICE, find_devices
+from facedep.errors import RunError
+from facedep.runs import CHECKPOINT_FILE, METRICS_FILE, RunConfig, read_run
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+BACKENDS = ["tensorflow", "jax"]
+
+# Fits a small network with batch normalization and dropout, as `facedep train` would, in the folder it is started in.
+FIT = """
+import dataclasses, json, sys
+from pathlib import Path
+import keras
+import numpy as np
+from keras import layers
+from facedep import fitting
+from facedep.devices import find_devices
+from facedep.recipes import COMPACT
+from facedep.run_writer import RunWriter
+from facedep.runs import STOP_FILE, RunConfig
+
+num_devices, num_images, dropout, stop_after = json.loads(sys.argv[1])
+devices = find_devices(num_devices)
+keras.utils.set_random_seed(0)
+rng = np.random.default_rng(0)
+labels = rng.integers(0, 3, num_images)
+images = rng.integers(0, 180, (num_images, 12, 12, 1)).astype(np.uint8)
+images[labels == 1, :6] += 70
+part = fitting.Part(images, np.eye(3, dtype=np.float32)[labels], labels == 1)
+widths = []  # of the batches that the network was built for
+class Look(layers.Layer):
+    def call(self, x):
+        widths.append(x.shape[0])
+        return x
+inputs = keras.Input((12, 12, 1))
+x = layers.BatchNormalization()(layers.Conv2D(4, 3, use_bias=False)(layers.Rescaling(1 / 255)(Look()(inputs))))
+x = layers.Dropout(dropout)(layers.GlobalAveragePooling2D()(layers.Activation("relu")(x)))
+network = keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
+
+class Writer(RunWriter):
+    num_steps = 0
+    def write_metrics(self, **values):
+        super().write_metrics(**values)
+        self.num_steps += values["kind"] == "step"
+        if self.num_steps == stop_after:
+            (self.run_dir / STOP_FILE).touch()
+
+fitting._SECONDS_BETWEEN_POINTS, fitting._MAX_DENSITY = 0, 10**9
+recipe = dataclasses.replace(COMPACT, input_size_px=12)
+config = RunConfig("compact", "x", num_epochs=2, batch_size=16, learning_rate=3e-3, seed=1, num_devices=num_devices)
+with Writer(Path.cwd()) as writer:
+    goal = fitting.Goal(["happy", "neutral", "sad"], ["sad"])
+    progress = fitting.fit_network(
+        network, {"train": part, "val": part}, goal, recipe=recipe, config=config, writer=writer, devices=devices
+    )
+found = {
+    "widths": [width for width in widths if isinstance(width, int)],
+    "shape": network.predict_on_batch(images[:5]).shape,
+    "was_stopped": progress.was_stopped,
+    "weights": np.concatenate([weights.ravel() for weights in network.get_weights()]).tolist(),
+}
+Path("found.json").write_text(json.dumps(found))
+"""
+
+
+def _fit(folder: Path, backend: str, num_devices: int, *, num_images=48, dropout=0.0, stop_after=0) -> dict:
+    """Fits in a process of its own; returns what it found, and its losses step by step and epoch by epoch."""
+    folder.mkdir(exist_ok=True)
+    job = json.dumps([num_devices, num_images, dropout, stop_after])
+    environment = os.environ | {"KERAS_BACKEND": backend}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PROJECT_DIR), environment.get("PYTHONPATH")]))
+    result = subprocess.run(
+        [sys.executable, "-c", FIT, job], cwd=folder, env=environment, capture_output=True, text=True, timeout=240
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    rows = [json.loads(line) for line in (folder / METRICS_FILE).read_text().splitlines()]
+    steps = [row["loss"] for row in rows if row["kind"] == "step"]
+    epochs = [row["val_loss"] for row in rows if row["kind"] == "epoch"]
+    return json.loads((folder / "found.json").read_text()) | {"steps": steps, "epochs": epochs}
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request) -> str:
+    if importlib.util.find_spec(request.param) is None:
+        pytest.skip(f"{request.param} is not installed")
+    return request.param
+
+
+def test_two_devices_learn_what_one_learns(tmp_path, backend):
+    dropout = 0.3 if backend == "jax" else 0.0  # on TensorFlow each device draws the dropout of its own share
+    one = _fit(tmp_path / "one", backend, 1, dropout=dropout)
+    two = _fit(tmp_path / "two", backend, 2, dropout=dropout)
+    assert len(one["steps"]) == 6
+    assert two["steps"] == pytest.approx(one["steps"], abs=1e-4)
+    assert two["epochs"] == pytest.approx(one["epochs"], abs=1e-4)
+    assert two["weights"] == pytest.approx(one["weights"], abs=1e-3)
+    assert two["shape"] == [5, 3]  # not once from each device
+
+
+def test_each_device_gets_half_of_a_batch(tmp_path):
+    widths = _fit(tmp_path / "two", "tensorflow", 2, num_images=33)["widths"]
+    assert 8 in widths
+    assert 16 not in widths
+
+
+def test_a_fit_on_two_devices_stopped_and_resumed_ends_like_one_in_one_go(tmp_path, backend):
+    whole = _fit(tmp_path / "whole", backend, 2, dropout=0.3)
+    stopped = _fit(tmp_path / "halves", backend, 2, dropout=0.3, stop_after=4)
+    assert stopped["was_stopped"]
+    assert (tmp_path / "halves" / CHECKPOINT_FILE).is_file()
+    (tmp_path / "halves" / "stop").unlink()
+    assert _fit(tmp_path / "halves", backend, 2, dropout=0.3)["weights"] == whole["weights"]
+
+
+@pytest.mark.parametrize(("num_images", "expected"), [(48, [16, 16, 16]), (33, [16, 16, 4]), (1, [4])])
+def test_the_last_batch_is_filled_up_until_all_devices_get_as_much(num_images, expected):
+    part = fitting.Part(np.zeros((num_images, 2, 2, 1), np.uint8), np.arange(num_images)[:, np.newaxis], np.zeros(0))
+    config = RunConfig("compact", "x", num_epochs=1, batch_size=16, learning_rate=1e-3, num_devices=4)
+    batches = fitting._Batches(part, config, augments=False, first_epoch=0)
+    targets = [batches[number][1] for number in range(len(batches))]
+    assert [len(values) for values in targets] == expected
+    assert set(np.concatenate(targets)[:, 0]) == set(range(num_images))
+
+
+def test_one_device_changes_nothing():
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    assert find_devices(1) is ONE_DEVICE
+    assert ONE_DEVICE.copy_network(network) is network
+
+
+def test_more_devices_than_there_are_are_refused():
+    keras.ops.convert_to_numpy(keras.ops.ones(1) + 1)  # from here on the processor cannot be divided
+    with pytest.raises(RunError, match=r"^5 devices were asked for, and this machine has 1 \w+\. Choose --devices 1"):
+        find_devices(5)
+
+
+@pytest.mark.parametrize(("num_devices", "message"), [(0, "between 1 and"), (3, "multiple of 3"), (2.0, "whole")])
+def test_a_number_of_devices_that_makes_no_sense_is_refused(num_devices, message):
+    config = RunConfig("compact", "x", num_epochs=1, batch_size=16, learning_rate=1e-3, num_devices=num_devices)
+    with pytest.raises(RunError, match=message):
+        config.check()
+
+
+def test_the_command_line_trains_on_two_devices_and_the_model_answers(tmp_path, write_pictures):
+    paths = [f"{emotion}/{number}.png" for emotion in ("happy", "sad") for number in range(24)]
+    folder = write_pictures(paths)
+    environment = os.environ | {"PYTHONPATH": str(PROJECT_DIR), "KERAS_BACKEND": "tensorflow"}
+
+    def call(*arguments: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "facedep", *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
+
+    trained = call("train", "--data", str(folder), "--recipe", "article", "--epochs", "1", "--batch-size", "16",
+                   "--devices", "2", "--name", "both")  # fmt: skip
+    assert trained.returncode == 0, trained.stderr[-2000:]
+    run_dir = Path(os.environ["FACEDEP_MODELS_DIR"]) / "both"
+    assert read_run(run_dir).config.num_devices == 2
+    answered = call("predict", "--model", str(run_dir), "--json", str(folder / paths[0]))
+    assert len(json.loads(answered.stdout)) == 1, answered.stderr
