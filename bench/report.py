@@ -292,7 +292,8 @@ def _render_memory(sections: dict[str, Any]) -> list[str]:
         "## Memory and preparation by the number of pictures",
         "",
         f"Drawn 48 x 48 PNG files in folders, that many for training and {results.get('num_held_out', 0)} more each to "
-        f"validate and test; about {results.get('num_steps', 0)} steps of training, then the scores. Peak memory "
+        f"validate and test; about {results.get('num_steps', 0)} steps of training, at most an epoch, then the scores. Peak "
+        "memory "
         "(`getrusage`, `ru_maxrss`) of a process of its own; importing TensorFlow alone is "
         + _format_mib(_find_import_bytes(sizes))
         + " MiB of it. *Preparing*: until all is ready for the first step; the second time the prepared pictures are "

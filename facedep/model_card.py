@@ -21,7 +21,7 @@ from facedep.splits import SPLIT_KINDS
 MISSING = "–"
 SAMPLE_NAME = "sample faces (drawn)"  # as `data.load_dataset("sample")` names them
 _MAX_NUMBER = 1e15  # a larger one is no count, score or time
-_MAX_TEXT, _MAX_COMMAND = 300, 2000
+_MAX_TEXT, _MAX_COMMAND, _MAX_EARLIER = 300, 2000, 10
 _FEW_IMAGES = 50  # a share's interval holds a true 0.95 in 91 of 100 simulations with 50 pictures, in 77 with 30
 
 _ARCHITECTURES = {
@@ -474,7 +474,11 @@ def _describe_making(card: dict[str, Any]) -> list[str]:
     training, data = _get_table(card, "training"), _get_table(card, "data")
     lines = []
     if command := _clean(card.get("command"), _MAX_COMMAND):
-        lines += ["The command:", "", f"    {command}", "", "What it did:", ""]
+        earlier = card.get("earlier_commands")
+        earlier = [_clean(text, _MAX_COMMAND) for text in earlier[:_MAX_EARLIER]] if isinstance(earlier, list) else []
+        commands = [f"    {text}" for text in [*earlier, command] if text]
+        title = "The command:" if len(commands) == 1 else "The commands, in order; the last one made this model:"
+        lines += [title, "", *commands, "", "What it did:", ""]
     num_epochs, kept = _get_number(training, "num_epochs"), _get_number(training, "kept_epoch")
     if num_epochs is not None:
         kept_text = f"; the weights after epoch {_count(kept)} were kept" if kept else ""

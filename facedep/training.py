@@ -109,6 +109,7 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
     writer.write_status(runs.RUNNING, stage="scoring")
     card = _build_card(recipe, config, dataset, goal)
     card["command"] = runs.describe_command(config, writer.run_dir.name)
+    card["earlier_commands"] = _list_earlier_commands(config)
     card["data"]["num_images"] = {part: int((split == part).sum()) for part in PARTS}
     card["data"]["leaks"] = {part: vars(leak) for part, leak in leaks.items()}
     card["data"]["num_seen_before"] = _count_seen(shipped, scan, split)
@@ -159,6 +160,15 @@ def _read_model_run(config: RunConfig, dataset: Dataset) -> dict[str, Any]:
     if not card.get("training", {}).get("kept_epoch"):
         raise RunError(f"The run {config.final_fit_of!r} kept no epoch. Choose a finished one.")
     return card
+
+
+def _list_earlier_commands(config: RunConfig) -> list[str]:
+    """Returns the commands that made the runs which this one builds on, in their order."""
+    commands: list[str] = []
+    for name in filter(None, (config.teacher, config.final_fit_of)):
+        card = read_card(runs.find_run_dir(name))
+        commands += [*card.get("earlier_commands", []), card.get("command", "")]
+    return list(dict.fromkeys(filter(None, commands)))
 
 
 def _load_part(

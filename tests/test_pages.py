@@ -1,6 +1,7 @@
 """Every page through `streamlit_app.py`, as a visitor sees it, without a browser."""
 
 import io
+import json
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from facedep import data, runs, sample_faces
+from facedep.cards import CARD_FILE, FINGERPRINTS_FILE
 from facedep.paths import PROJECT_DIR, models_dir
+from facedep.scan import scan_dataset
 
 APP = str(PROJECT_DIR / "streamlit_app.py")
 NOTICE = "It cannot diagnose depression"
@@ -50,6 +53,10 @@ def make_zip(*folders, num_images=12):
                 Image.fromarray(sample_faces.draw_sample_face(emotion, number)).save(picture, "PNG")
                 archive.writestr(f"{folder}/{number}.png", picture.getvalue())
     return buffer.getvalue()
+
+
+def is_answered(app):
+    return "pictures it was trained on" in texts(app) or "Uncertain: too close to call" in texts(app)
 
 
 def wait_for_model(app):
@@ -154,6 +161,44 @@ def test_train_estimates_the_time_and_warns_of_a_leaky_split(app):
     assert "Every score from it will carry this warning" in app.warning[0].value
 
 
+def test_train_says_of_quick_how_many_pictures_the_model_it_starts_from_has_seen(app):
+    app.switch_page("pages/train.py").run()
+    app.radio(key="recipe").set_value("quick").run()
+    assert not app.exception
+    assert not app.warning
+    assert "was trained on none of these 2,100 pictures" in texts(app)
+    dataset = data.load_dataset("sample")
+    fingerprints = scan_dataset(dataset).fingerprints[:300]
+    with (models_dir() / runs.SHIPPED_RUN / FINGERPRINTS_FILE).open("a") as file:
+        file.write("\n".join(fingerprints) + "\n")
+    app.run()
+    assert "was trained on 300 of these 2,100 pictures" in app.warning[0].value
+
+
+def test_train_offers_to_go_on_with_a_run_that_ended_early(app, monkeypatch):
+    started = []
+    monkeypatch.setattr(runs, "start_worker", lambda *arguments: started.append(arguments))
+    config = runs.RunConfig("compact", "sample faces (drawn)", num_epochs=9, batch_size=64, learning_rate=3e-3)
+    path = runs.create_run(config, "broken off")
+    runs.write_json(path / runs.STATUS_FILE, {"state": runs.FAILED, "message": "The power failed."})
+    rows = [
+        {"kind": "start", "num_train": 64, "num_steps": 1, "num_epochs": 9, "num_val": 1},
+        {"kind": "epoch", "epoch": 1, "loss": 1, "accuracy": 0.5, "val_loss": 1, "val_accuracy": 0.5, "seconds": 1,
+         "train_seconds": 1},
+    ]  # fmt: skip
+    (path / runs.METRICS_FILE).write_text("\n".join(map(json.dumps, rows)))
+    app.switch_page("pages/train.py").run()
+    app.selectbox(key="shown_run").set_value("broken off").run()
+    assert not [button for button in app.button if button.key == "resume"]
+    (path / runs.CHECKPOINT_FILE).touch()
+    app.run()
+    assert "1 of 9 epochs are done and kept" in texts(app)
+    app.button(key="resume").click().run()
+    assert not app.exception
+    assert started == [(path, "sample")]
+    assert runs.find_active_run().name == "broken off"
+
+
 def test_train_refuses_a_second_start_and_stops_the_first(app):
     app.switch_page("pages/train.py").run()
     app.text_input(key="run_name").set_value("mine")
@@ -176,9 +221,22 @@ def test_predict_answers_for_a_drawn_face_with_the_shipped_model(app):
     app.switch_page("pages/predict.py").run()
     wait_for_model(app)
     assert not app.exception
-    assert "pictures it was trained on" in texts(app)
+    assert is_answered(app)
     assert "findahelpline" in texts(app)
     assert len(app.get("plotly_chart")) == 2
+
+
+def test_predict_gives_no_label_within_the_uncertain_band(app):
+    path = models_dir() / runs.SHIPPED_RUN / CARD_FILE
+    card = json.loads(path.read_text("utf-8"))
+    card["calibration"] = {"temperature": 1.0, "uncertain": {"low": 0.0, "high": 1.0, "target_error": 0.1}}
+    path.write_text(json.dumps(card), "utf-8")
+    app.switch_page("pages/predict.py").run()
+    wait_for_model(app)
+    assert not app.exception
+    assert "Uncertain: too close to call" in [title.value for title in app.subheader]
+    assert "pictures it was trained on" not in texts(app)
+    assert "Between 0% and 100%" in texts(app)
 
 
 def test_predict_answers_for_files_and_names_the_bad_one(app):
@@ -191,7 +249,7 @@ def test_predict_answers_for_files_and_names_the_bad_one(app):
     wait_for_model(app)
     assert not app.exception
     assert [error.value.startswith("bad.png") for error in app.error] == [True]
-    assert "pictures it was trained on" in texts(app)
+    assert is_answered(app)
 
 
 def test_predict_answers_for_a_snapshot_taken_behind_a_switch(app):

@@ -368,6 +368,7 @@ def test_final_fit_learns_from_train_and_val_for_as_many_epochs_as_were_kept(fir
     assert card["calibration"]["temperature"] == before["calibration"]["temperature"]
     assert set(card["scores"]) == {"test"}
     assert card["command"] == "python -m facedep train --data pictures --final-fit first --name final"
+    assert card["earlier_commands"] == [before["command"]]
     assert judge_learning(read_progress(run_dir))[0] in (UNJUDGED, TOO_EARLY)
 
 
