@@ -104,7 +104,8 @@ def train_article_path(*, folder: str, num_epochs: int, max_steps: int | None = 
 
     Returns:
         `rows` of `article_path.EpochClock`, `prepare_seconds` (finding the files, building the network), `seconds` (of
-        `fit`, without any scoring), `num_train`, `test_roc_auc`, `peak_bytes`, `import_bytes`.
+        `fit`, without any scoring), `cores_used` (on average, scoring included), `num_train`, `test_roc_auc`,
+        `peak_bytes`, `import_bytes`.
     """
     import keras
 
@@ -124,10 +125,13 @@ def train_article_path(*, folder: str, num_epochs: int, max_steps: int | None = 
 
     held_out = {part: article_path.build_generator(Path(folder) / part, shuffle=False) for part in ("val", "test")}
     clock = article_path.EpochClock(lambda network: score(network, "val"))
+    fit_started, cpu_started = time.perf_counter(), time.process_time()
     num_steps = min(max_steps, len(train)) if max_steps else None
     network.fit(train, epochs=num_epochs, steps_per_epoch=num_steps, callbacks=[clock], verbose=0)
+    cores_used = (time.process_time() - cpu_started) / (time.perf_counter() - fit_started)
     return {
         "rows": clock.rows,
+        "cores_used": cores_used,
         "prepare_seconds": prepare_seconds,
         "seconds": clock.rows[-1]["seconds"],
         "num_train": train.n,
@@ -156,8 +160,8 @@ def train_own_recipe(
     Returns:
         `rows` (`epoch`, `train_seconds`, `seconds` since the call, `val_roc_auc`), `prepare_seconds` (until all is
         ready for the first step), `prepare_again_seconds`, `seconds` (all, with scores and the saved model),
-        `num_images` by part, `num_seen_before` (pictures that a model it starts from was trained on),
-        `test_roc_auc`, `peak_bytes`, `import_bytes`.
+        `cores_used` (on average), `num_images` by part, `num_seen_before` (pictures that a model it starts from was
+        trained on), `test_roc_auc`, `peak_bytes`, `import_bytes`.
     """
     import facedep.training  # noqa: F401  TensorFlow is loaded before the clock starts
     from facedep.cards import read_card
@@ -209,12 +213,13 @@ def _time_run(
             (run_dir / runs.STOP_FILE).touch()
 
     with RunWriter(run_dir, on_metrics=note) as writer:
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.process_time()
         try:
             state = train_run(config, source, writer)
         except _EnoughError:
             state = runs.STOPPED
         result["seconds"] = time.perf_counter() - started
+        result["cores_used"] = (time.process_time() - cpu_started) / result["seconds"]
         writer.write_status(state)
     return run_dir, result
 

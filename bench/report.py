@@ -208,13 +208,19 @@ def _render_quality(sections: dict[str, Any]) -> list[str]:
         f"The article's path had its best epoch, AUC {_format_score(best_auc)}, "
         f"after {_format_seconds(best_seconds)} s; that is what its row gives. An AUC of a few hundred pictures moves "
         "by some hundredths from seed to seed. "
-        "`quick` stands on the shipped model, whose own training of an hour is not counted; "
+        "`quick` stands on the shipped model, whose own training is not counted; "
         + _describe_seen(results.get("quick"))
-        + ".",
+        + f". Cores used on average: {_list_cores(results)}; where a side got fewer than it can use, other work was "
+        "on the machine and its seconds are too many.",
         "",
         *_render_sample(results),
     ]
     return lines
+
+
+def _list_cores(results: dict[str, Any]) -> str:
+    measured = {side: results[side]["cores_used"] for side in _NAMES if side in results}
+    return ", ".join(f"{side.replace('_', ' ')} {cores:.2f}" for side, cores in measured.items()) or _NOTHING
 
 
 def _describe_seen(quick: dict[str, Any] | None) -> str:
@@ -292,9 +298,8 @@ def _render_memory(sections: dict[str, Any]) -> list[str]:
         "## Memory and preparation by the number of pictures",
         "",
         f"Drawn 48 x 48 PNG files in folders, that many for training and {results.get('num_held_out', 0)} more each to "
-        f"validate and test; about {results.get('num_steps', 0)} steps of training, at most an epoch, then the scores. Peak "
-        "memory "
-        "(`getrusage`, `ru_maxrss`) of a process of its own; importing TensorFlow alone is "
+        f"validate and test; about {results.get('num_steps', 0)} steps of training, at most an epoch, then the "
+        "scores. Peak memory (`getrusage`, `ru_maxrss`) of a process of its own; importing TensorFlow alone is "
         + _format_mib(_find_import_bytes(sizes))
         + " MiB of it. *Preparing*: until all is ready for the first step; the second time the prepared pictures are "
         "in the cache.",

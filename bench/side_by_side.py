@@ -30,6 +30,7 @@ from facedep.runs import SHIPPED_RUN, write_json
 from facedep.splits import LEAK_FREE, SUPPLIED
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless")
+_MAX_LOAD = 0.5  # of the minute before the start
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="facedep-bench-") as folder:
             bench = _prepare(options, Path(folder), results, json_path)
             about = _describe_machine()
+            if about["load"] is not None and about["load"] > _MAX_LOAD:
+                print(
+                    f"Other work is on this machine (load {about['load']:.1f}): no ratio will be fair.", file=sys.stderr
+                )
             for section in options.only:
                 results["sections"][section] = {"about": about, "results": {}}
                 started = time.perf_counter()

@@ -4,6 +4,7 @@ A model file can bring no code with it: the network is always built here, by nam
 file. What its outputs mean (class names, which of them count as *depressed*) stands in the `card.json` beside it.
 """
 
+import math
 import os
 import warnings
 import zipfile
@@ -26,7 +27,8 @@ from facedep.recipes import Recipe, find_recipe
 
 MAX_MODEL_BYTES = 512 * 1024**2
 FEATURES_LAYER = "features"
-_BATCH_SIZE = 256
+# Inputs for one call of a network: 256 at most, and 32 of 128 x 128 pixels, whose first layer alone takes 2 MB a picture.
+_MAX_BATCH_SIZE, _MAX_BATCH_VALUES = 256, 2**19
 # What zipfile, h5py and Keras are seen to raise on damaged files.
 _READER_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError, OverflowError,
                   MemoryError, zlib.error, zipfile.BadZipFile)  # fmt: skip
@@ -229,8 +231,9 @@ def compute_outputs(network: keras.Model, inputs: Any, *, averages_mirror: bool 
         averages_mirror: Whether each output is the mean over the picture and its mirror image.
     """
     outputs = [np.zeros((0, network.output_shape[-1]), np.float32)]
-    for start in range(0, len(inputs), _BATCH_SIZE):
-        batch = inputs[start : start + _BATCH_SIZE]
+    batch_size = max(1, min(_MAX_BATCH_SIZE, _MAX_BATCH_VALUES // math.prod(network.input_shape[1:])))
+    for start in range(0, len(inputs), batch_size):
+        batch = inputs[start : start + batch_size]
         if averages_mirror:
             both = np.asarray(network.predict_on_batch(np.concatenate([batch, batch[:, :, ::-1]])))
             outputs.append((both[: len(batch)] + both[len(batch) :]) / 2)

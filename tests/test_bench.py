@@ -41,6 +41,7 @@ def _make_training(rows: list[dict], **changes) -> dict:
         "rows": rows,
         "prepare_seconds": 2.0,
         "prepare_again_seconds": 0.5,
+        "cores_used": 1.75,
         "seconds": rows[-1]["seconds"] + 5,
         "num_images": NUM_IMAGES,
         "num_seen_before": {},
@@ -132,6 +133,7 @@ def test_the_report_gives_rates_ratios_and_shares_from_the_numbers():
         "900",
     ]
     assert "3 of the val part" in report
+    assert "article path 1.75, article 1.75, compact 1.75, quick 1.75;" in report
     assert _read_row(report, "first answer") == ["7.0", "3.5", "2.0 x"]
     assert _read_row(report, "warm, one face, median") == ["100.0", "5.0", "20.0 x"]
     assert _read_row(report, "recipe `article` | 2.0") == ["2.0 / 0.50", "2.0 / 0.50", "700", "750", "50"]

@@ -540,7 +540,8 @@ def test_face_in_json_keeps_the_contract(predicted):
     files, process = predicted
     answers = dict(zip(files, json.loads(process.stdout), strict=True))
     (face,) = answers["pictures//sad/00.png"]["faces"]
-    assert set(face) == {"probability_depressed", "label", "box", "emotions"}
+    assert set(face) == {"probability_depressed", "label", "uncertain", "box", "emotions"}
+    assert face["uncertain"] is False  # 13 validation pictures calibrate nothing
     assert face["box"] is None
     assert set(face["emotions"]) == {"happy", "neutral", "sad"}
     assert sum(face["emotions"].values()) == pytest.approx(1, abs=1e-5)
