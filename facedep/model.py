@@ -27,7 +27,7 @@ from facedep.recipes import Recipe, find_recipe
 
 MAX_MODEL_BYTES = 512 * 1024**2
 FEATURES_LAYER = "features"
-# Inputs for one call of a network: 256 at most, and 32 of 128 x 128 pixels, whose first layer alone takes 2 MB a picture.
+# Inputs for one call: 256 at most, and 32 of 128 x 128 pixels, of which the first layer alone makes 2 MB each.
 _MAX_BATCH_SIZE, _MAX_BATCH_VALUES = 256, 2**19
 # What zipfile, h5py and Keras are seen to raise on damaged files.
 _READER_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError, OverflowError,
