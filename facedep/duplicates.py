@@ -7,6 +7,8 @@ pictures with correlation c lie sqrt(2 - 2c) apart, so a radius search in a k-d 
 pair above a correlation and only few others. These few are then compared pixel by pixel.
 """
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from scipy.sparse import coo_array
@@ -27,6 +29,7 @@ _MAX_SHIFT_PX = 2
 _BLANK_STANDARD_DEVIATION = 2.0  # gray levels; a flatter picture has no content to compare
 _SAMPLE_FOR_COMPONENTS = 4000
 _PAIRS_AT_ONCE = 4000
+_IMAGES_AT_ONCE = 4000
 
 
 def find_near_duplicate_groups(thumbnails: np.ndarray) -> np.ndarray:
@@ -43,7 +46,7 @@ def find_near_duplicate_groups(thumbnails: np.ndarray) -> np.ndarray:
         `int64` array of shape `(n,)`, group numbers from 0.
     """
     num_images = len(thumbnails)
-    is_blank = thumbnails.std(axis=(1, 2)) < _BLANK_STANDARD_DEVIATION
+    is_blank = _map_in_batches(lambda batch: batch.std(axis=(1, 2)), thumbnails) < _BLANK_STANDARD_DEVIATION
     content = np.nonzero(~is_blank)[0]
     groups = np.zeros(num_images, np.int64)  # the blank ones stay in group 0
     groups[content] = is_blank.any() + (_group_pictures(thumbnails[content]) if len(content) > 1 else 0)
@@ -54,9 +57,8 @@ def _group_pictures(images: np.ndarray) -> np.ndarray:
     """Returns a group number for each picture that is not blank, mirrored ones included: `int64`, shape `(n,)`."""
     groups = np.arange(len(images))
     mirrored = images[:, :, ::-1]
-    blurred = np.stack([cv2.GaussianBlur(image, (0, 0), _BLUR_SIGMA_PX) for image in images.astype(np.float32)])
-    for base, radius in ((images, np.sqrt(2 - 2 * SURE_CORRELATION)), (blurred, _CANDIDATE_RADIUS)):
-        straight_points, mirrored_points = _project(base)
+    for is_blurred, radius in ((False, np.sqrt(2 - 2 * SURE_CORRELATION)), (True, _CANDIDATE_RADIUS)):
+        straight_points, mirrored_points = _project(images, is_blurred=is_blurred)
         tree = cKDTree(straight_points)
         straight_pairs = tree.query_pairs(radius, output_type="ndarray")
         groups = _join_near_identical(groups, straight_pairs, images, images)
@@ -73,17 +75,30 @@ def _standardise(images: np.ndarray) -> np.ndarray:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
 
 
-def _project(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the projections of the standardised pictures and of their mirror images, each `(n, components)`."""
+def _map_in_batches(function: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> np.ndarray:
+    """Returns what a function makes of the pictures, some thousand at once: as float32 all of them take 300 MB."""
+    starts = range(0, max(1, len(images)), _IMAGES_AT_ONCE)
+    return np.concatenate([function(images[start : start + _IMAGES_AT_ONCE]) for start in starts])
+
+
+def _project(images: np.ndarray, *, is_blurred: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the projections of the standardised pictures and of their mirror images, each `(n, components)`.
+
+    Args:
+        images: `uint8` array of shape `(n, side, side)`, 0-255.
+        is_blurred: Whether the pictures are blurred before.
+    """
 
     def shrink(batch: np.ndarray) -> np.ndarray:
         # Sums of 2 x 2 pixels over 2: an orthonormal projection, so distances only shrink.
+        if is_blurred:
+            batch = np.stack([cv2.GaussianBlur(image, (0, 0), _BLUR_SIGMA_PX) for image in batch.astype(np.float32)])
         rows = _standardise(batch)
         side = batch.shape[1]
         blocks = rows.reshape(len(batch), side // 2, 2, side // 2, 2)
         return blocks.sum(axis=(2, 4)).reshape(len(batch), -1) / 2
 
-    straight, mirrored = shrink(images), shrink(images[:, :, ::-1])
+    straight, mirrored = (_map_in_batches(shrink, faces) for faces in (images, images[:, :, ::-1]))
     step = -(-len(straight) // _SAMPLE_FOR_COMPONENTS)
     mean = straight[::step].mean(axis=0)
     _, components = np.linalg.eigh(np.cov(straight[::step].T) if len(straight[::step]) > 1 else np.eye(len(mean)))
