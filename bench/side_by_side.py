@@ -190,7 +190,7 @@ def _describe_machine() -> dict[str, Any]:
         "processor": _find_processor(),
         "num_cores": os.cpu_count(),
         "memory_bytes": _find_memory_bytes(),
-        "platform": f"{platform.system()} {platform.release()}",
+        "platform": platform.system(),
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "versions": {"Python": platform.python_version()}
         | {package: importlib.metadata.version(package) for package in _PACKAGES},

@@ -258,7 +258,8 @@ def _write_start(
 ) -> None:
     """Begins the measurements with what they are measured on; those of a broken-off first epoch are dropped."""
     val = parts.get("val")
-    num_train = len(parts["train"].images) * (2 if recipe.starts_from_shipped else 1)
+    num_train = len(parts["train"].images)
+    num_inputs = 2 * num_train if recipe.starts_from_shipped else num_train  # see `_prepare_head`
     writer.forget_metrics_after(0)
     writer.write_metrics(
         kind="start",
@@ -266,7 +267,7 @@ def _write_start(
         num_val=len(val.images) if val else 0,
         num_val_in_train=leaks["val"].num_similar if val else 0,
         num_val_seen_before=num_seen_before.get("val", 0),
-        num_steps=-(-num_train // config.batch_size),
+        num_steps=-(-num_inputs // config.batch_size),
         num_epochs=config.num_epochs,
         keeps=recipe.keeps if val else "last",
         always_non_depressed=float(np.mean(~val.is_depressed)) if val else float("nan"),
