@@ -105,6 +105,8 @@ def plot_curve(progress: Progress, measure: str) -> go.Figure:
         hovertemplate="epoch %{x:.2f}: %{y:.3f}<extra></extra>",
     )
     for name, key, color, dash in (("training", measure, _BLUE, "dot"), ("validation", f"val_{measure}", _GREEN, None)):
+        if progress.epochs and all(row[key] is None for row in progress.epochs):
+            continue  # a final fit has no validation pictures
         figure.add_scatter(
             name=name,
             x=[row["epoch"] for row in progress.epochs],

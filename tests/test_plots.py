@@ -58,6 +58,12 @@ def test_curve_holds_steps_epochs_and_the_best_epoch():
     assert list(next(trace for trace in accuracy.data if trace.name == "always non-depressed").y) == [0.67, 0.67]
 
 
+def test_curve_of_a_final_fit_names_no_validation():
+    epochs = [{"epoch": 1, "loss": 1.5, "val_loss": None, "accuracy": 0.6, "val_accuracy": None, "seconds": 2}]
+    figure = plots.plot_curve(Progress(3, 100, None, 0, 0, 0, "last", [], epochs), "loss")
+    assert [trace.name for trace in figure.data if trace.name != "best epoch"] == ["within the epoch", "training"]
+
+
 def test_curve_before_the_first_step_says_so():
     figure = plots.plot_curve(Progress(0, 0, None, 0, 0, 0, "last", [], []), "accuracy")
     assert "first step" in figure.layout.annotations[0].text
