@@ -247,7 +247,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     print(
         f"{scores['model']} on {scores['data']}, {scores['split']} split, {scores['part']}: {_describe_scores(scores)}"
     )
-    if answered := scores.get("answered"):
+    answered = scores.get("answered")
+    if answered and answered["num_images"]:
         print(
             f"It answers for {answered['share']:.1%} of them, outside its uncertain band, and is right for "
             f"{answered['accuracy']:.1%} of these."

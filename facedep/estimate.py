@@ -12,7 +12,7 @@ _MATRIX_SIZE = 1024
 _START_SECONDS = 12.0  # starting Python and TensorFlow, building the network, scoring at the end
 _TRAINING_COST = 6  # a multiply-add is two operations; forward once, backward twice
 _SCORING_COST = 2
-_HEAD_SECONDS = 2e-5  # for one training picture's features in one epoch of `quick`, measured on two cores
+_HEAD_SECONDS = 4e-5  # for one picture's features in one epoch of `quick`: median of the epochs in docs/benchmark.json
 
 
 def measure_speed() -> float:
