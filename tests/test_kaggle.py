@@ -15,7 +15,6 @@ from facedep import kaggle
 from facedep.errors import DataError
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = Path(os.environ.get("FACEDEP_TEST_DATA") or PROJECT_DIR.parent / "shared" / "data")
 NUM_IMAGES = 36
 ARCHIVE = build_kaggle_zip()
 BIG_ARCHIVE = build_kaggle_zip(size_px=160)  # about 1 MB
@@ -302,10 +301,7 @@ def test_a_finished_download_whose_set_was_deleted_is_none(server, tmp_path):
     assert kaggle.read_download() == kaggle.DownloadStatus("none")
 
 
-def test_the_real_archive_arrives_whole(server):
-    path = DATA_DIR / "kaggle_depression.zip"
-    if not path.exists():
-        pytest.skip(f"{path.name} is not in {DATA_DIR.name} beside the project; FACEDEP_TEST_DATA names another folder")
-    server.archive = path.read_bytes()
+def test_the_real_archive_arrives_whole(server, real_data_dir):
+    server.archive = (real_data_dir / "kaggle_depression.zip").read_bytes()
     folder = kaggle.download_dataset(no_answer_seconds=10)
     assert _count_images(folder) == 4492
