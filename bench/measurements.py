@@ -62,6 +62,7 @@ def measure_own_pipeline(*, source: str, recipe: str, split: str) -> dict[str, f
 
     The pictures are prepared before, as they are from the second epoch of any training on.
     """
+    from facedep.augment import augment_images
     from facedep.data import load_dataset
     from facedep.fitting import Part, _Batches
     from facedep.recipes import find_recipe
@@ -74,7 +75,8 @@ def measure_own_pipeline(*, source: str, recipe: str, split: str) -> dict[str, f
     rows = split_dataset(dataset.index, scan, split, seed=SEED) == "train"
     images = load_images(dataset, scan, rows, found.input_size_px)
     part = Part(images, np.zeros((len(images), 1), np.float32), np.zeros(len(images), bool))
-    batches = _Batches(part, _configure(recipe, split, found.num_epochs), augments=found.augments, first_epoch=0)
+    change = augment_images if found.augments else None
+    batches = _Batches(part, _configure(recipe, split, found.num_epochs), change=change, first_epoch=0)
     return {"pipeline_rate": len(images) / _time_passes(batches)}
 
 
@@ -187,7 +189,17 @@ def _configure(recipe: str, split: str, num_epochs: int) -> Any:
     from facedep.runs import RunConfig
 
     found = find_recipe(recipe)
-    return RunConfig(recipe, "benchmark", num_epochs, found.batch_size, found.learning_rate, split=split, seed=SEED)
+    return RunConfig(
+        recipe,
+        "benchmark",
+        num_epochs,
+        found.batch_size,
+        found.learning_rate,
+        split=split,
+        seed=SEED,
+        num_early_epochs=found.count_early_epochs(num_epochs),
+        ema_momentum=found.ema_momentum,
+    )
 
 
 def _time_run(

@@ -61,6 +61,15 @@ def _build_parser() -> argparse.ArgumentParser:
     train.add_argument("--epochs", type=int, metavar="N", help="default: the recipe's")
     train.add_argument("--batch-size", type=int, metavar="N", help="default: the recipe's")
     train.add_argument("--learning-rate", type=float, metavar="X", help="default: the recipe's")
+    train.add_argument(
+        "--early-epochs",
+        type=int,
+        metavar="N",
+        help="how many of the epochs show smaller, plain pictures first; default: the recipe's",
+    )
+    train.add_argument(
+        "--ema-momentum", type=float, metavar="X", help="of the running mean of the weights, 0 for none; default: same"
+    )
     _add_split(train)
     train.add_argument("--seed", type=int, default=0, metavar="N")
     train.add_argument(
@@ -156,16 +165,20 @@ def _plan_final_fit(name: str) -> runs.RunConfig:
 
 def _plan_run(options: argparse.Namespace, data_name: str) -> runs.RunConfig:
     recipe = find_recipe(options.recipe)
+    num_epochs = recipe.num_epochs if options.epochs is None else options.epochs
+    num_early = recipe.count_early_epochs(num_epochs) if options.early_epochs is None else options.early_epochs
     return runs.RunConfig(
         recipe=recipe.name,
         data_name=data_name,
-        num_epochs=recipe.num_epochs if options.epochs is None else options.epochs,
+        num_epochs=num_epochs,
         batch_size=recipe.batch_size if options.batch_size is None else options.batch_size,
         learning_rate=recipe.learning_rate if options.learning_rate is None else options.learning_rate,
         split=options.split,
         seed=options.seed,
         teacher=options.teacher or "",
         num_devices=options.devices,
+        num_early_epochs=num_early,
+        ema_momentum=recipe.ema_momentum if options.ema_momentum is None else options.ema_momentum,
     )
 
 

@@ -27,6 +27,17 @@ def augment_images(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.stack([_augment(image[:, :, 0], rng) for image in images])[..., np.newaxis]
 
 
+def mirror_images(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Returns copies of which every second one, at random, is mirrored: `uint8` array of the same shape.
+
+    Args:
+        images: `uint8` array of shape `(n, size, size, 1)`, 0-255.
+        rng: The source of chance.
+    """
+    is_mirrored = rng.random(len(images)) < 0.5
+    return np.where(is_mirrored[:, np.newaxis, np.newaxis, np.newaxis], images[:, :, ::-1], images)
+
+
 def _augment(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     size = image.shape[0]
     turn = rng.uniform(-MAX_TURN_DEGREES, MAX_TURN_DEGREES)

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from facedep.paths import cache_dir
@@ -56,6 +57,27 @@ class SelectedImages:
         if copy is False:
             raise ValueError("these pictures lie on disk: they cannot become an array without a copy")
         return self[:].astype(dtype or self.dtype, copy=False)
+
+
+class SmallerImages:
+    """Pictures made smaller when they are asked for: `uint8`, shape `(n, size_px, size_px, 1)`, 0-255.
+
+    Args:
+        images: Array (or `SelectedImages`) of shape `(n, size, size, 1)`, 0-255.
+        size_px: The side that they get.
+    """
+
+    def __init__(self, images: np.ndarray | SelectedImages, size_px: int):
+        self._images, self._size_px = images, size_px
+        self.shape, self.dtype = (len(images), size_px, size_px, 1), images.dtype
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+        size = (self._size_px, self._size_px)
+        small = [cv2.resize(image[:, :, 0], size, interpolation=cv2.INTER_AREA) for image in self._images[rows]]
+        return np.array(small, self.dtype).reshape(-1, *self.shape[1:])
 
 
 def _release_pages(images: np.ndarray) -> None:

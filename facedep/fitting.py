@@ -4,9 +4,12 @@ The same for every recipe: what goes in is an array and its targets, what comes 
 worth keeping. After each epoch everything that the next one depends on is kept in `checkpoint.npz`.
 """
 
+import contextlib
+import dataclasses
 import os
 import time
 import zipfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,14 +19,17 @@ import keras
 import numpy as np
 from keras import ops
 
-from facedep.augment import augment_images
+from facedep.augment import augment_images, mirror_images
+from facedep.decoded import SmallerImages
 from facedep.devices import ONE_DEVICE, Devices
 from facedep.errors import RunError
 from facedep.metrics import compute_accuracy, compute_roc_auc
-from facedep.model import compute_outputs, sum_depressed
+from facedep.model import build_network, compute_outputs, sum_depressed
 from facedep.recipes import Recipe
 from facedep.run_writer import RunWriter
 from facedep.runs import CHECKPOINT_FILE, RunConfig
+
+_Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 _SECONDS_BETWEEN_POINTS = 0.3
 _MAX_DENSITY = 400  # later the points come less often, so that a run of hours keeps some thousand
@@ -78,7 +84,7 @@ def fit_network(
         parts: "train", and "val" where there is one to choose the best epoch on.
         goal: What its outputs mean.
         recipe: How to train.
-        config: Epochs, batch size, learning rate and seed.
+        config: Epochs, early ones, batch size, learning rate, averaging and seed.
         writer: The run's writer.
         devices: What shares the work.
         last_epoch: Ends after this epoch of the schedule; None for `config.num_epochs`.
@@ -90,28 +96,44 @@ def fit_network(
     Raises:
         RunError: The learning rate was too high, or the checkpoint does not fit.
     """
-    num_steps = -(-len(parts["train"].images) // config.batch_size)
-    learner = devices.copy_network(network)
-    progress = FitProgress(
-        writer, network, parts, goal, recipe=recipe, config=config, num_steps=num_steps, data_hash=data_hash
-    )
-    progress.set_model(learner)
     num_epochs = last_epoch or config.num_epochs
-    with devices.hold():
-        _compile(learner, goal, recipe=recipe, config=config, num_steps=num_steps)
-        num_epochs_done = progress.restore_checkpoint()
-    if num_epochs_done:
-        writer.forget_metrics_after(num_epochs_done)
-    if num_epochs_done < num_epochs and not progress.is_past_patience:
-        with devices.share():
-            learner.fit(
-                _Batches(parts["train"], config, augments=recipe.augments, first_epoch=num_epochs_done),
-                initial_epoch=num_epochs_done,
-                epochs=num_epochs,
-                shuffle=False,  # the batches are shuffled already, the same way on every backend
-                callbacks=[progress],
-                verbose=0,
-            )
+    num_early = min(config.num_early_epochs, num_epochs - 1)
+    phases = [(num_epochs, recipe, network, parts, augment_images if recipe.augments else None)]
+    if num_early:
+        phases.insert(0, (num_early, *_plan_early_phase(network, parts, recipe), mirror_images))
+    is_resumed = (writer.run_dir / CHECKPOINT_FILE).is_file()
+    for end, phase_recipe, phase_network, phase_parts, change in phases:
+        learner = devices.copy_network(phase_network)
+        num_steps = -(-len(parts["train"].images) // config.batch_size)
+        progress = FitProgress(
+            writer,
+            phase_network,
+            phase_parts,
+            goal,
+            recipe=phase_recipe,
+            config=config,
+            num_steps=num_steps,
+            data_hash=data_hash,
+        )
+        progress.set_model(learner)
+        with devices.hold():
+            _compile(learner, goal, recipe=recipe, config=config, num_steps=num_steps)
+            num_epochs_done = progress.restore_checkpoint()  # the early phase hands over by it too
+        if is_resumed:
+            writer.forget_metrics_after(num_epochs_done)
+            is_resumed = False
+        if num_epochs_done < end and not progress.is_past_patience:
+            with devices.share():
+                learner.fit(
+                    _Batches(phase_parts["train"], config, change=change, first_epoch=num_epochs_done),
+                    initial_epoch=num_epochs_done,
+                    epochs=end,
+                    shuffle=False,  # the batches are shuffled already, the same way on every backend
+                    callbacks=[progress],
+                    verbose=0,
+                )
+        if progress.was_stopped or progress.has_diverged:
+            break
     if progress.has_diverged and not progress.has_kept_weights:
         raise RunError(
             f"With the learning rate {config.learning_rate:g} the loss is no longer a number, and nothing was learned. "
@@ -123,19 +145,34 @@ def fit_network(
     return progress
 
 
+def _plan_early_phase(
+    network: keras.Model, parts: dict[str, Part], recipe: Recipe
+) -> tuple[Recipe, keras.Model, dict[str, Part]]:
+    """Returns what the early epochs take: no choice among them, the same weights, smaller pictures."""
+    size_px = recipe.early_size_px
+    early = dataclasses.replace(recipe, input_size_px=size_px, keeps="last", patience=0)
+    small_network = build_network(early, network.output_shape[-1])
+    small_network.set_weights(network.get_weights())
+    small_parts = {
+        name: dataclasses.replace(part, images=SmallerImages(part.images, size_px)) for name, part in parts.items()
+    }
+    return early, small_network, small_parts
+
+
 def _compile(network: keras.Model, goal: Goal, *, recipe: Recipe, config: RunConfig, num_steps: int) -> None:
     rate: Any = config.learning_rate
     if recipe.schedule == "cosine":
         total = num_steps * config.num_epochs
-        warmup = max(1, total // 10)
+        warmup = num_steps if config.num_early_epochs else max(1, total // 10)
         rate = keras.optimizers.schedules.CosineDecay(
             config.learning_rate / 25, max(1, total - warmup), warmup_target=config.learning_rate, warmup_steps=warmup
         )
+    average: dict[str, Any] = {"use_ema": True, "ema_momentum": config.ema_momentum} if config.ema_momentum else {}
     if recipe.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, **average)
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     else:
-        optimizer = keras.optimizers.Adam(rate)
+        optimizer = keras.optimizers.Adam(rate, **average)
     if len(goal.class_names) == 1:
         loss = keras.losses.BinaryCrossentropy(label_smoothing=recipe.label_smoothing)
     else:
@@ -148,16 +185,18 @@ def _compile(network: keras.Model, goal: Goal, *, recipe: Recipe, config: RunCon
         answer = ops.sum(ops.multiply(outputs, columns), axis=-1) >= 0.5
         return ops.cast(truth == answer, "float32")
 
-    network.compile(optimizer=optimizer, loss=loss, metrics=[accuracy])
-    optimizer.build(network.trainable_variables)  # else the first step is traced twice, 3 s for `compact`
+    # Whatever makes its variables only in the first step has that step traced twice, 3 s for `compact`.
+    optimizer.build(network.trainable_variables)
+    metric = keras.metrics.MeanMetricWrapper(accuracy, name="accuracy")
+    network.compile(optimizer=optimizer, loss=loss, metrics=[metric])
 
 
 class _Batches(keras.utils.PyDataset):
     """Batches of the training part, shuffled anew each epoch and changed at random, all from the seed."""
 
-    def __init__(self, part: Part, config: RunConfig, *, augments: bool, first_epoch: int):
+    def __init__(self, part: Part, config: RunConfig, *, change: _Change | None, first_epoch: int):
         super().__init__()  # one worker: with more, Keras 3.15 on JAX repeats batches that it drew to build the model
-        self._part, self._batch_size, self._seed, self._augments = part, config.batch_size, config.seed, augments
+        self._part, self._batch_size, self._seed, self._change = part, config.batch_size, config.seed, change
         self._num_devices, self._epoch = config.num_devices, first_epoch
         self._order = self._shuffle()
 
@@ -167,8 +206,8 @@ class _Batches(keras.utils.PyDataset):
     def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         rows = self._order[number * self._batch_size : (number + 1) * self._batch_size]
         images = self._part.images[rows]
-        if self._augments:
-            images = augment_images(images, np.random.default_rng([self._seed, self._epoch, number]))
+        if self._change:
+            images = self._change(images, np.random.default_rng([self._seed, self._epoch, number]))
         return images, self._part.targets[rows]
 
     def on_epoch_end(self) -> None:
@@ -257,8 +296,9 @@ class FitProgress(keras.callbacks.Callback):
         train_seconds = time.monotonic() - self._epoch_started
         self.num_epochs_done = epoch + 1
         self._check_loss(logs["loss"])
-        measured = self._measure_val()
-        self._choose_epoch(measured.get("val_loss", float("nan")))
+        with self._average_weights():
+            measured = self._measure_val()
+            self._choose_epoch(measured.get("val_loss", float("nan")))
         self._writer.write_metrics(
             kind="epoch",
             epoch=epoch + 1,
@@ -270,6 +310,18 @@ class FitProgress(keras.callbacks.Callback):
         )
         if not self.has_diverged:
             self._write_checkpoint()
+
+    @contextlib.contextmanager
+    def _average_weights(self) -> Iterator[None]:
+        """Inside, the network has the running mean of its weights, where the run keeps one."""
+        optimizer = self.model.optimizer
+        if not optimizer.use_ema:
+            yield
+            return
+        weights = self.model.get_weights()
+        optimizer.finalize_variable_values(self.model.trainable_variables)
+        yield
+        self.model.set_weights(weights)
 
     def _measure_val(self) -> dict[str, float]:
         """Returns loss, accuracy and ROC AUC on the validation part; nothing where there is none."""
@@ -289,10 +341,9 @@ class FitProgress(keras.callbacks.Callback):
 
     def _choose_epoch(self, val_loss: float) -> None:
         """Keeps this epoch's weights where they are the best, and ends the fit after too many that were not."""
-        if val_loss < self._best_loss:
+        if self._recipe.keeps == "best" and val_loss < self._best_loss:
             self._best_loss, self._best_epoch = val_loss, self.num_epochs_done
-            if self._recipe.keeps == "best":
-                self._best_weights, self.kept_epoch = self.model.get_weights(), self.num_epochs_done
+            self._best_weights, self.kept_epoch = self.model.get_weights(), self.num_epochs_done
         if self._best_weights is None:
             self.kept_epoch = self.num_epochs_done
         self._check_patience()

@@ -24,9 +24,15 @@ class Recipe:
         learning_rate: Default (highest) step size.
         optimizer: "adam" or "adamw".
         weight_decay: For "adamw".
-        schedule: "constant", or "cosine": a rise over the first tenth, then down to nothing along half a cosine.
+        schedule: "constant", or "cosine": a rise over the first tenth (over the first epoch where there are early
+            ones), then down to nothing along half a cosine.
         label_smoothing: Share of each label spread over all classes.
         augments: Whether each picture is mirrored, shifted, turned, scaled, lightened and partly covered at random.
+        num_early_epochs: So many epochs at the start show smaller pictures, at most mirrored (progressive
+            learning: Tan & Le 2021, arXiv 2104.00298), at most a quarter of all; 0 for none.
+        early_size_px: Side of these smaller pictures; only a network without a layer of fixed size can learn from them.
+        ema_momentum: The network that is scored and kept has the running mean of the weights, to which each step adds
+            one part less this share; 0 for the weights themselves.
         keeps: "last" epoch, or "best" by validation loss.
         patience: Ends after so many epochs without a better one; 0 for never.
         averages_mirror: Whether the model's answer is the mean over the face and its mirror image.
@@ -50,6 +56,9 @@ class Recipe:
     schedule: str
     label_smoothing: float
     augments: bool
+    num_early_epochs: int
+    early_size_px: int
+    ema_momentum: float
     keeps: str
     patience: int
     averages_mirror: bool
@@ -57,6 +66,10 @@ class Recipe:
     starts_from_shipped: bool
     multiply_adds: int
     efficiency: float
+
+    def count_early_epochs(self, num_epochs: int) -> int:
+        """Returns how many of so many epochs show smaller, plain pictures."""
+        return min(self.num_early_epochs, num_epochs // 4)
 
 
 ARTICLE = Recipe(
@@ -76,6 +89,9 @@ ARTICLE = Recipe(
     schedule="constant",
     label_smoothing=0.0,
     augments=False,
+    num_early_epochs=0,
+    early_size_px=0,
+    ema_momentum=0.0,
     keeps="last",
     patience=0,
     averages_mirror=False,
@@ -90,7 +106,7 @@ COMPACT = Recipe(
     title="A small modern network",
     summary=(
         "Residual blocks with squeeze-and-excitation on 48 x 48 pixels, trained on the emotions behind the two groups. "
-        "Fewer than half the multiplications of the published network."
+        "Fewer than half the multiplications of the published network. It begins with smaller, plain pictures."
     ),
     input_size_px=48,
     learns="emotions",
@@ -102,6 +118,9 @@ COMPACT = Recipe(
     schedule="cosine",
     label_smoothing=0.1,
     augments=True,
+    num_early_epochs=4,
+    early_size_px=32,
+    ema_momentum=0.95,
     keeps="best",
     patience=10,
     averages_mirror=True,
@@ -128,6 +147,9 @@ QUICK = Recipe(
     schedule="cosine",
     label_smoothing=0.1,
     augments=False,
+    num_early_epochs=0,
+    early_size_px=0,
+    ema_momentum=0.0,
     keeps="best",
     patience=20,
     averages_mirror=True,

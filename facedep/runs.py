@@ -70,6 +70,8 @@ class RunConfig:
         final_fit_of: Name of a finished run of the same settings: this one trains on its train and val pictures
             together, for as many epochs as that one kept, and takes over its temperature and band; "" for none.
         num_devices: Devices that share each batch; see `devices.py`.
+        num_early_epochs: Epochs at the start on smaller, plain pictures; see `Recipe`, as for the next one.
+        ema_momentum: Of the running mean of the weights.
     """
 
     recipe: str
@@ -84,6 +86,8 @@ class RunConfig:
     teacher: str = ""
     final_fit_of: str = ""
     num_devices: int = 1
+    num_early_epochs: int = 0
+    ema_momentum: float = 0.0
 
     def check(self) -> None:
         """Raises `RunError` for the first setting that makes no sense, with what is allowed."""
@@ -93,9 +97,9 @@ class RunConfig:
             raise RunError(f"There is no split {self.split!r}. Choose one of: {', '.join(SPLIT_KINDS)}.")
         if unknown := set(self.depressed_emotions) - set(emotions.EMOTIONS):
             raise RunError(f"{', '.join(map(repr, sorted(unknown)))}: choose among {', '.join(emotions.EMOTIONS)}.")
-        counts = (self.num_epochs, self.batch_size, self.seed, self.num_devices)
+        counts = (self.num_epochs, self.batch_size, self.seed, self.num_devices, self.num_early_epochs)
         if not all(isinstance(number, int) for number in counts):
-            raise RunError("Epochs, batch size, seed and devices: give whole numbers.")
+            raise RunError("Epochs, batch size, seed, devices and early epochs: give whole numbers.")
         if not 1 <= self.num_epochs <= MAX_EPOCHS:
             raise RunError(f"{self.num_epochs} epochs: choose between 1 and {MAX_EPOCHS}.")
         if not 1 <= self.batch_size <= MAX_BATCH_SIZE:
@@ -109,6 +113,12 @@ class RunConfig:
             )
         if not 0 < self.learning_rate <= 1:
             raise RunError(f"A learning rate of {self.learning_rate}: choose one above 0 and up to 1, usually 0.001.")
+        if not 0 <= self.num_early_epochs < self.num_epochs:
+            raise RunError(f"{self.num_early_epochs} early epochs: choose between 0 and {self.num_epochs - 1}.")
+        if self.num_early_epochs and not RECIPES[self.recipe].early_size_px:
+            raise RunError(f"The recipe {self.recipe!r} has no early epochs. Choose 0, or another recipe.")
+        if not 0 <= self.ema_momentum < 1:
+            raise RunError(f"An average of weights with {self.ema_momentum}: choose one from 0 up to, not with, 1.")
         if not 0 <= self.seed < 2**32:
             raise RunError(f"The seed {self.seed}: choose a whole number from 0 to {2**32 - 1}.")
 
@@ -318,6 +328,10 @@ def describe_command(config: RunConfig, name: str) -> str:
             words += ["--batch-size", str(config.batch_size)]
         if config.learning_rate != recipe.learning_rate:
             words += ["--learning-rate", f"{config.learning_rate:g}"]
+        if config.num_early_epochs != recipe.count_early_epochs(config.num_epochs):
+            words += ["--early-epochs", str(config.num_early_epochs)]
+        if config.ema_momentum != recipe.ema_momentum:
+            words += ["--ema-momentum", f"{config.ema_momentum:g}"]
         words += ["--seed", str(config.seed)]
         if config.teacher:
             words += ["--teacher", config.teacher]

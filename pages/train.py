@@ -82,6 +82,8 @@ def choose_settings(dataset: data.Dataset) -> runs.RunConfig:
         seed=int(seed),
         depressed_emotions=dataset.depressed_emotions,
         folder_choices=dict(ui.folder_choices()),
+        num_early_epochs=recipe.count_early_epochs(epochs),
+        ema_momentum=recipe.ema_momentum,
     )
 
 

@@ -132,7 +132,7 @@ def test_a_fit_on_two_devices_stopped_and_resumed_ends_like_one_in_one_go(tmp_pa
 def test_the_last_batch_is_filled_up_until_all_devices_get_as_much(num_images, expected):
     part = fitting.Part(np.zeros((num_images, 2, 2, 1), np.uint8), np.arange(num_images)[:, np.newaxis], np.zeros(0))
     config = RunConfig("compact", "x", num_epochs=1, batch_size=16, learning_rate=1e-3, num_devices=4)
-    batches = fitting._Batches(part, config, augments=False, first_epoch=0)
+    batches = fitting._Batches(part, config, change=None, first_epoch=0)
     targets = [batches[number][1] for number in range(len(batches))]
     assert [len(values) for values in targets] == expected
     assert set(np.concatenate(targets)[:, 0]) == set(range(num_images))

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facedep import runs
+from facedep import fitting, runs
 from facedep.__main__ import main
+from facedep.augment import augment_images, mirror_images
 from facedep.errors import RunError
 from facedep.fitting import FitProgress, Goal, Part, _Batches, fit_network
 from facedep.model import build_network, compute_outputs, load_classifier
@@ -57,7 +58,7 @@ def test_best_epoch_comes_back_after_the_loss_became_no_number(tmp_path):
             writer, network, {"val": part}, GROUPS, recipe=COMPACT, config=CONFIG, num_steps=2, data_hash=""
         )
         network.fit(
-            _Batches(part, CONFIG, augments=True, first_epoch=0),
+            _Batches(part, CONFIG, change=augment_images, first_epoch=0),
             epochs=5,
             callbacks=[_RaiseRateAfterFirstEpoch(), progress],
             verbose=0,
@@ -137,7 +138,7 @@ def _record_epochs(seed: int, *, num_epochs: int = 3, first_epoch: int = 0) -> l
     network = _Recorder(inputs, keras.layers.Flatten()(inputs))
     network.batches = []
     network.compile(optimizer="sgd", loss="mse", run_eagerly=True)
-    batches = _Batches(part, dataclasses.replace(CONFIG, seed=seed), augments=True, first_epoch=first_epoch)
+    batches = _Batches(part, dataclasses.replace(CONFIG, seed=seed), change=augment_images, first_epoch=first_epoch)
     network.fit(batches, initial_epoch=first_epoch, epochs=num_epochs, shuffle=False, verbose=0)
     assert len(network.batches) == (num_epochs - first_epoch) * 7
     epochs = [network.batches[start : start + 7] for start in range(0, len(network.batches), 7)]
@@ -167,7 +168,7 @@ def test_run_that_goes_on_shows_what_the_unbroken_one_would_have_shown():
 
 def test_batches_are_made_by_one_worker():
     """With two, Keras 3.15 on JAX shows some pictures twice an epoch and others never."""
-    assert _Batches(_make_part(8), CONFIG, augments=True, first_epoch=0).workers == 1
+    assert _Batches(_make_part(8), CONFIG, change=augment_images, first_epoch=0).workers == 1
 
 
 # A run that goes on after its process was killed
@@ -278,3 +279,101 @@ def test_run_without_a_whole_epoch_cannot_go_on():
     runs.write_json(run_dir / runs.STATUS_FILE, {"state": runs.FAILED})
     with pytest.raises(RunError, match="no whole epoch of it was kept"):
         runs.reopen_run("young")
+
+
+# Early epochs on smaller pictures, and the running mean of the weights
+
+GENTLE = dataclasses.replace(CONFIG, num_epochs=4, num_early_epochs=2, ema_momentum=0.9)
+
+
+class _SizeWatch(RunWriter):
+    """Ends the run after some epochs, as the app's stop button does."""
+
+    num_epochs_allowed = 99
+
+    @property
+    def is_stop_requested(self) -> bool:
+        return len(_read_rows_so_far(self.run_dir)) >= self.num_epochs_allowed
+
+
+def _fit_gently(run_dir: Path, *, num_epochs_allowed: int = 99) -> tuple[keras.Model, FitProgress]:
+    keras.utils.set_random_seed(0)
+    network = build_network(COMPACT, 1)
+    run_dir.mkdir(exist_ok=True)
+    parts = {"train": _make_part(64), "val": _make_part(40)}
+    with _SizeWatch(run_dir) as writer:
+        writer.num_epochs_allowed = num_epochs_allowed
+        return network, fit_network(network, parts, GROUPS, recipe=COMPACT, config=GENTLE, writer=writer)
+
+
+def test_early_epochs_see_smaller_pictures_and_the_later_ones_whole_ones(tmp_path, monkeypatch):
+    seen = []
+    for name in ("augment_images", "mirror_images"):
+        change = getattr(fitting, name)
+        monkeypatch.setattr(fitting, name, lambda images, rng, *, name=name, change=change: (
+            seen.append((name, images.shape[1])), change(images, rng))[1])  # fmt: skip
+    _fit_gently(tmp_path / "run")
+    early, late = ("mirror_images", COMPACT.early_size_px), ("augment_images", 48)
+    num_early = seen.count(early)
+    assert num_early >= 8  # Keras draws one batch more to see its shape
+    assert len(seen) - num_early >= 8
+    assert seen == [early] * num_early + [late] * (len(seen) - num_early)
+    assert [row["epoch"] for row in _read_rows(tmp_path / "run", "epoch")] == [1, 2, 3, 4]
+
+
+def test_no_early_epoch_is_kept_as_the_best(tmp_path):
+    _, progress = _fit_gently(tmp_path / "run")
+    losses = [row["val_loss"] for row in _read_rows(tmp_path / "run", "epoch")]
+    assert progress.kept_epoch == 3 + int(np.argmin(losses[2:]))
+
+
+@pytest.mark.parametrize("num_epochs_before", [1, 2])
+def test_run_broken_off_in_any_phase_goes_on_as_if_nothing_had_happened(num_epochs_before, tmp_path):
+    unbroken, _ = _fit_gently(tmp_path / "unbroken")
+    _, stopped = _fit_gently(tmp_path / "broken", num_epochs_allowed=num_epochs_before)
+    assert (stopped.was_stopped, stopped.num_epochs_done) == (True, num_epochs_before)
+    resumed, progress = _fit_gently(tmp_path / "broken")
+    assert progress.num_epochs_done == 4
+    expected, found = (_read_rows(tmp_path / name, "epoch") for name in ("unbroken", "broken"))
+    assert [row["epoch"] for row in found] == [1, 2, 3, 4]
+    for expected_row, row in zip(expected, found, strict=True):
+        for key in ("loss", "val_loss", "val_roc_auc"):
+            assert row[key] == pytest.approx(expected_row[key], abs=1e-3)
+    assert all(
+        np.allclose(one, other, atol=1e-3)
+        for one, other in zip(unbroken.get_weights(), resumed.get_weights(), strict=True)
+    )
+
+
+def test_run_stopped_in_the_early_phase_keeps_what_it_learned(tmp_path):
+    network, progress = _fit_gently(tmp_path / "run", num_epochs_allowed=1)
+    keras.utils.set_random_seed(0)
+    untrained = build_network(COMPACT, 1)
+    assert (progress.was_stopped, progress.kept_epoch) == (True, 1)
+    change = [np.abs(a - b).max() for a, b in zip(network.get_weights(), untrained.get_weights(), strict=True)]
+    assert max(change) > 1e-4
+
+
+def test_averaged_weights_are_measured_and_kept_and_the_training_goes_on_with_its_own(tmp_path):
+    val = _make_part(40)
+    keras.utils.set_random_seed(0)
+    network = build_network(COMPACT, 1)
+    config = dataclasses.replace(CONFIG, num_epochs=1, ema_momentum=0.9)
+    with RunWriter(tmp_path) as writer:
+        fit_network(network, {"train": _make_part(64), "val": val}, GROUPS, recipe=COMPACT, config=config,
+                    writer=writer)  # fmt: skip
+    (row,) = _read_rows(tmp_path, "epoch")
+    loss, _ = network.evaluate(val.images, val.targets, verbose=0)
+    assert row["val_loss"] == pytest.approx(loss, abs=1e-5)
+    with np.load(tmp_path / CHECKPOINT_FILE) as kept:
+        own = kept["variable_0"]  # the stem's kernel, as the next step would change it
+    assert np.abs(own - network.get_weights()[0]).max() > 1e-5
+
+
+def test_mirrored_copies_are_the_picture_or_its_mirror_image():
+    images = _make_part(200, 8).images
+    changed = mirror_images(images, np.random.default_rng(0))
+    is_mirrored = np.array([np.array_equal(c, i[:, ::-1]) for c, i in zip(changed, images, strict=True)])
+    is_same = np.array([np.array_equal(c, i) for c, i in zip(changed, images, strict=True)])
+    assert (is_mirrored ^ is_same).all()
+    assert 70 < is_mirrored.sum() < 130

@@ -38,7 +38,7 @@ from facedep.splits import split_dataset
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 NUM_BY_EMOTION = {"happy": 40, "neutral": 20, "sad": 30}
-CONFIG = RunConfig("compact", "pictures", num_epochs=2, batch_size=16, learning_rate=3e-3, seed=1)
+CONFIG = RunConfig("compact", "pictures", num_epochs=2, batch_size=16, learning_rate=3e-3, seed=1, ema_momentum=0.95)
 
 
 @dataclass(frozen=True)
