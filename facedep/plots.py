@@ -4,6 +4,9 @@ Colours are from Okabe & Ito's set, which people with any common colour vision t
 https://jfly.uni-koeln.de/color/.
 """
 
+import math
+
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -15,6 +18,16 @@ Figure = go.Figure
 _BLUE, _ORANGE, _GREEN, _GRAY = "#0072B2", "#E69F00", "#009E73", "#8A94A6"
 GROUP_NAMES = {emotions.DEPRESSED: "depressed", emotions.NON_DEPRESSED: "non-depressed"}
 PART_NAMES = {"train": "train", "val": "val", "test": "test", "": "no split"}
+# Purple to green, ColorBrewer's PRGn (colour-blind safe, https://colorbrewer2.org): neither is the colour of a group.
+_DIVERGING = [[0, "#762A83"], [0.25, "#C2A5CF"], [0.5, "#FFFFFF"], [0.75, "#A6DBA0"], [1, "#1B7837"]]
+# Okabe & Ito's eight, one for each emotion.
+_EMOTION_COLORS = dict(
+    zip(
+        emotions.EMOTIONS,
+        ("#D55E00", "#009E73", "#CC79A7", "#F0E442", "#56B4E9", "#0072B2", "#E69F00", "#000000"),
+        strict=True,
+    )
+)
 _MARGIN = {"l": 10, "r": 10, "t": 40, "b": 10}
 
 
@@ -233,3 +246,113 @@ def plot_leak(num_images: int, num_identical: int, num_similar: int, part: str) 
     figure.update_xaxes(range=[0, max(1, num_images)])
     figure = _style(figure, f"The {num_images:,} {part} pictures", height=170)
     return figure.update_layout(legend={"y": -0.5})
+
+
+def plot_difference(difference: np.ndarray, *, first_name: str = "depressed") -> go.Figure:
+    """Returns the difference of two average faces as a picture, in one colour where brighter, in another where darker.
+
+    Args:
+        difference: First mean less second: float array of shape `(height, width)`, gray levels.
+        first_name: What the first group is called.
+    """
+    height, width = difference.shape
+    # Whole gray levels, the same on both sides, so that white is "no difference" in every picture.
+    limit = max(1, math.ceil(np.abs(difference).max(initial=0)))
+    figure = go.Figure(
+        go.Heatmap(
+            z=np.round(difference, 2),
+            colorscale=_DIVERGING,
+            zmin=-limit,
+            zmax=limit,
+            colorbar={
+                "orientation": "h",
+                "y": 0,
+                "yanchor": "top",
+                "len": 0.75,
+                "thickness": 14,
+                "tickvals": [-limit, 0, limit],
+                "ticktext": [f"{limit} darker", "0", f"{limit} brighter"],
+                "title": {"text": f"gray levels in “{first_name}”", "side": "bottom"},
+            },
+            hovertemplate="%{z:+.1f} gray levels<extra></extra>",
+        )
+    )
+    figure.update_xaxes(visible=False, constrain="domain", range=[-0.5, width - 0.5])
+    figure.update_yaxes(
+        visible=False, constrain="domain", range=[height - 0.5, -0.5], scaleanchor="x", scaleratio=1, fixedrange=True
+    )
+    return _style(figure, "Where the average faces differ", height=400)
+
+
+def plot_flow(index: pd.DataFrame) -> go.Figure:
+    """Returns a Sankey diagram: how the emotions flow into the two groups, in each group the largest on top.
+
+    Args:
+        index: The data set's index table; columns `emotion` and `label`.
+    """
+    counts = index.assign(emotion=index["emotion"].replace("", "not named")).groupby(["emotion", "label"]).size()
+    sizes = counts.groupby(level="emotion").sum()
+    groups = [group for group in emotions.GROUPS if group in set(index["label"])]
+    # The emotions of one group lie together, so that no two streams cross.
+    main_group = {emotion: counts[emotion].idxmax() for emotion in sizes.index}
+    order = sorted(sizes.index, key=lambda emotion: (groups.index(main_group[emotion]), -sizes[emotion], emotion))
+    names = [*order, *groups]
+    labels = [f"{emotion} {sizes[emotion]:,}" for emotion in order]
+    labels += [f"{GROUP_NAMES[group]} {(index['label'] == group).sum():,}" for group in groups]
+    figure = go.Figure(
+        go.Sankey(
+            arrangement="fixed",
+            node={
+                "label": labels,
+                "color": [color_of(main_group.get(name, name)) for name in names],
+                "pad": 14,
+                "thickness": 16,
+                "line": {"width": 0},
+                "hovertemplate": "%{label} pictures<extra></extra>",
+            },
+            link={
+                "source": [names.index(emotion) for emotion, _ in counts.index],
+                "target": [names.index(group) for _, group in counts.index],
+                "value": [int(number) for number in counts],
+                "color": [_fade(color_of(group)) for _, group in counts.index],
+                "customdata": [f"{emotion}, counted as {GROUP_NAMES[group]}" for emotion, group in counts.index],
+                "hovertemplate": "%{customdata}: %{value:,} pictures<extra></extra>",
+            },
+            textfont={"size": 14, "shadow": "none", "color": "#1B2733"},
+            valueformat=",",
+        )
+    )
+    return _style(figure, "How the emotions become two groups", height=380)
+
+
+def _fade(color: str) -> str:
+    """Returns a colour, "#RRGGBB", with 35 % opacity."""
+    red, green, blue = (int(color[start : start + 2], 16) for start in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.35)"
+
+
+def plot_map(places: np.ndarray, names: np.ndarray, rows: np.ndarray) -> go.Figure:
+    """Returns all pictures as points, one colour for each emotion, drawn by the graphics card.
+
+    Args:
+        places: `float` array of shape `(n, 2)`.
+        names: Each picture's emotion or group: `str`, shape `(n,)`.
+        rows: Each picture's row in the index: `int`, shape `(n,)`, handed back with a selection.
+    """
+    figure = go.Figure()
+    known = [name for name in (*emotions.EMOTIONS, *emotions.GROUPS) if (names == name).any()]
+    for name in known:
+        chosen = names == name
+        figure.add_scattergl(
+            name=GROUP_NAMES.get(name, name),
+            x=places[chosen, 0],
+            y=places[chosen, 1],
+            customdata=rows[chosen][:, np.newaxis],
+            mode="markers",
+            marker={"size": 5, "opacity": 0.7, "color": _EMOTION_COLORS.get(name) or color_of(name)},
+            hovertemplate=f"{GROUP_NAMES.get(name, name)}<extra></extra>",
+        )
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False, scaleanchor="x")
+    figure = _style(figure, "All pictures by their look", height=560)
+    return figure.update_layout(dragmode="lasso", legend={"y": -0.02, "itemsizing": "constant"})

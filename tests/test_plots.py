@@ -1,5 +1,6 @@
 """Figures are tested by their data."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -100,3 +101,49 @@ def test_leak_bar_divides_all_pictures():
         ("nearly the same in train", 2),
         ("new", 2),
     ]
+
+
+def test_difference_picture_is_white_at_zero_square_and_the_right_way_up():
+    difference = np.zeros((48, 48))
+    difference[0, 0], difference[40, 24] = 4, -17.2
+    figure = plots.plot_difference(difference)
+    (picture,) = figure.data
+    assert (picture.zmin, picture.zmax, picture.zmid) == (-18, 18, None)
+    assert picture.colorscale[2] == (0.5, "#FFFFFF")
+    assert picture.z[40][24] == -17.2
+    assert list(picture.colorbar.ticktext) == ["18 darker", "0", "18 brighter"]
+    assert "“depressed”" in picture.colorbar.title.text
+    assert figure.layout.yaxis.range[0] > figure.layout.yaxis.range[1]
+    assert figure.layout.yaxis.scaleanchor == "x"
+    assert plots.plot_difference(np.zeros((48, 48))).data[0].zmax == 1
+
+
+def test_flow_leads_every_emotion_into_its_group_and_keeps_the_groups_apart():
+    counted = {("sad", DEPRESSED): 3, ("happy", NON_DEPRESSED): 1200, ("", NON_DEPRESSED): 2, ("fear", DEPRESSED): 4}
+    rows = [pair for pair, number in counted.items() for _ in range(number)]
+    (flow,) = plots.plot_flow(pd.DataFrame(rows, columns=["emotion", "label"])).data
+    labels = list(flow.node.label)
+    assert labels == ["happy 1,200", "not named 2", "fear 4", "sad 3", "non-depressed 1,202", "depressed 7"]
+    link = flow.link
+    assert {
+        (labels[source], labels[target], value)
+        for source, target, value in zip(link.source, link.target, link.value, strict=True)
+    } == {
+        ("happy 1,200", "non-depressed 1,202", 1200),
+        ("not named 2", "non-depressed 1,202", 2),
+        ("fear 4", "depressed 7", 4),
+        ("sad 3", "depressed 7", 3),
+    }
+    assert [plots.color_of(group) for group in (NON_DEPRESSED, DEPRESSED)] == list(flow.node.color[4:])
+
+
+def test_flow_shows_an_emotion_that_stands_in_both_groups_as_two_streams():
+    index = pd.DataFrame({"emotion": ["sad"] * 3, "label": [DEPRESSED, DEPRESSED, NON_DEPRESSED]})
+    (flow,) = plots.plot_flow(index).data
+    assert sorted(zip(flow.link.source, flow.link.target, flow.link.value, strict=True)) == [(0, 1, 1), (0, 2, 2)]
+
+
+def test_flow_of_no_pictures_is_an_empty_figure_with_its_title():
+    figure = plots.plot_flow(pd.DataFrame({"emotion": [], "label": []}, dtype=str))
+    assert list(figure.data[0].node.label) == []
+    assert "emotions" in figure.layout.title.text
