@@ -1,28 +1,35 @@
-"""The command line: `python -m facedep fetch | export | train | evaluate | predict`.
+"""The command line: `python -m facedep fetch | check | look | export | train | evaluate | predict`.
 
 With `--json` nothing but the JSON goes to standard output. What went wrong goes to standard error as one sentence.
 """
 
 import argparse
 import dataclasses
+import functools
 import json
 import math
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
-from facedep import data, kaggle, runs
+from facedep import data, kaggle, quality, runs
+from facedep.answers import read_answers
 from facedep.errors import DataError, FacedepError, RunError
 from facedep.export import export_dataset
+from facedep.jobs import JobWriter
 from facedep.model_card import record_evaluation
+from facedep.projection import compute_map, read_map
 from facedep.recipes import ARTICLE, RECIPES, find_recipe
 from facedep.run_writer import RunWriter
+from facedep.scan import scan_dataset
 from facedep.splits import LEAK_FREE, PARTS, SPLIT_KINDS
 
 
@@ -50,6 +57,19 @@ def _build_parser() -> argparse.ArgumentParser:
     fetch = commands.add_parser("fetch", help="get the Kaggle data set, or find it on this computer; print its folder")
     fetch.set_defaults(command=_fetch)
 
+    check = commands.add_parser("check", help="look at every picture once and say what is wrong with the data set")
+    _add_data(check)
+    check.add_argument("--json", action="store_true", help="print one JSON object")
+    check.add_argument("--csv", type=Path, metavar="FILE", help="also write a table: what each picture has and is")
+    _add_job(check)
+    check.set_defaults(command=_check)
+
+    look = commands.add_parser("look", help="ask a model about every picture and lay the data set out as a map")
+    _add_model(look)
+    _add_data(look)
+    _add_job(look)
+    look.set_defaults(command=_look)
+
     export = commands.add_parser("export", help="write the regrouped data set: folders depressed and non_depressed")
     _add_data(export)
     export.add_argument("--out", required=True, type=Path, metavar="DIR", help="a folder that does not exist yet")
@@ -74,6 +94,12 @@ def _build_parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=int, default=0, metavar="N")
     train.add_argument(
         "--devices", type=int, default=1, metavar="N", help="GPUs of this machine that share each batch; default: 1"
+    )
+    train.add_argument(
+        "--leave-out", default="", metavar="A,B", help=f"faults to clean away first: {', '.join(quality.FAULT_NAMES)}"
+    )
+    train.add_argument(
+        "--threshold", action="append", default=[], metavar="NAME=X", help="where a measure becomes a fault; repeatable"
     )
     train.add_argument("--teacher", metavar="RUN", help="a run whose answers are mixed into the training labels")
     train.add_argument(
@@ -109,6 +135,12 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_job(parser: argparse.ArgumentParser) -> None:
+    """Adds what only the app says when it starts the command in the background."""
+    parser.add_argument("--progress", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--folder-choices", type=json.loads, default={}, help=argparse.SUPPRESS)
+
+
 def _add_split(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default=LEAK_FREE, choices=SPLIT_KINDS, help=f"default: {LEAK_FREE}")
 
@@ -129,6 +161,77 @@ def _fetch(options: argparse.Namespace) -> int:
     return 0
 
 
+def _check(options: argparse.Namespace) -> int:
+    with JobWriter(options.progress) as job, tqdm(unit="picture", desc="Scan", disable=None) as bar:
+        dataset = _load_dataset(options.data, options.folder_choices)
+
+        def show(num_done: int, num_images: int) -> None:
+            bar.total = num_images
+            bar.update(num_done - bar.n)
+            is_last = num_done == num_images
+            job.report("Comparing the pictures" if is_last else "Looking at every picture", num_done, num_images)
+
+        scan = scan_dataset(dataset, on_progress=show)
+    table = quality.measure_quality(dataset.index, scan)
+    faults = quality.find_faults(dataset.index, scan, table)
+    shared = quality.find_shared_pictures(dataset.index, table)
+    num_unique = table.loc[scan.is_readable, "picture"].nunique()
+    if options.csv:
+        quality.write_flags_table(options.csv, quality.build_flags_table(dataset.index, table, faults))
+    if options.json:
+        _print_json(
+            {
+                "data": dataset.name,
+                "num_files": len(dataset.index),
+                "num_unique": num_unique,
+                "shared": [{**dataclasses.asdict(pair), "sentence": pair.sentence} for pair in shared],
+                "faults": [fault.to_json() for fault in faults],
+            }
+        )
+        return 0
+    print(f"{dataset.name}: {len(dataset.index):,} files, {num_unique:,} different pictures")
+    for pair in shared:
+        print(pair.sentence)
+    for fault in faults:
+        sets = f" in {fault.num_sets:,} sets" if fault.num_sets else ""
+        print(f"{fault.title}: {fault.num_images:,}{sets}")
+        if fault.num_images:
+            print(f"    {fault.advice} Cleaning this away takes out {fault.num_extra:,}.")
+    return 0
+
+
+def _look(options: argparse.Namespace) -> int:
+    with JobWriter(options.progress) as job:
+        dataset = _load_dataset(options.data, options.folder_choices)
+        run_dir = runs.find_run_dir(options.model or runs.find_default_model())
+        started = time.monotonic()
+        scan_dataset(dataset, on_progress=functools.partial(job.report, "Looking at every picture"))
+        _print_seconds(f"scan: {len(dataset.index):,} pictures", started)
+
+        started = time.monotonic()
+        answers = read_answers(run_dir, dataset)
+        if answers is None:
+            job.report("Waking the model")
+            from facedep.answering import compute_answers
+
+            asking = functools.partial(job.report, "Asking the model")
+            answers = compute_answers(run_dir, dataset, on_progress=asking)
+        _print_seconds(f"answers: {answers.is_answered.sum():,} pictures, by {run_dir.name}", started)
+
+        started = time.monotonic()
+        points = read_map(run_dir, dataset)
+        if points is None:
+            placing = functools.partial(job.report, "Drawing the map")
+            placing(0, 0)
+            points = compute_map(run_dir, dataset, features=answers.features, on_progress=placing)
+        _print_seconds(f"map: {np.isfinite(points).all(axis=1).sum():,} pictures", started)
+    return 0
+
+
+def _print_seconds(what: str, started: float) -> None:
+    print(f"{what}, {time.monotonic() - started:.1f} s", flush=True)
+
+
 def _export(options: argparse.Namespace) -> int:
     dataset = _load_dataset(options.data)
     counts = export_dataset(dataset, options.out)
@@ -136,8 +239,8 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
-def _load_dataset(source: str) -> data.Dataset:
-    dataset = data.load_dataset(source)
+def _load_dataset(source: str, folder_choices: dict[str, str] | None = None) -> data.Dataset:
+    dataset = data.load_dataset(source, folder_choices=folder_choices)
     for folder, num_images in sorted(dataset.unknown_folders.items()):
         print(f"facedep: folder {folder!r} names no known class: {num_images:,} pictures left out", file=sys.stderr)
     if dataset.index.empty:
@@ -179,7 +282,17 @@ def _plan_run(options: argparse.Namespace, data_name: str) -> runs.RunConfig:
         num_devices=options.devices,
         num_early_epochs=num_early,
         ema_momentum=recipe.ema_momentum if options.ema_momentum is None else options.ema_momentum,
+        left_out=tuple(filter(None, options.leave_out.split(","))),
+        thresholds=dict(map(_parse_threshold, options.threshold)),
     )
+
+
+def _parse_threshold(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise RunError(f"--threshold {text!r}: write a name and a number, like min_contrast=0.2.") from None
 
 
 def _work_in_terminal(run_dir: Path, source: str) -> int:

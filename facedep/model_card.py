@@ -15,6 +15,7 @@ from typing import Any
 
 from facedep import emotions, runs
 from facedep.cards import CARD_FILE, MODEL_CARD_FILE, read_card
+from facedep.quality import FAULT_NAMES
 from facedep.recipes import RECIPES
 from facedep.splits import SPLIT_KINDS
 
@@ -252,6 +253,10 @@ def _describe_training_data(card: dict[str, Any]) -> list[str]:
     ]
     if counts:
         lines.append(f"- Pictures: {', '.join(counts)}.")
+    left_out = _get_table(data, "left_out")
+    if num_left_out := _get_number(left_out, "all"):
+        names = [name.replace("_", " ") for name in left_out if name in FAULT_NAMES]
+        lines.append(f"- Left out before the split: {_count(num_left_out)} pictures ({_join(names)}).")
     if final_fit_of := _get_text(training, "final_fit_of"):
         lines.append(
             f"- This is a final fit: it learned from train and val together; settings, number of epochs, temperature "

@@ -347,7 +347,7 @@ def plot_map(places: np.ndarray, names: np.ndarray, rows: np.ndarray) -> go.Figu
             name=GROUP_NAMES.get(name, name),
             x=places[chosen, 0],
             y=places[chosen, 1],
-            customdata=rows[chosen][:, np.newaxis],
+            customdata=rows[chosen],
             mode="markers",
             marker={"size": 5, "opacity": 0.7, "color": _EMOTION_COLORS.get(name) or color_of(name)},
             hovertemplate=f"{GROUP_NAMES.get(name, name)}<extra></extra>",

@@ -35,6 +35,7 @@ from facedep import emotions
 from facedep.cards import CARD_FILE, MODEL_FILE, find_card_problem
 from facedep.errors import RunError
 from facedep.paths import PROJECT_DIR, models_dir
+from facedep.quality import FAULT_NAMES, Thresholds
 from facedep.recipes import RECIPES
 from facedep.splits import SPLIT_KINDS
 
@@ -72,6 +73,8 @@ class RunConfig:
         num_devices: Devices that share each batch; see `devices.py`.
         num_early_epochs: Epochs at the start on smaller, plain pictures; see `Recipe`, as for the next one.
         ema_momentum: Of the running mean of the weights.
+        left_out: Names of faults (`quality.find_faults`) whose pictures are cleaned away before the split.
+        thresholds: Those of `quality.Thresholds` that are not the default ones.
     """
 
     recipe: str
@@ -88,6 +91,8 @@ class RunConfig:
     num_devices: int = 1
     num_early_epochs: int = 0
     ema_momentum: float = 0.0
+    left_out: tuple[str, ...] = ()
+    thresholds: dict[str, float] = field(default_factory=dict)
 
     def check(self) -> None:
         """Raises `RunError` for the first setting that makes no sense, with what is allowed."""
@@ -119,6 +124,10 @@ class RunConfig:
             raise RunError(f"The recipe {self.recipe!r} has no early epochs. Choose 0, or another recipe.")
         if not 0 <= self.ema_momentum < 1:
             raise RunError(f"An average of weights with {self.ema_momentum}: choose one from 0 up to, not with, 1.")
+        if unknown := set(self.left_out) - set(FAULT_NAMES):
+            raise RunError(f"{', '.join(map(repr, sorted(unknown)))}: choose among {', '.join(FAULT_NAMES)}.")
+        if unknown := set(self.thresholds) - {field.name for field in dataclasses.fields(Thresholds)}:
+            raise RunError(f"There is no threshold {', '.join(sorted(unknown))}.")
         if not 0 <= self.seed < 2**32:
             raise RunError(f"The seed {self.seed}: choose a whole number from 0 to {2**32 - 1}.")
 
@@ -332,6 +341,11 @@ def describe_command(config: RunConfig, name: str) -> str:
             words += ["--early-epochs", str(config.num_early_epochs)]
         if config.ema_momentum != recipe.ema_momentum:
             words += ["--ema-momentum", f"{config.ema_momentum:g}"]
+        if config.left_out:
+            words += ["--leave-out", ",".join(config.left_out)]
+            words += [
+                word for name, value in config.thresholds.items() for word in ("--threshold", f"{name}={value:g}")
+            ]
         words += ["--seed", str(config.seed)]
         if config.teacher:
             words += ["--teacher", config.teacher]
@@ -466,11 +480,13 @@ def _read_json(path: Path) -> Any:
 def _read_config(path: Path) -> RunConfig | None:
     values = _read_json(path / CONFIG_FILE)
     try:
-        config = RunConfig(**{**values, "depressed_emotions": tuple(values["depressed_emotions"])})
+        values = {"left_out": (), **values}
+        tuples = {name: tuple(values[name]) for name in ("depressed_emotions", "left_out")}
+        config = RunConfig(**{**values, **tuples})
         config.check()
     except (TypeError, KeyError, RunError):
         return None
-    return config if isinstance(config.folder_choices, dict) else None
+    return config if isinstance(config.folder_choices, dict) and isinstance(config.thresholds, dict) else None
 
 
 def _modified(path: Path) -> float:

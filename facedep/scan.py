@@ -97,9 +97,9 @@ def _measure(dataset: Dataset, paths: list[str], on_progress: Callable[[int, int
         thumbnails[number] = prepare_image(gray, THUMBNAIL_SIZE_PX)[:, :, 0]
         if on_progress and number % 100 == 0:
             on_progress(number, num_images)
-    groups = _group(np.array(fingerprints, dtype=str), thumbnails)
     if on_progress:
         on_progress(num_images, num_images)
+    groups = _group(np.array(fingerprints, dtype=str), thumbnails)
     return Scan(np.array(fingerprints, dtype=str), groups, sizes, thumbnails, np.array(errors, dtype=str))
 
 

@@ -3,6 +3,7 @@
 Everything here happens in the training process. The test part of the split is read only after the last epoch.
 """
 
+import dataclasses
 import platform
 import time
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from facedep.model import (
     save_network,
 )
 from facedep.model_card import render_model_card
+from facedep.quality import Thresholds, choose_clean, find_faults, measure_quality
 from facedep.recipes import Recipe, find_recipe
 from facedep.run_writer import RunWriter
 from facedep.runs import RunConfig
@@ -67,10 +69,11 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
     dataset = load_dataset(source, folder_choices=config.folder_choices, depressed_emotions=config.depressed_emotions)
     check_trainable(dataset)
     scan = scan_dataset(dataset, on_progress=_report_progress(writer, "Looking at the pictures"))
-    split = split_dataset(dataset.index, scan, config.split, seed=config.seed)
+    cleaned, left_out = _leave_out(dataset, scan, config)
+    split = split_dataset(dataset.index, cleaned, config.split, seed=config.seed)
     model_run = _read_model_run(config, dataset) if config.final_fit_of else None
     if model_run:
-        split = merge_val_into_train(dataset.index, scan, split, config.split)
+        split = merge_val_into_train(dataset.index, cleaned, split, config.split)
     class_names = find_class_names(dataset.index[split == "train"], recipe)
     goal = Goal(class_names, [n for n in class_names if n == emotions.DEPRESSED or n in config.depressed_emotions])
     parts = {
@@ -111,6 +114,7 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
     card["command"] = runs.describe_command(config, writer.run_dir.name)
     card["earlier_commands"] = _list_earlier_commands(config)
     card["data"]["num_images"] = {part: int((split == part).sum()) for part in PARTS}
+    card["data"]["left_out"] = left_out
     card["data"]["leaks"] = {part: vars(leak) for part, leak in leaks.items()}
     card["data"]["num_seen_before"] = _count_seen(shipped, scan, split)
     card["training"] = _describe_training(progress, config, seconds=time.time() - started)
@@ -131,6 +135,18 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
         return runs.STOPPED
     (writer.run_dir / runs.CHECKPOINT_FILE).unlink(missing_ok=True)
     return runs.FINISHED
+
+
+def _leave_out(dataset: Dataset, scan: Scan, config: RunConfig) -> tuple[Scan, dict[str, int]]:
+    """Returns a scan to split by, in which the pictures to be left out count as damaged, and their number by fault."""
+    if not config.left_out:
+        return scan, {}
+    quality = measure_quality(dataset.index, scan)
+    faults = find_faults(dataset.index, scan, quality, Thresholds(**config.thresholds))
+    stays = choose_clean(dataset.index, faults, config.left_out)
+    by_fault = {fault.name: int((fault.rows & ~stays).sum()) for fault in faults if fault.name in config.left_out}
+    cleaned = dataclasses.replace(scan, errors=np.where(stays, scan.errors, "left out"))
+    return cleaned, {"all": int((~stays).sum()), **by_fault}
 
 
 def find_class_names(index: pd.DataFrame, recipe: Recipe) -> list[str]:

@@ -1,6 +1,8 @@
 """The Streamlit side of the core: what is chosen, cached loaders, error cards, notices, widgets that pages share."""
 
+import dataclasses
 import io
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from facedep import data, emotions, kaggle, runs, sample_faces
 from facedep.cards import FINGERPRINTS_FILE
 from facedep.errors import FacedepError
 from facedep.paths import PROJECT_DIR, models_dir
+from facedep.quality import Thresholds
 from facedep.scan import Scan, find_cache_path, is_scanned, scan_dataset
 
 if TYPE_CHECKING:
@@ -109,16 +112,57 @@ def folder_choices() -> dict[str, str]:
     return st.session_state.setdefault("folder_choices", {})
 
 
+def encode_folder_choices() -> str:
+    """Returns what the visitor said about folders as JSON, for a background process."""
+    return json.dumps(folder_choices())
+
+
+def depressed_emotions() -> tuple[str, ...]:
+    """Returns the emotions that count as *depressed* in this visit; the article's at first."""
+    return st.session_state.get("depressed_emotions", emotions.DEPRESSED_EMOTIONS)
+
+
+def choose_depressed_emotions(chosen: tuple[str, ...]) -> None:
+    """Sets the emotions that count as *depressed* from now on, on every page of this visit."""
+    st.session_state.depressed_emotions = tuple(emotion for emotion in emotions.EMOTIONS if emotion in chosen)
+
+
+def current_cleaning() -> tuple[str, ...]:
+    """Returns the faults whose pictures the visitor wants left out of trainings; none at first."""
+    return st.session_state.get("cleaning", ())
+
+
+def changed_thresholds() -> dict[str, float]:
+    """Returns the thresholds of faults that the visitor has moved away from the default."""
+    defaults = dataclasses.asdict(Thresholds())
+    chosen = st.session_state.get("thresholds", {})
+    return {name: value for name, value in chosen.items() if value != defaults[name]}
+
+
+def show_cleaning() -> None:
+    """Says which faulty pictures are left out of the training, and lets the visitor take that back."""
+    names = current_cleaning()
+    if names:
+        left, right = st.columns([4, 1], vertical_alignment="center")
+        words = ", ".join(name.replace("_", " ") for name in names)
+        left.info(f"Pictures with these faults are left out: {words}.", icon=":material/mop:")
+        right.button("Use all pictures", key="use_all", on_click=lambda: st.session_state.pop("cleaning", None))
+
+
 def load_current_dataset() -> data.Dataset:
     """Returns the chosen data set, or shows why it cannot be loaded and ends the page there."""
     with show_errors():
-        return load_dataset(current_source(), tuple(sorted(folder_choices().items())))
+        return load_dataset(current_source(), tuple(sorted(folder_choices().items())), depressed_emotions())
 
 
 @st.cache_resource(max_entries=4, ttl="10m", show_spinner="Reading the list of pictures …")
-def load_dataset(source: str, choices: tuple[tuple[str, str], ...] = ()) -> data.Dataset:
+def load_dataset(
+    source: str,
+    choices: tuple[tuple[str, str], ...] = (),
+    depressed: tuple[str, ...] = emotions.DEPRESSED_EMOTIONS,
+) -> data.Dataset:
     """Returns a data set; its list of files is read again after ten minutes or when another source was chosen."""
-    return data.load_dataset(source, folder_choices=dict(choices))
+    return data.load_dataset(source, folder_choices=dict(choices), depressed_emotions=depressed)
 
 
 def load_scan(dataset: data.Dataset) -> Scan:
@@ -138,14 +182,17 @@ def load_scan(dataset: data.Dataset) -> Scan:
 
 def count_seen_by_shipped(dataset: data.Dataset) -> int:
     """Returns how many pictures of a data set the model that comes with the app was trained on; 0 where it is gone."""
-    path = models_dir() / runs.SHIPPED_RUN / FINGERPRINTS_FILE
-    if not path.is_file():
-        return 0
-    seen = _load_fingerprints(str(path), path.stat().st_mtime_ns)
-    return sum(fingerprint in seen for fingerprint in load_scan(dataset).fingerprints.tolist())
+    seen = load_fingerprints(runs.SHIPPED_RUN)
+    return sum(fingerprint in seen for fingerprint in load_scan(dataset).fingerprints.tolist()) if seen else 0
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
+def load_fingerprints(model: str) -> frozenset[str]:
+    """Returns the fingerprints of the pictures that a model was trained on; none where their list is gone."""
+    path = models_dir() / model / FINGERPRINTS_FILE
+    return _load_fingerprints(str(path), path.stat().st_mtime_ns) if path.is_file() else frozenset()
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)
 def _load_fingerprints(path: str, modified: int) -> frozenset[str]:
     return frozenset(Path(path).read_text("ascii", "replace").split())
 
@@ -176,6 +223,11 @@ def enlarge(gray: np.ndarray, size_px: int) -> Image.Image:
         size_px: The side of the result.
     """
     return Image.fromarray(gray).resize((size_px, size_px), Image.Resampling.NEAREST)
+
+
+def enlarge_times(gray: np.ndarray, factor: int) -> Image.Image:
+    """Returns a small gray picture of any shape, each pixel as a square of so many."""
+    return Image.fromarray(gray.repeat(factor, axis=0).repeat(factor, axis=1))
 
 
 # The data source -----------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ def measure_speed() -> float:
 
 def choose_settings(dataset: data.Dataset) -> runs.RunConfig:
     """Shows the settings with sane defaults; the rare ones under "More settings"."""
+    ui.show_cleaning()
     left, right = st.columns([3, 2], gap="large")
     with left:
         name = st.radio(
@@ -84,6 +85,8 @@ def choose_settings(dataset: data.Dataset) -> runs.RunConfig:
         folder_choices=dict(ui.folder_choices()),
         num_early_epochs=recipe.count_early_epochs(epochs),
         ema_momentum=recipe.ema_momentum,
+        left_out=ui.current_cleaning(),
+        thresholds=ui.changed_thresholds(),
     )
 
 

@@ -4,6 +4,7 @@ import re
 import shutil
 import time
 
+import pandas as pd
 import pytest
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (requirements-dev.txt)")
@@ -45,8 +46,7 @@ def test_visitor_explores_trains_watches_and_predicts(folders, webcam_flags):
 
         open_page(page, "Explore")
         expect(page.get_by_test_id("stMetricValue").first).to_have_text("2,100", timeout=30_000)
-        expect(page.locator(".st-key-gallery img")).to_have_count(36, timeout=30_000)
-        expect(page.get_by_text("different pictures among 2,100 files")).to_be_visible(timeout=90_000)
+        expect(page.locator(".st-key-first_pictures img")).to_have_count(9, timeout=30_000)
 
         open_page(page, "Train")
         page.get_by_text("A small modern network").click()
@@ -81,6 +81,70 @@ def test_visitor_explores_trains_watches_and_predicts(folders, webcam_flags):
         page.get_by_test_id("stCameraInputButton").click()
         expect(page.get_by_role("heading", name=re.compile("epressed”"))).to_be_visible(timeout=60_000)
         expect(page.get_by_text("What the model sees: 48 x 48 gray pixels")).to_be_visible()
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_visitor_looks_into_a_data_set_and_takes_tables_away(folders, tmp_path):
+    with open_browser() as browser, serve_app(**folders) as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+        page.goto(f"{address}/explore")
+
+        # A click on the bar of an emotion shows its pictures; a filter makes them fewer; a click on one its details.
+        expect(page.get_by_test_id("stMetricValue").first).to_have_text("2,100", timeout=30_000)
+        page.locator(".st-key-emotions").scroll_into_view_if_needed()
+        bar = page.locator(".st-key-emotions .point path").first.bounding_box()
+        page.mouse.click(bar["x"] + bar["width"] / 2, bar["y"] + bar["height"] / 2)
+        expect(page.get_by_role("tab", name="Look")).to_have_attribute("aria-selected", "true")
+        expect(page.get_by_text("300 pictures. Click one for its details.")).to_be_visible()
+        expect(page.locator(".st-key-gallery img")).to_have_count(36)
+        page.get_by_role("combobox", name=re.compile("Split")).click()
+        page.get_by_role("option", name="val").click()
+        expect(page.get_by_text("45 pictures. Click one for its details.")).to_be_visible()
+        page.locator(".st-key-gallery button").first.click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_text("Split: val")).to_be_visible()
+        page.keyboard.press("Escape")
+
+        # The faults are found in the background; a slider judges again.
+        page.get_by_role("tab", name="Faults").click()
+        expect(page.get_by_text("2,100 different pictures among 2,100 files.")).to_be_visible(timeout=90_000)
+        expect(page.get_by_text("A lookup table without any learning")).to_be_visible()
+        expect(page.get_by_text("Too bright: 2.")).to_be_visible()
+        page.get_by_text("Where a measure becomes a fault").click()
+        slider = page.get_by_role("slider", name=re.compile("Too bright"))
+        slider.focus()
+        for _ in range(10):
+            slider.press("ArrowLeft")
+        expect(page.get_by_text("Too bright: 2.")).to_have_count(0)
+        expect(page.get_by_text(re.compile(r"Too bright: \d+\."))).to_be_visible()
+
+        # The map is made in the background; a box around all of it selects all points.
+        page.get_by_role("tab", name="Map").click()
+        plot = page.locator(".st-key-map .js-plotly-plot")
+        expect(plot).to_be_visible(timeout=180_000)
+        page.wait_for_timeout(1000)
+        plot.scroll_into_view_if_needed()
+        page.wait_for_timeout(1000)
+        area = plot.locator(".nsewdrag").first.bounding_box()
+        corners = [(0.02, 0.02), (0.98, 0.02), (0.98, 0.98), (0.02, 0.98), (0.02, 0.02)]
+        places = [(area["x"] + area["width"] * x, area["y"] + area["height"] * y) for x, y in corners]
+        page.mouse.move(*places[0])
+        page.mouse.down()
+        for place in places[1:]:
+            page.mouse.move(*place, steps=8)
+        page.mouse.up()
+        expect(page.get_by_text("2,100 selected")).to_be_visible(timeout=30_000)
+        expect(page.locator(".st-key-map_pictures img")).to_have_count(36)
+
+        page.get_by_role("tab", name="Take it away").click()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="All measures and flags (CSV)").click()
+        download.value.save_as(tmp_path / "flags.csv")
+        table = pd.read_csv(tmp_path / "flags.csv")
+        assert len(table) == 2100
+        assert {"path", "contrast", "near_duplicate", "two_groups"} <= set(table.columns)
+        page.get_by_role("button", name="Train on the cleaned data").click()
+        expect(page.get_by_text("Pictures with these faults are left out: two groups.")).to_be_visible(timeout=30_000)
         expect(page.get_by_test_id("stException")).to_have_count(0)
 
 

@@ -11,7 +11,8 @@ PROJECT_DIR = Path(__file__).resolve().parent.parent
 CORE_MODULES = ["errors", "emotions", "paths", "images", "stores", "data", "kaggle", "duplicates", "scan", "splits",
                 "export", "metrics", "recipes", "cards", "runs", "run_writer", "face_drawing",
                 "sample_faces", "augment", "bundles", "progress", "estimate", "calibration",
-                "decoded", "model_card"]  # fmt: skip
+                "decoded", "lookalikes", "average_faces", "quality", "model_card",
+                "answers", "label_hints", "projection", "jobs"]  # fmt: skip
 HEAVY = ["tensorflow", "keras", "torch", "jax", "streamlit", "plotly", "sklearn", "kagglehub", "matplotlib"]
 
 

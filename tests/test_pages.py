@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from facedep import data, runs, sample_faces
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE
 from facedep.paths import PROJECT_DIR, models_dir
-from facedep.scan import scan_dataset
+from facedep.scan import is_scanned, scan_dataset
 
 APP = str(PROJECT_DIR / "streamlit_app.py")
 NOTICE = "It cannot diagnose depression"
@@ -41,6 +41,15 @@ def app(cache, monkeypatch):
 def texts(app):
     kinds = (app.markdown, app.caption, app.title, app.subheader, app.info, app.warning, app.error, app.success)
     return "\n".join(element.value for kind in kinds for element in kind)
+
+
+def open_tab(app, title):
+    """Opens the Explore page at one of its tabs; the sample faces have been looked at."""
+    scan_dataset(data.load_dataset(data.SAMPLE))
+    app.switch_page("pages/explore.py").run()
+    app.session_state["explore_view"] = title
+    app.run()
+    assert not app.exception
 
 
 def make_zip(*folders, num_images=12):
@@ -99,19 +108,102 @@ def test_home_names_what_is_loaded(app):
     assert runs.SHIPPED_RUN in texts(app)
 
 
-def test_explore_shows_counts_gallery_and_the_leak_of_the_sample_faces(app):
+def test_explore_shows_the_counts_of_the_sample_faces(app):
     app.switch_page("pages/explore.py").run()
     assert [metric.value for metric in app.metric] == ["2,100", "29%", "71%", "7"]
-    assert "2,100 different pictures among 2,100 files" in texts(app)
-    app.radio(key="leak_split").set_value("leak-free").run()
-    assert "No picture, and no near-copy, stands on two sides" in texts(app)
 
 
 def test_explore_filters_the_gallery(app):
-    app.switch_page("pages/explore.py").run()
+    open_tab(app, "Look")
     app.selectbox(key="filter_emotion").set_value("sad").run()
     app.selectbox(key="filter_split").set_value("val").run()
     assert app.number_input(key="gallery_page").label == "Page (of 2)"  # 45 sad pictures in val, 36 on a page
+
+
+def test_explore_filters_by_fault_and_by_measure(app):
+    open_tab(app, "Look")
+    app.selectbox(key="filter_fault").set_value("bright").run()
+    assert "2 pictures. Click one" in texts(app)
+    app.selectbox(key="filter_fault").set_value("all").run()
+    app.selectbox(key="filter_measure").set_value("contrast").run()
+    low, high = app.slider(key="range_contrast").value
+    app.slider(key="range_contrast").set_value((low, (low + high) / 2)).run()
+    assert not app.exception
+    number = int(texts(app).partition(" pictures. Click one")[0].rpartition("\n")[2].replace(",", ""))
+    assert 0 < number < 2100
+
+
+def test_explore_tells_copies_from_new_pictures_and_what_a_lookup_table_scores(app):
+    open_tab(app, "Faults")
+    assert "3 of the 315 test pictures look nearly the same as one in train" in texts(app)
+    app.radio(key="leak_split").set_value("leak-free").run()
+    assert "No picture, and no near-copy, stands on two sides" in texts(app)
+    assert "A lookup table without any learning" in texts(app)
+    app.radio(key="leak_split").set_value("published").run()
+    assert "The article reports “nearly 80 %” on this split" in texts(app)
+
+
+def test_explore_counts_faults_again_when_a_slider_moves(app):
+    open_tab(app, "Faults")
+    assert "2,100 different pictures among 2,100 files" in texts(app)
+
+    def count():
+        table = app.dataframe[0].value
+        return int(table.loc[table["fault"] == "Too bright", "pictures"].iloc[0])
+
+    assert count() == 2
+    app.slider(key="threshold_max_shadows").set_value(0.3).run()
+    assert not app.exception
+    assert count() > 2
+    app.session_state["explore_view"] = "Look"
+    app.run()
+    app.session_state["explore_view"] = "Faults"
+    app.run()
+    assert app.slider(key="threshold_max_shadows").value == 0.3
+
+
+def test_explore_regroups_the_emotions_and_the_whole_app_follows(app):
+    app.switch_page("pages/explore.py").run()
+    app.pills(key="grouping").set_value(["sad"]).run()
+    assert [metric.value for metric in app.metric] == ["2,100", "14%", "86%", "7"]
+    app.pills(key="grouping").set_value([]).run()
+    assert "Choose at least one emotion" in texts(app)
+    assert app.metric[1].value == "14%"
+
+
+def test_explore_hands_the_cleaned_data_to_a_training_that_records_it(app):
+    open_tab(app, "Take it away")
+    app.pills(key="cleaning_choice").set_value(["bright", "two_groups"]).run()
+    assert "2,074 of 2,100 pictures stay" in texts(app)
+    app.session_state["cleaning"] = ("bright", "two_groups")  # what the button does before it opens the page
+    app.switch_page("pages/train.py").run()
+    assert not app.exception
+    assert "Pictures with these faults are left out: bright, two groups." in texts(app)
+    app.button(key="use_all").click().run()
+    assert "are left out" not in texts(app)
+
+
+def test_explore_shows_average_faces_and_what_they_differ_in(app):
+    open_tab(app, "Average faces")
+    assert "around the mouth and chin" in texts(app)
+
+
+def test_explore_looks_at_new_pictures_in_the_background(app, tmp_path):
+    archive = tmp_path / "fresh.zip"
+    archive.write_bytes(make_zip("happy", "sad"))
+    app.switch_page("pages/explore.py").run()
+    app.segmented_control(key="source_kind").set_value("folder").run()
+    app.text_input(key="source_path").set_value(str(archive))
+    app.button(key="FormSubmitter:path_form-Use it").click().run()
+    app.session_state["explore_view"] = "Faults"
+    app.run()
+    assert "This goes on in the background" in texts(app)
+    deadline = time.monotonic() + 60
+    while not is_scanned(data.load_dataset(str(archive))):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    app.run()
+    assert "24 files" in texts(app)
 
 
 def test_explore_reads_a_folder_by_its_path_and_asks_about_unknown_folders(app, tmp_path):

@@ -147,3 +147,11 @@ def test_flow_of_no_pictures_is_an_empty_figure_with_its_title():
     figure = plots.plot_flow(pd.DataFrame({"emotion": [], "label": []}, dtype=str))
     assert list(figure.data[0].node.label) == []
     assert "emotions" in figure.layout.title.text
+
+
+def test_map_has_one_trace_for_each_emotion_and_hands_back_the_rows():
+    places = np.array([[0, 0], [1, 1], [2, 2]], np.float32)
+    figure = plots.plot_map(places, np.array(["sad", "happy", "sad"]), np.array([5, 7, 9]))
+    found = {trace.name: (list(trace.x), list(trace.customdata)) for trace in figure.data}
+    assert found == {"happy": ([1], [7]), "sad": ([0, 2], [5, 9])}
+    assert not plots.plot_map(np.zeros((0, 2)), np.array([]), np.array([])).data

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from facedep import runs
+from facedep.__main__ import _build_parser, _plan_run
 from facedep.cards import CARD_FILE, MODEL_FILE
 from facedep.errors import RunError
 from facedep.progress import read_progress
@@ -256,7 +258,15 @@ def test_measurements_are_readable_at_once_one_object_a_line_with_null_for_no_nu
 
 def test_config_comes_back_as_it_was_written():
     config = dataclasses.replace(
-        CONFIG, split="published", seed=7, depressed_emotions=("sad",), folder_choices={"Müde": "sad", "x": "leave out"}
+        CONFIG,
+        split="published",
+        seed=7,
+        depressed_emotions=("sad",),
+        folder_choices={"Müde": "sad", "x": "leave out"},
+        num_early_epochs=1,
+        ema_momentum=0.9,
+        left_out=("blank", "leak"),
+        thresholds={"min_contrast": 0.3},
     )
     path = runs.create_run(config, "a")
     assert runs.read_run(path).config == config
@@ -278,12 +288,33 @@ def test_config_comes_back_as_it_was_written():
         ({"seed": -1}, "The seed -1"),
         ({"seed": 2**32}, "The seed"),
         ({"depressed_emotions": ("sad", "bored")}, "'bored': choose among angry"),
+        ({"num_early_epochs": 3}, "3 early epochs: choose between 0 and 2"),
+        ({"recipe": "article", "num_early_epochs": 1}, "The recipe 'article' has no early epochs"),
+        ({"ema_momentum": 1.0}, "An average of weights with 1.0"),
+        ({"left_out": ("blank", "ugly")}, "'ugly': choose among damaged, blank"),
+        ({"thresholds": {"max_beauty": 1}}, "There is no threshold max_beauty"),
     ],
 )
 def test_setting_that_makes_no_sense_is_refused_and_leaves_no_folder(changes, sentence, models_dir):
     with pytest.raises(RunError, match=re.escape(sentence)):
         runs.create_run(dataclasses.replace(CONFIG, **changes), "a")
     assert not (models_dir / "a").exists()
+
+
+def test_command_of_a_run_is_parsed_back_into_its_settings():
+    config = dataclasses.replace(
+        CONFIG,
+        learning_rate=2e-3,
+        num_epochs=8,
+        num_early_epochs=1,
+        ema_momentum=0.5,
+        left_out=("blank", "dark"),
+        thresholds={"min_contrast": 0.3, "min_entropy": 5.0},
+    )
+    words = shlex.split(runs.describe_command(config, "mine"))
+    options = _build_parser().parse_args(words[3:])
+    assert _plan_run(options, "faces.zip") == config
+    assert options.name == "mine"
 
 
 # Names

@@ -725,3 +725,21 @@ def test_augmented_pictures_are_still_the_same_faces():
     upper, lower = changed[:, :16].mean(axis=(1, 2)), changed[:, -16:].mean(axis=(1, 2))
     assert (lower > upper).mean() > 0.95  # never upside down, at most partly covered
     assert 60 < np.median(changed) < 180
+
+
+def test_faulty_pictures_are_left_out_of_every_part_and_the_card_says_how_many(workshop, monkeypatch, tmp_path):
+    folder = tmp_path / "faulty"
+    shutil.copytree(workshop.pictures, folder)
+    first = sorted((folder).rglob("*.png"))[:3]
+    for place, path in enumerate(first):
+        Image.fromarray(np.full((48, 48), 10 * place, np.uint8)).save(path)
+    dataset = load_dataset(str(folder))
+    scan = scan_dataset(dataset)
+    config = dataclasses.replace(CONFIG, left_out=("blank",))
+    cleaned, left_out = training._leave_out(dataset, scan, config)
+    assert left_out == {"all": 3, "blank": 3}
+    split = split_dataset(dataset.index, cleaned, config.split, seed=config.seed)
+    blank = {str(path.relative_to(folder)) for path in first}
+    assert not blank & set(dataset.index["path"][split != ""])
+    assert (split != "").sum() == scan.is_readable.sum() - 3
+    assert scan.is_readable[[p in blank for p in dataset.index["path"]]].all()  # the kept scan is unchanged

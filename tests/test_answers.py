@@ -1,0 +1,292 @@
+"""What a model answers to every picture: as `Classifier.predict` does, kept for as long as nothing changes."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from facedep import answering, answers
+from facedep.__main__ import main
+from facedep.answering import compute_answers
+from facedep.answers import find_answers_path, find_seen, read_answers
+from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE
+from facedep.data import SAMPLE, Dataset, load_dataset
+from facedep.errors import DataError, ModelError
+from facedep.jobs import read_job
+from facedep.model import build_network, load_classifier, save_network
+from facedep.paths import PROJECT_DIR, cache_dir
+from facedep.projection import compute_map, find_map_path, read_map
+from facedep.recipes import ARTICLE, COMPACT, QUICK, Recipe
+from facedep.runs import SHIPPED_RUN
+from facedep.scan import load_images, scan_dataset
+
+EMOTIONS = ["angry", "happy", "neutral", "sad"]
+DEPRESSED = ["depressed"]
+PATHS = ["Happy/1.png", "Happy/2.png", "Happy/copy.png", "Sad/3.png", "Sad/damaged.png", "Sad/4.png", "Sad/5.png"]
+
+
+def _save_model(run_dir: Path, recipe: Recipe, class_names: list[str], **card) -> Path:
+    """Writes a run folder with a network whose answers differ from picture to picture."""
+    keras.utils.set_random_seed(3)
+    network = build_network(recipe, len(class_names))
+    head = network.layers[-1]
+    head.set_weights([np.random.default_rng(0).normal(size=head.kernel.shape), np.zeros(len(class_names))])
+    run_dir.mkdir(parents=True)
+    save_network(network, recipe, run_dir / MODEL_FILE)
+    positive = [name for name in class_names if name in ("neutral", "sad", "depressed")]
+    names = {"recipe": recipe.name, "class_names": class_names, "positive_classes": positive}
+    (run_dir / CARD_FILE).write_text(json.dumps({**names, **card}), "utf-8")
+    return run_dir
+
+
+def _change_card(run_dir: Path, **values) -> None:
+    path = run_dir / CARD_FILE
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}), "utf-8")
+
+
+@pytest.fixture(scope="module")
+def compact_dir(tmp_path_factory) -> Path:
+    calibration = {"temperature": 0.7, "uncertain": {"low": 0.4, "high": 0.6, "target_error": 0.1}}
+    folder = tmp_path_factory.mktemp("models") / "small"
+    return _save_model(folder, COMPACT, EMOTIONS, averages_mirror=True, calibration=calibration)
+
+
+@pytest.fixture
+def run_dir(compact_dir, tmp_path) -> Path:
+    """A run folder that may be changed."""
+    return shutil.copytree(compact_dir, tmp_path / "small")
+
+
+@pytest.fixture
+def dataset(write_pictures) -> Dataset:
+    """Seven pictures; two are the same and one is damaged."""
+    folder = write_pictures(PATHS)
+    shutil.copy(folder / "Happy" / "1.png", folder / "Happy" / "copy.png")
+    (folder / "Sad" / "damaged.png").write_bytes(b"no picture")
+    return load_dataset(str(folder))
+
+
+def _expect(run_dir: Path, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Returns P(depressed) and the outputs of every readable picture, as the model says them."""
+    classifier, scan = load_classifier(run_dir), scan_dataset(dataset)
+    predictions = classifier.predict(load_images(dataset, scan, scan.is_readable, classifier.input_size_px))
+    if predictions.emotions is None:
+        return predictions.probabilities, predictions.probabilities[:, np.newaxis]
+    return predictions.probabilities, np.array([list(answer.values()) for answer in predictions.emotions])
+
+
+# What is answered
+
+
+@pytest.mark.parametrize("batch_size", [2, 256])
+@pytest.mark.parametrize(
+    ("recipe", "class_names", "num_features", "averages_mirror"),
+    [(COMPACT, EMOTIONS, 128, True), (QUICK, EMOTIONS, 1152, False), (ARTICLE, DEPRESSED, 128, False)],
+    ids=["compact", "quick", "article"],
+)
+def test_answers_are_those_of_the_classifier(
+    recipe, class_names, num_features, averages_mirror, batch_size, dataset, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(answering, "_BATCH_SIZE", batch_size)
+    calibration = {"temperature": 0.7}
+    folder = tmp_path / "model"
+    run_dir = _save_model(folder, recipe, class_names, averages_mirror=averages_mirror, calibration=calibration)
+    found = compute_answers(run_dir, dataset)
+    probabilities, outputs = _expect(run_dir, dataset)
+    is_answered = [not path.endswith("damaged.png") for path in dataset.index["path"]]
+    assert found.is_answered.tolist() == is_answered
+    assert (found.outputs.shape, found.outputs.dtype) == ((7, len(class_names)), np.float32)
+    np.testing.assert_allclose(found.outputs[is_answered], outputs, atol=1e-5)
+    np.testing.assert_allclose(found.probabilities[is_answered], probabilities, atol=1e-5)
+    assert (found.features.shape, found.features.dtype) == ((7, num_features), np.float16)
+    for values in (found.outputs, found.features, found.probabilities):
+        assert np.isnan(values[6]).all()
+        np.testing.assert_array_equal(values[0], values[2])
+    assert len(np.unique(found.outputs[is_answered], axis=0)) == 5
+
+
+def test_features_are_what_the_last_layer_decides_on(run_dir, dataset):
+    _change_card(run_dir, averages_mirror=False, calibration={})
+    found = compute_answers(run_dir, dataset)
+    kernel, bias = load_classifier(run_dir).network.layers[-1].get_weights()
+    logits = found.features[found.is_answered].astype(np.float64) @ kernel + bias
+    powers = np.exp(logits)
+    np.testing.assert_allclose(found.outputs[found.is_answered], powers / powers.sum(axis=1, keepdims=True), atol=1e-2)
+
+
+def test_the_shipped_model_answers_drawn_faces_as_its_classifier_does():
+    sample = load_dataset(SAMPLE)
+    few = Dataset(sample.name, sample.source, sample.store, sample.index[::300].reset_index(drop=True), {})
+    run_dir = PROJECT_DIR / "models" / SHIPPED_RUN
+    found = compute_answers(run_dir, few)
+    probabilities, outputs = _expect(run_dir, few)
+    np.testing.assert_allclose(found.outputs, outputs, atol=1e-5)
+    np.testing.assert_allclose(found.probabilities, probabilities, atol=1e-5)
+    assert found.features.shape == (len(few.index), 128)
+
+
+def test_progress_is_told_after_each_batch_of_different_pictures(run_dir, dataset, monkeypatch):
+    monkeypatch.setattr(answering, "_BATCH_SIZE", 2)
+    told = []
+    compute_answers(run_dir, dataset, on_progress=lambda *step: told.append(step))
+    assert told == [(2, 5), (4, 5), (5, 5)]
+
+
+def test_a_data_set_without_a_readable_picture_has_no_answers(run_dir, write_pictures):
+    folder = write_pictures(["Sad/1.png"])
+    (folder / "Sad" / "1.png").write_bytes(b"no picture")
+    found = compute_answers(run_dir, load_dataset(str(folder)))
+    assert found.is_answered.tolist() == [False]
+    assert np.isnan(found.outputs).all()
+
+
+def test_answers_that_are_no_numbers_are_refused_and_not_kept(run_dir, dataset):
+    network = load_classifier(run_dir).network
+    head = network.layers[-1]
+    head.set_weights([np.full(head.kernel.shape, 3e38), np.zeros(len(EMOTIONS))])
+    save_network(network, COMPACT, run_dir / MODEL_FILE)
+    with pytest.raises(ModelError, match="no numbers"):
+        compute_answers(run_dir, dataset)
+    assert read_answers(run_dir, dataset) is None
+
+
+# What is kept
+
+
+def test_kept_answers_are_the_computed_ones(run_dir, dataset):
+    assert read_answers(run_dir, dataset) is None
+    computed = compute_answers(run_dir, dataset)
+    kept = read_answers(run_dir, dataset)
+    assert (kept.class_names, kept.positive_classes) == (EMOTIONS, ["neutral", "sad"])
+    for name in ("outputs", "features", "is_answered"):
+        np.testing.assert_array_equal(getattr(kept, name), getattr(computed, name))
+        assert getattr(kept, name).dtype == getattr(computed, name).dtype
+    assert [path.suffix for path in (cache_dir() / "answers").iterdir()] == [".npz"]
+
+
+def test_whatever_changes_the_answers_makes_another_file(run_dir, dataset, write_pictures):
+    paths = [find_answers_path(run_dir, dataset)]
+    _change_card(run_dir, calibration={"temperature": 0.8})
+    paths.append(find_answers_path(run_dir, dataset))
+    _change_card(run_dir, averages_mirror=False)
+    paths.append(find_answers_path(run_dir, dataset))
+    network = load_classifier(run_dir).network
+    head = network.layers[-1]
+    head.set_weights([head.kernel.numpy() if hasattr(head.kernel, "numpy") else np.asarray(head.kernel), np.ones(4)])
+    save_network(network, COMPACT, run_dir / MODEL_FILE)
+    paths.append(find_answers_path(run_dir, dataset))
+    write_pictures(["Sad/new.png"])
+    paths.append(find_answers_path(run_dir, load_dataset(dataset.source)))
+    assert len(set(paths)) == 5
+
+
+def test_what_changes_no_answer_keeps_the_file(run_dir, dataset):
+    path = find_answers_path(run_dir, dataset)
+    band = {"low": 0.3, "high": 0.7, "target_error": 0.2}
+    _change_card(run_dir, threshold=0.6, calibration={"temperature": 0.7, "uncertain": band}, evaluations=[])
+    renamed = run_dir.rename(run_dir.with_name("renamed"))
+    assert find_answers_path(renamed, load_dataset(dataset.source, depressed_emotions=("sad",))) == path
+
+
+@pytest.mark.parametrize("damage", ["cut off", "emptied", "other numbers", "fewer rows"])
+def test_damaged_file_counts_as_none_and_is_made_anew(damage, run_dir, dataset):
+    computed = compute_answers(run_dir, dataset)
+    path = find_answers_path(run_dir, dataset)
+    content = bytearray(path.read_bytes())
+    if damage == "cut off":
+        path.write_bytes(content[: len(content) // 2])
+    elif damage == "emptied":
+        path.write_bytes(b"")
+    elif damage == "other numbers":
+        place = bytes(content).index(computed.outputs[0].tobytes())
+        content[place] ^= 1
+        path.write_bytes(content)
+    else:
+        arrays = {name: getattr(computed, name)[:3] for name in answers.Answers.__dataclass_fields__}
+        answers.write_arrays(path, arrays)
+    assert read_answers(run_dir, dataset) is None
+    compute_answers(run_dir, dataset)
+    np.testing.assert_array_equal(read_answers(run_dir, dataset).outputs, computed.outputs)
+
+
+def test_the_eight_files_used_last_are_kept(tmp_path):
+    for number in range(10):
+        path = tmp_path / f"{number}.npz"
+        answers.write_arrays(path, {"x": np.arange(number)})
+        os.utime(path, (number, number))
+        if number == 7:
+            assert answers.read_arrays(tmp_path / "0.npz", ["x"]) is not None  # used again
+    assert sorted(path.stem for path in tmp_path.iterdir()) == ["0", *"3456789"]
+
+
+def test_a_full_disk_gives_a_sentence_and_leaves_nothing(run_dir, dataset, monkeypatch):
+    def fail(file, **arrays):
+        file.write(b"some")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", fail)
+    with pytest.raises(DataError, match="No space left on device"):
+        answers.write_arrays(cache_dir() / "answers" / "x.npz", {"x": np.arange(3)})
+    assert list((cache_dir() / "answers").iterdir()) == []
+
+
+def test_without_a_model_file_there_is_a_sentence(run_dir, dataset):
+    (run_dir / MODEL_FILE).unlink()
+    for ask in (find_answers_path, read_answers, compute_answers):
+        with pytest.raises(ModelError, match="only its scores are here"):
+            ask(run_dir, dataset)
+
+
+def test_pictures_of_the_training_are_recognised(run_dir):
+    fingerprints = np.array(["a" * 16, "", "b" * 16])
+    assert find_seen(run_dir, fingerprints).tolist() == [False, False, False]
+    (run_dir / FINGERPRINTS_FILE).write_text(f"{'b' * 16}\n{'c' * 16}\n")
+    assert find_seen(run_dir, fingerprints).tolist() == [False, False, True]
+
+
+# The map of these answers, and the command that makes both
+
+
+def test_map_is_kept_beside_and_read_as_computed(run_dir, dataset):
+    features = compute_answers(run_dir, dataset).features
+    assert read_map(run_dir, dataset) is None
+    points = compute_map(run_dir, dataset, features=features)
+    np.testing.assert_array_equal(read_map(run_dir, dataset), points)
+    assert np.isnan(points).all(axis=1).tolist() == [row == 6 for row in range(7)]
+    find_map_path(run_dir, dataset).write_bytes(b"")
+    assert read_map(run_dir, dataset) is None
+
+
+def test_look_says_each_stage_and_the_second_time_takes_it_from_the_cache(run_dir, dataset, capsys, monkeypatch):
+    progress_path = cache_dir() / "jobs" / "look.json"
+    progress_path.parent.mkdir()
+    words = ["look", "--data", dataset.source, "--model", str(run_dir), "--progress", str(progress_path)]
+    assert main(words) == 0
+    stages = [line.rpartition(",")[0] for line in capsys.readouterr().out.splitlines()]
+    assert stages == ["scan: 7 pictures", "answers: 6 pictures, by small", "map: 6 pictures"]
+    assert read_job("look").state == "finished"
+    assert read_answers(run_dir, dataset) is not None
+    assert read_map(run_dir, dataset) is not None
+    monkeypatch.setattr(answering, "compute_answers", None)
+    assert main(words) == 0
+
+
+def test_look_counts_folders_as_it_is_told(run_dir, write_pictures, capsys):
+    folder = write_pictures(["Happy/1.png", "Tired/2.png", "Tired/3.png"])
+    choices = {"Tired": "sad"}
+    words = ["look", "--data", str(folder), "--model", str(run_dir), "--folder-choices", json.dumps(choices)]
+    assert main(words) == 0
+    assert capsys.readouterr().out.startswith("scan: 3 pictures, ")
+    assert read_answers(run_dir, load_dataset(str(folder), folder_choices=choices)) is not None
+
+
+def test_look_at_nothing_leaves_its_sentence_in_the_progress_file(tmp_path):
+    progress_path = cache_dir() / "jobs" / "look.json"
+    progress_path.parent.mkdir()
+    assert main(["look", "--data", str(tmp_path / "nowhere"), "--progress", str(progress_path)]) == 1
+    job = read_job("look")
+    assert (job.state, job.message.startswith("There is no folder or .zip file at")) == ("failed", True)
