@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+from scipy.linalg import eigh
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
@@ -101,8 +102,8 @@ def _project(images: np.ndarray, *, is_blurred: bool) -> tuple[np.ndarray, np.nd
     straight, mirrored = (_map_in_batches(shrink, faces) for faces in (images, images[:, :, ::-1]))
     step = -(-len(straight) // _SAMPLE_FOR_COMPONENTS)
     mean = straight[::step].mean(axis=0)
-    _, components = np.linalg.eigh(np.cov(straight[::step].T) if len(straight[::step]) > 1 else np.eye(len(mean)))
-    components = components[:, ::-1][:, :_NUM_COMPONENTS]
+    covariance = np.cov(straight[::step].T) if len(straight[::step]) > 1 else np.eye(len(mean))
+    _, components = eigh(covariance, subset_by_index=(len(mean) - _NUM_COMPONENTS, len(mean) - 1))
     return (straight - mean) @ components, (mirrored - mean) @ components
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 from facedep import __version__, calibration, emotions, runs
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
 from facedep.data import Dataset, check_trainable, load_dataset
-from facedep.devices import find_devices
+from facedep.devices import find_devices, skip_graph_rewriting
 from facedep.errors import RunError
 from facedep.evaluation import score_answers
 from facedep.fitting import FitProgress, Goal, Part, fit_network
@@ -65,6 +65,7 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
     started = time.time()
     recipe = find_recipe(config.recipe)
     devices = find_devices(config.num_devices)
+    skip_graph_rewriting()
     keras.utils.set_random_seed(config.seed)
     dataset = load_dataset(source, folder_choices=config.folder_choices, depressed_emotions=config.depressed_emotions)
     check_trainable(dataset)
