@@ -125,6 +125,9 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_model(predict)
     predict.add_argument("files", nargs="+", metavar="FILE")
     predict.add_argument("--json", action="store_true", help="print a JSON list, one object a picture")
+    predict.add_argument(
+        "--whole-picture", action="store_true", help="take each picture's middle square as one face, without a search"
+    )
     predict.set_defaults(command=_predict)
     return parser
 
@@ -393,14 +396,21 @@ def _predict(options: argparse.Namespace) -> int:
     classifier = _load_classifier(options.model)
     from facedep.predict import predict_picture
 
-    answers = [predict_picture(classifier, Path(file), file) for file in options.files]
+    answers = [
+        predict_picture(classifier, Path(file), file, is_whole_picture=options.whole_picture) for file in options.files
+    ]
     if options.json:
         _print_json([answer.to_json() for answer in answers])
     else:
         for answer in answers:
             for face in answer.faces:
                 label = f"uncertain, rather {face.label}" if face.is_uncertain else face.label
-                print(f"{answer.path}: {label}, P(depressed) = {face.probability_depressed:.3f}")
+                place = f" (face at {face.box[0]}, {face.box[1]})" if len(answer.faces) > 1 else ""
+                print(f"{answer.path}{place}: {label}, P(depressed) = {face.probability_depressed:.3f}")
+                for caution in face.cautions:
+                    print(f"facedep: {answer.path}{place}: {caution}", file=sys.stderr)
+            if not answer.faces and answer.note:
+                print(f"facedep: {answer.path}: {answer.note} (--whole-picture)", file=sys.stderr)
             if answer.error:
                 print(f"facedep: {answer.error}", file=sys.stderr)
         print("Not a diagnosis: this model compares a face with pictures labelled by emotion.", file=sys.stderr)

@@ -8,18 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from facedep import emotions
 from facedep.errors import ImageError
+from facedep.faces import CAUTION_TEXTS, crop_face, find_faces, is_face_crop
 from facedep.images import compute_fingerprint, open_picture, prepare_image, to_gray
 from facedep.model import Classifier
 
+WHOLE_NOTE = "This is itself the picture of one face, so it was answered as a whole."
 MIDDLE_SQUARE_NOTE = (
     "The middle square of the picture was taken as one face, without a search for faces. "
     "For a fair answer let one face fill that square."
 )
-LARGEST_FACE_CROP_PX = 256  # pictures of data sets of faces are smaller; larger square ones are mostly photographs
+NO_FACE_NOTE = (
+    "No face was found. What helps: light from the front, a face that fills a good part of the picture, and looking "
+    "towards the camera. If there is a face all the same, have the whole picture answered."
+)
+_MARKED_SIDE_PX = 960
+_MARK_COLOR = "#E69F00"
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,7 @@ class FaceAnswer:
         emotions: Emotion to probability; None where the model knows only the two groups.
         prepared: What the network sees: `uint8` array of shape `(size, size)`, 0-255.
         is_seen: Whether the model was trained on this very picture.
+        cautions: Sentences on what makes this answer less trustworthy; mostly none.
     """
 
     probability_depressed: float
@@ -43,6 +51,7 @@ class FaceAnswer:
     emotions: dict[str, float] | None
     prepared: np.ndarray
     is_seen: bool
+    cautions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,7 @@ class PictureAnswer:
         path: The picture's name, exactly as given.
         error: Why there is no answer, in a sentence; None where there is one.
         note: A sentence on how the answer came about; None mostly.
-        faces: One answer per face; empty where `error` is set.
+        faces: One answer per face, the largest first; empty where `error` is set or no face was found.
         picture: The upright picture; None where `error` is set.
     """
 
@@ -72,40 +81,74 @@ class PictureAnswer:
                 "uncertain": face.is_uncertain,
                 "box": face.box,
                 "emotions": face.emotions,
+                "caution": " ".join(face.cautions) or None,
             }
             for face in self.faces
         ]
         return {"path": self.path, "error": self.error, "note": self.note, "faces": faces}
 
 
-def predict_picture(classifier: Classifier, source: bytes | Path, name: str) -> PictureAnswer:
-    """Returns the model's answer for one picture, taken as one face. A picture that cannot be read is an answer too.
+def predict_picture(
+    classifier: Classifier, source: bytes | Path, name: str, *, is_whole_picture: bool = False
+) -> PictureAnswer:
+    """Returns the model's answer for every face in a picture. A picture that cannot be read is an answer too.
+
+    Faces are found, turned upright by the eyes and cut as the training faces are. The tight picture of one face, as
+    data sets hold them, is answered as a whole.
 
     Args:
         classifier: A loaded model.
         source: The file's content, or its path.
         name: What the picture is called in the answer and in sentences.
+        is_whole_picture: Whether to take its middle square as one face, without a search.
     """
     try:
         picture = open_picture(source, name)
     except ImageError as error:
         return PictureAnswer(name, str(error), None, [], None)
     gray = to_gray(picture)
-    prepared = prepare_image(gray, classifier.input_size_px)
-    predictions = classifier.predict(prepared[np.newaxis])
-    probability = float(predictions.probabilities[0])
-    face = FaceAnswer(
-        probability_depressed=probability,
-        label=label_of(probability, classifier.threshold),
-        is_uncertain=is_uncertain(probability, classifier.uncertain_band),
-        box=None,
-        emotions=predictions.emotions[0] if predictions.emotions else None,
-        prepared=prepared[:, :, 0],
-        is_seen=compute_fingerprint(gray) in classifier.fingerprints,
-    )
-    is_square = abs(picture.width - picture.height) <= 0.1 * max(picture.size)
-    is_face_crop = is_square and max(picture.size) <= LARGEST_FACE_CROP_PX
-    return PictureAnswer(name, None, None if is_face_crop else MIDDLE_SQUARE_NOTE, [face], picture)
+    size = classifier.input_size_px
+    found = [] if is_whole_picture else find_faces(np.asarray(picture))
+    if is_whole_picture or is_face_crop(gray, found):
+        note = MIDDLE_SQUARE_NOTE if is_whole_picture else WHOLE_NOTE
+        prepared, faces = prepare_image(gray, size)[np.newaxis], [None]
+    elif not found:
+        return PictureAnswer(name, None, NO_FACE_NOTE, [], picture)
+    else:
+        note, faces = None, found
+        prepared = np.stack([crop_face(gray, face, size)[:, :, np.newaxis] for face in found])
+    predictions = classifier.predict(prepared)
+    is_seen = compute_fingerprint(gray) in classifier.fingerprints
+    answers = [
+        FaceAnswer(
+            probability_depressed=float(probability),
+            label=label_of(float(probability), classifier.threshold),
+            is_uncertain=is_uncertain(float(probability), classifier.uncertain_band),
+            box=list(face.box) if face else None,
+            emotions=predictions.emotions[number] if predictions.emotions else None,
+            prepared=prepared[number, :, :, 0],
+            is_seen=is_seen,
+            cautions=tuple(CAUTION_TEXTS[caution] for caution in face.cautions) if face else (),
+        )
+        for number, (face, probability) in enumerate(zip(faces, predictions.probabilities, strict=True))
+    ]
+    return PictureAnswer(name, None, note, answers, picture)
+
+
+def mark_faces(answer: PictureAnswer) -> Image.Image:
+    """Returns the picture, at most 960 pixels a side, with a numbered box around each face that was found."""
+    shrink = min(1.0, _MARKED_SIDE_PX / max(answer.picture.size))
+    size = (max(1, round(answer.picture.width * shrink)), max(1, round(answer.picture.height * shrink)))
+    marked = answer.picture.convert("RGB").resize(size)
+    draw = ImageDraw.Draw(marked)
+    line_px = max(2, max(size) // 200)
+    for number, face in enumerate(answer.faces, start=1):
+        if face.box:
+            left, top, width, height = (shrink * value for value in face.box)
+            draw.rectangle((left, top, left + width, top + height), outline=_MARK_COLOR, width=line_px)
+            if len(answer.faces) > 1:
+                draw.text((left + 2 * line_px, top + line_px), str(number), fill=_MARK_COLOR, font_size=8 * line_px)
+    return marked
 
 
 def label_of(probability_depressed: float, threshold: float = 0.5) -> str:

@@ -18,9 +18,7 @@ def take_snapshot() -> list[tuple[str, bytes]]:
     )
     if not st.toggle("Switch the camera on", key="camera_on"):
         return []
-    snapshot = st.camera_input(
-        "Look into the camera and let your face fill the middle", key="camera", resolution="480p", width=480
-    )
+    snapshot = st.camera_input("Look into the camera", key="camera", resolution="480p", width=480)
     st.caption(
         "No picture here? The browser may have been told not to allow the camera (look for a camera sign beside the "
         "address), there may be none, or the page may be open under another address than localhost, where browsers "
@@ -59,11 +57,16 @@ def show_answer(classifier: Any, answer: Any, number: int) -> None:
     if answer.error:
         st.error(answer.error, icon=":material/broken_image:")
         return
-    for face in answer.faces:
+    if len(answer.faces) != 1:
+        st.image(mark_faces(answer), width=480, caption=f"{len(answer.faces)} faces found" if answer.faces else None)
+    for place, face in enumerate(answer.faces, start=1):
         side = len(face.prepared)
+        if len(answer.faces) > 1:
+            st.markdown(f"**Face {place}**")
         left, right = st.columns(2, gap="medium")
         with left, st.container(horizontal=True):
-            st.image(answer.picture, width=160, caption="The picture")
+            if len(answer.faces) == 1:
+                st.image(mark_faces(answer), width=160, caption="The picture")
             st.image(
                 ui.enlarge(face.prepared, 320),
                 width=160,
@@ -75,7 +78,8 @@ def show_answer(classifier: Any, answer: Any, number: int) -> None:
             )
             band = classifier.uncertain_band
             ui.show_chart(
-                plots.plot_probability(face.probability_depressed, classifier.threshold, band), key=f"gauge_{number}"
+                plots.plot_probability(face.probability_depressed, classifier.threshold, band),
+                key=f"gauge_{number}_{place}",
             )
             if face.is_uncertain:
                 st.caption(
@@ -84,13 +88,38 @@ def show_answer(classifier: Any, answer: Any, number: int) -> None:
                 )
             if face.emotions:
                 figure = plots.plot_emotion_probabilities(face.emotions, classifier.card["positive_classes"])
-                ui.show_chart(figure, key=f"emotions_{number}")
-        if answer.note:
-            st.info(answer.note, icon=":material/crop:")
+                ui.show_chart(figure, key=f"emotions_{number}_{place}")
+        show_why(classifier, face.prepared, key=f"{number}_{place}")
+        for caution in face.cautions:
+            st.warning(caution, icon=":material/visibility:")
         if face.is_seen:
             st.warning(
                 "This model was trained on this very picture: the answer may be memory.", icon=":material/history:"
             )
+    if answer.note:
+        (st.info if answer.faces else st.warning)(answer.note, icon=":material/crop:")
+
+
+@st.fragment
+def show_why(classifier: Any, prepared: Any, *, key: str) -> None:
+    """Shows, when asked, where the answer comes from and how steady it is."""
+    with st.expander("Why, and how sure", icon=":material/search:", key=f"why_{key}", on_change="rerun") as box:
+        if not box.open:
+            return
+        left, right = st.columns([1, 2], gap="medium")
+        strength = right.slider("Strength of the colours", 0.0, 1.0, 0.6, 0.05, key=f"strength_{key}")
+        values = compute_occlusion_map(classifier, prepared)
+        left.image(overlay_map(prepared, values, size_px=288, strength=strength), width=288)
+        right.markdown(
+            "Each place was covered once. **Blue**: covering it makes the answer less “depressed”. **Orange**: more. "
+            "This shows where the model looked, not whether it was right to."
+        )
+        steady = measure_steadiness(classifier, prepared)
+        words = f"Mirrored, shifted a little, lighter or darker it says {steady.lowest:.0%} to {steady.highest:.0%}"
+        if steady.has_flipped:
+            right.warning(f"{words}: **the answer flips**, so take none of them at its word.", icon=":material/sync:")
+        else:
+            right.markdown(f"{words}: the answer stays the same.")
 
 
 def describe_label(label: str, classifier: Any) -> str:
@@ -115,12 +144,19 @@ if not pictures:
 ui.wait_for_warm_up()
 with ui.show_errors():
     classifier = ui.load_classifier(name)
-from facedep.predict import predict_picture  # noqa: E402 - imports TensorFlow, which is loaded by now
+# These import TensorFlow, which is loaded by now.
+from facedep.explain import compute_occlusion_map, measure_steadiness, overlay_map  # noqa: E402
+from facedep.predict import mark_faces, predict_picture  # noqa: E402
 
 for number, (title, content) in enumerate(pictures):
     if number:
         st.divider()
     if route == FILES:
         st.markdown(f"**{title}**")
-    show_answer(classifier, predict_picture(classifier, content, title), number)
+    answer = predict_picture(classifier, content, title)
+    if answer.picture and (not answer.faces or answer.faces[0].box):
+        is_whole = st.toggle("Answer for the whole picture, without a search for faces", key=f"whole_{number}")
+        if is_whole:
+            answer = predict_picture(classifier, content, title, is_whole_picture=True)
+    show_answer(classifier, answer, number)
 ui.show_help_line()

@@ -354,6 +354,8 @@ def test_predict_answers_for_a_snapshot_taken_behind_a_switch(app):
     app.camera_input(key="camera").upload("snapshot.jpg", picture.getvalue()).run()
     wait_for_model(app)
     assert not app.exception
+    assert is_answered(app)  # the drawn face in it was found
+    app.toggle(key="whole_0").set_value(True).run()
     assert "The middle square of the picture was taken" in texts(app)
 
 

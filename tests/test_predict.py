@@ -1,0 +1,105 @@
+"""From a picture's bytes to an answer for every face in it, with a photograph that is in the public domain."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data as photographs
+
+from facedep import runs, sample_faces
+from facedep.__main__ import main
+from facedep.images import prepare_image, to_gray
+from facedep.model import load_classifier
+from facedep.paths import PROJECT_DIR
+from facedep.predict import MIDDLE_SQUARE_NOTE, NO_FACE_NOTE, WHOLE_NOTE, mark_faces, predict_picture
+
+SHIPPED_DIR = PROJECT_DIR / "models" / runs.SHIPPED_RUN
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return load_classifier(SHIPPED_DIR)
+
+
+def encode(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def make_room(*, num_faces: int) -> np.ndarray:
+    """A room of 640 x 480 with the head of NASA's portrait of Eileen Collins in it, the first one larger."""
+    rows, columns = np.mgrid[:480, :640]
+    room = np.stack([90 + rows // 8, 110 + columns // 16, 140 - rows // 10], axis=2).astype(np.uint8)
+    head = Image.fromarray(photographs.astronaut()[:220, 110:330])
+    for number, side in zip(range(num_faces), (300, 200), strict=False):
+        room[60 : 60 + side, 20 + 330 * number : 20 + 330 * number + side] = np.asarray(head.resize((side, side)))
+    return room
+
+
+def test_every_face_gets_an_answer_of_its_own_the_largest_first(classifier):
+    answer = predict_picture(classifier, encode(make_room(num_faces=2)), "room.png")
+    assert (answer.error, answer.note, len(answer.faces)) == (None, None, 2)
+    boxes = [face.box for face in answer.faces]
+    assert boxes[0][0] < 320 < boxes[1][0]
+    assert boxes[0][2] > boxes[1][2]
+    for face in answer.faces:
+        assert 0 <= face.probability_depressed <= 1
+        assert sum(face.emotions.values()) == pytest.approx(1, abs=1e-4)
+        assert face.prepared.shape == (48, 48)
+    one, other = (face.probability_depressed for face in answer.faces)
+    assert abs(one - other) < 0.15  # the same face at two sizes
+
+
+def test_picture_without_a_face_is_said_and_can_be_answered_as_a_whole(classifier):
+    empty = encode(make_room(num_faces=0))
+    answer = predict_picture(classifier, empty, "room.png")
+    assert (answer.error, answer.note, answer.faces) == (None, NO_FACE_NOTE, [])
+    whole = predict_picture(classifier, empty, "room.png", is_whole_picture=True)
+    assert (whole.note, len(whole.faces), whole.faces[0].box) == (MIDDLE_SQUARE_NOTE, 1, None)
+
+
+def test_tight_crop_is_answered_as_a_whole_by_the_very_pixels_of_the_training(classifier):
+    drawn = sample_faces.draw_sample_face("sad", 3)
+    answer = predict_picture(classifier, encode(drawn), "drawn.png")
+    assert (answer.note, answer.faces[0].box) == (WHOLE_NOTE, None)
+    expected = prepare_image(to_gray(Image.fromarray(drawn)), 48)
+    assert np.array_equal(answer.faces[0].prepared, expected[:, :, 0])
+    assert answer.faces[0].probability_depressed == pytest.approx(classifier.predict(expected[None]).probabilities[0])
+
+
+def test_smile_on_a_photograph_is_not_called_depressed(classifier):
+    answer = predict_picture(classifier, encode(photographs.astronaut()), "astronaut.png")
+    (face,) = answer.faces
+    assert face.probability_depressed < 0.3
+    assert max(face.emotions, key=face.emotions.get) == "happy"
+    assert face.cautions == ()
+
+
+def test_marked_picture_is_small_enough_to_show_and_has_a_box_around_each_face(classifier):
+    large = np.asarray(Image.fromarray(make_room(num_faces=2)).resize((1920, 1440)))
+    answer = predict_picture(classifier, encode(large), "large.png")
+    marked = mark_faces(answer)
+    assert marked.size == (960, 720)
+    left, top, width, _ = (value / 2 for value in answer.faces[0].box)
+    assert marked.getpixel((round(left + width / 2), round(top) + 1)) == (0xE6, 0x9F, 0x00)
+
+
+def test_command_prints_boxes_cautions_and_the_note(classifier, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("FACEDEP_MODELS_DIR", str(PROJECT_DIR / "models"))
+    (tmp_path / "two.png").write_bytes(encode(make_room(num_faces=2)))
+    (tmp_path / "none.png").write_bytes(encode(make_room(num_faces=0)))
+    tiny = Image.fromarray(make_room(num_faces=1)).resize((128, 96))
+    tiny.save(tmp_path / "tiny.png")
+    files = [str(tmp_path / f"{name}.png") for name in ("two", "none", "tiny")]
+    assert main(["predict", "--json", *files]) == 0
+    two, none, tiny_answer = json.loads(capsys.readouterr().out)
+    assert [len(face["box"]) for face in two["faces"]] == [4, 4]
+    assert {"box", "caution", "emotions", "label", "probability_depressed", "uncertain"} == set(two["faces"][0])
+    assert (none["faces"], none["note"]) == ([], NO_FACE_NOTE)
+    for face in tiny_answer["faces"]:
+        assert "very small" in face["caution"]
+    assert main(["predict", "--json", "--whole-picture", files[1]]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["faces"][0]["box"] is None
