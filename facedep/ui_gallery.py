@@ -122,9 +122,7 @@ def show_details(dataset: Dataset, scan: Scan | None, row: int, facts: pd.Series
     if scan is None or not scan.is_readable[row]:
         return
     st.markdown("**What looks most like it**")
-    rows, correlations = find_lookalikes(
-        load_appearance(dataset, scan), row, NUM_LOOKALIKES, among=scan.is_readable
-    )
+    rows, correlations = find_lookalikes(load_appearance(dataset, scan), row, NUM_LOOKALIKES, among=scan.is_readable)
     captions = [
         f"{dataset.index['emotion'].iat[other] or dataset.index['label'].iat[other]}"
         f"{', ' + dataset.index['split'].iat[other] if dataset.index['split'].iat[other] else ''}"
