@@ -70,7 +70,7 @@ _SEARCH_SIDE_PX = 960  # larger pictures are made smaller for the search
 _TILE_SHARE = 0.5625  # of the longer side: two tiles span it and overlap by a fifth; a 16:9 picture takes two in all
 _SMALL_TILE_SHARE, _SMALL_TILES_FROM_PX = 0.3125, 1000  # below 1,000 px such a face has too few pixels to be of use
 _LOOK_SCORE = 0.5  # MediaPipe's, for every single look
-_MIN_SCORE, _SURE_SCORE = 0.55, 0.68  # means of both looks
+_MIN_SCORE, _SURE_SCORE = 0.62, 0.68  # means of both looks; see `_look_closely`
 _SAME_FACE_OVERLAP = 0.3  # MediaPipe's, for the union of the boxes
 _CLOSE_LOOK = 1.6  # side of the second look, in widths of the box
 

@@ -156,7 +156,7 @@ QUICK = Recipe(
     is_calibrated=True,
     starts_from_shipped=True,
     multiply_adds=59_000_000,
-    efficiency=0.69,  # forward only, docs/benchmark.md
+    efficiency=0.69,  # forward only; `python -m bench.side_by_side` on two cores, 0.43 beside other work
 )
 
 RECIPES = {recipe.name: recipe for recipe in (COMPACT, QUICK, ARTICLE)}
