@@ -120,6 +120,7 @@ def test_small_faces_of_a_large_picture_are_found():
     places = [(100, 100, 0.6), (800, 500, 0.6), (1500, 900, 0.6), (1300, 60, 0.6)]
     found = find_faces(_paste(places, height=1200, width=1800))
     assert len(found) == 4
+    assert [face.box[2] for face in found] == pytest.approx([64] * 4, abs=5)  # 106 at full size
     assert all(face.cautions == () for face in found)
 
 
@@ -254,7 +255,7 @@ def test_real_data_set_faces_are_crops_and_framed_as_measured(real_data_dir):
         found = find_faces(cv2.resize(framed, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC))
         if found:
             eyes.append((found[0].landmarks[[RIGHT_EYE, LEFT_EYE]] / 4 - 24) / 48)
-    assert len(eyes) >= 0.93 * 150
+    assert len(eyes) >= 0.88 * 150
     assert np.median(np.mean(eyes, axis=1), axis=0) == pytest.approx([0.5, faces.EYE_HEIGHT], abs=0.03)
     distances = np.linalg.norm(np.diff(eyes, axis=1)[:, 0], axis=1)
     assert np.median(distances) == pytest.approx(faces.EYE_DISTANCE, abs=0.03)

@@ -12,7 +12,7 @@ CORE_MODULES = ["errors", "emotions", "paths", "images", "stores", "data", "kagg
                 "export", "metrics", "recipes", "cards", "runs", "run_writer", "face_drawing",
                 "sample_faces", "augment", "bundles", "progress", "estimate", "calibration",
                 "decoded", "lookalikes", "average_faces", "quality", "model_card",
-                "answers", "label_hints", "projection", "jobs"]  # fmt: skip
+                "answers", "label_hints", "projection", "jobs", "faces"]  # fmt: skip
 HEAVY = ["tensorflow", "keras", "torch", "jax", "streamlit", "plotly", "sklearn", "kagglehub", "matplotlib"]
 
 
