@@ -66,7 +66,11 @@ def serve_app(script: Path = APP, **environment: str) -> Iterator[str]:
         yield address
     finally:
         server.terminate()
-        server.wait(20)
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:  # TensorFlow, half imported on a busy machine, lets no signal through
+            server.kill()
+            server.wait(20)
 
 
 def _answers(url: str) -> bool:
