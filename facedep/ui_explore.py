@@ -13,7 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from facedep import emotions, jobs, plots, quality, runs, splits, ui, ui_gallery
-from facedep.answers import read_answers
+from facedep.answers import find_seen, read_answers
 from facedep.average_faces import compute_average_faces, compute_difference, describe_difference
 from facedep.data import Dataset
 from facedep.errors import DataError
@@ -414,7 +414,7 @@ def show_faults(dataset: Dataset, scan: Scan) -> None:
 def show_label_hints(dataset: Dataset, scan: Scan, model: str) -> None:
     """Shows the pictures whose label a trained model finds least likely, beside what it thinks they show."""
     answers = read_answers(runs.find_run_dir(model), dataset)
-    is_seen = np.isin(scan.fingerprints, sorted(ui.load_fingerprints(model)))
+    is_seen = find_seen(runs.find_run_dir(model), scan.fingerprints)
     hints = find_label_hints(answers, dataset.index, is_seen=is_seen)
     rows = hints.ranking
     st.markdown(
