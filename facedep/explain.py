@@ -1,12 +1,16 @@
 """Why a model answers as it does: where its answer comes from in the face, and how steady it is.
 
-Both ask the model itself about changed pictures, so they hold for any network.
+The occlusion map and the steadiness ask the model itself about changed pictures, so they hold for any network. The
+class activation map reads the network's own last step, at once and exactly, where that step is an average over places.
 """
 
+import functools
 from dataclasses import dataclass
 
 import cv2
+import keras
 import numpy as np
+from keras import layers
 
 from facedep.model import Classifier
 
@@ -64,6 +68,79 @@ def compute_occlusion_map(classifier: Classifier, prepared: np.ndarray) -> np.nd
         falls[top : top + patch_px, left : left + patch_px] += probabilities[0] - probability
         counts[top : top + patch_px, left : left + patch_px] += 1
     return (falls / counts).astype(np.float32)
+
+
+def compute_class_activation_map(classifier: Classifier, prepared: np.ndarray) -> np.ndarray | None:
+    """Returns how much each place adds to the answer *depressed*: `float32` array of shape `(size, size)`.
+
+    The values are logits, see `compute_activations`: above 0 a place speaks for *depressed*, below 0 against. It is the
+    network's own coarse map (6 x 6 places for 48 pixels), smoothly enlarged.
+
+    Args:
+        classifier: The model.
+        prepared: What the network sees: `uint8` array of shape `(size, size)`, 0-255.
+
+    Returns:
+        None for a network whose last step is not an average over places and one dense layer: there is no such map then,
+        and `compute_occlusion_map` answers the question.
+
+    Reference: Zhou et al. 2016, arXiv 1512.04150.
+    """
+    found = compute_activations(classifier, prepared)
+    if found is None:
+        return None
+    return cv2.resize(found[0], (len(prepared),) * 2, interpolation=cv2.INTER_CUBIC)
+
+
+def compute_activations(classifier: Classifier, prepared: np.ndarray) -> tuple[np.ndarray, float] | None:
+    """Returns the class activation map before it is enlarged, and the bias that belongs to it.
+
+    The map's mean plus the bias is what the network itself says: the mean logit of the classes that count as
+    *depressed* minus that of the others (of one sigmoid: its logit), averaged over the picture and its mirror image
+    where the model does so; before the card's temperature.
+
+    Args:
+        classifier: The model.
+        prepared: What the network sees: `uint8` array of shape `(size, size)`, 0-255.
+
+    Returns:
+        `float32` array of shape `(rows, columns)` and the bias; None where the network allows no such map.
+    """
+    cut = _cut_at_maps(classifier.network)
+    if cut is None:
+        return None
+    features, dense = cut
+    averages_mirror = bool(classifier.card.get("averages_mirror"))
+    images = np.stack([prepared, prepared[:, ::-1]] if averages_mirror else [prepared])[..., np.newaxis]
+    # Called directly: `predict` would be traced anew for each such network, which takes seconds.
+    maps = keras.ops.convert_to_numpy(features(images.astype(np.float32), training=False))
+    weights, biases = dense.get_weights()
+    is_positive = np.isin(classifier.class_names, classifier.card["positive_classes"])
+    direction = _subtract_means(weights, is_positive)
+    values = maps @ direction
+    if averages_mirror:
+        values[1] = values[1, :, ::-1]
+    return values.mean(axis=0).astype(np.float32), float(_subtract_means(biases, is_positive))
+
+
+def _subtract_means(values: np.ndarray, is_positive: np.ndarray) -> np.ndarray:
+    """Returns the mean over the positive classes minus that over the others, along the last axis; of none it is 0."""
+    signs = [values[..., chosen].mean(axis=-1) if chosen.any() else 0.0 for chosen in (is_positive, ~is_positive)]
+    return signs[0] - signs[1]
+
+
+@functools.lru_cache(maxsize=4)
+def _cut_at_maps(network: keras.Model) -> tuple[keras.Model, layers.Dense] | None:
+    """Returns the network up to its last feature maps, and its dense layer, where only their mean lies between them."""
+    makers = {id(layer.output): layer for layer in network.layers}
+    dense = layer = makers[id(network.output)]
+    if not isinstance(dense, layers.Dense) or not dense.use_bias:
+        return None
+    while isinstance(layer := makers.get(id(layer.input)), layers.Dropout):
+        pass
+    if not isinstance(layer, layers.GlobalAveragePooling2D):
+        return None
+    return keras.Model(network.input, layer.input), dense
 
 
 def overlay_map(prepared: np.ndarray, values: np.ndarray, *, size_px: int, strength: float) -> np.ndarray:

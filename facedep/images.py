@@ -5,6 +5,7 @@ antialiasing before pictures are stacked, because pictures of many sizes cannot 
 inside the network would alias a 12-megapixel photograph; scaling to 0..1 is part of the network.
 """
 
+import functools
 import hashlib
 import io
 import stat
@@ -18,10 +19,10 @@ from PIL import Image, ImageOps
 from facedep.errors import ImageError
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff",
-                              ".ppm", ".pgm", ".avif"})  # fmt: skip
+                              ".ppm", ".pgm", ".avif", ".heic", ".heif", ".hif"})  # fmt: skip
 # Formats Pillow may try, whatever the file is called. Left out on purpose: those that start other programs (EPS).
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
-FORMATS_TEXT = "JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF"
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "HEIF")
+FORMATS_TEXT = "JPEG, PNG, HEIC, WebP, GIF, BMP, TIFF or AVIF"
 MIN_SIDE_PX = 8
 MAX_PIXELS = 120_000_000  # the largest phone cameras take 108 megapixels
 MAX_PICTURE_BYTES = 256 * 1024**2
@@ -47,6 +48,7 @@ def open_picture(source: bytes | Path, name: str) -> Image.Image:
         source = read_picture_bytes(source, name)
     if not source:
         raise ImageError(f"{name} is empty (0 bytes). Export or download the picture again.")
+    _register_heif()
     try:
         picture = Image.open(io.BytesIO(source), formats=_FORMATS)
     except Image.DecompressionBombError:
@@ -69,6 +71,18 @@ def open_picture(source: bytes | Path, name: str) -> Image.Image:
         raise ImageError(
             f"{name} is damaged or cut off: its pixels cannot be decoded. Export or download it again."
         ) from None
+
+
+@functools.cache
+def _register_heif() -> None:
+    """Teaches Pillow the format of phone pictures (HEIC), which comes as a plug-in; not at import, it takes a moment.
+
+    The plug-in turns a picture as the file's own transformations say and then drops its EXIF note on that, which tells
+    the same turn once more. What else such a file may hold (thumbnails, depth) is left alone.
+    """
+    import pillow_heif
+
+    pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
 
 def read_picture_bytes(path: Path, name: str) -> bytes:

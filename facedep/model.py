@@ -23,7 +23,9 @@ from facedep import emotions
 from facedep.calibration import apply_temperature
 from facedep.cards import FINGERPRINTS_FILE, MODEL_FILE, read_card
 from facedep.errors import ModelError
+from facedep.predictions import Predictions, sum_depressed
 from facedep.recipes import Recipe, find_recipe
+from facedep.thresholds import find_band, read_threshold
 
 MAX_MODEL_BYTES = 512 * 1024**2
 FEATURES_LAYER = "features"
@@ -101,6 +103,11 @@ def cut_at_features(network: keras.Model) -> tuple[keras.Model, keras.Model]:
     return keras.Model(network.input, features), keras.Model(features, network.output)
 
 
+def expose_features(network: keras.Model) -> keras.Model:
+    """Returns the network with two outputs: its own, and what its last layer decides on."""
+    return keras.Model(network.input, [network.output, network.layers[-1].input])
+
+
 def copy_stages(source: keras.Model, target: keras.Model) -> None:
     """Copies the weights of every layer that both networks have, but for the last one."""
     names = {layer.name for layer in source.layers[:-1]}
@@ -130,31 +137,6 @@ def _convolve(x: keras.KerasTensor, width: int, *, kernel: int, stride: int, nam
     return layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
 
 
-def sum_depressed(outputs: np.ndarray, class_names: list[str], positive_classes: list[str]) -> np.ndarray:
-    """Returns P(depressed): `float64` array of shape `(n,)`, 0..1, the sum over the classes that count as *depressed*.
-
-    Args:
-        outputs: A network's probabilities: `float` array of shape `(n, classes)`.
-        class_names: What each column means; `["depressed"]` for a network with one output.
-        positive_classes: The names that count as *depressed*.
-    """
-    columns = [class_names.index(name) for name in positive_classes if name in class_names]
-    return np.clip(outputs[:, columns].astype(np.float64).sum(axis=1), 0.0, 1.0)
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What a model answers for a number of faces.
-
-    Attributes:
-        probabilities: P(depressed): `float64` array of shape `(n,)`, 0..1.
-        emotions: One dictionary per face from emotion to probability; None where the model knows only the two groups.
-    """
-
-    probabilities: np.ndarray
-    emotions: list[dict[str, float]] | None
-
-
 @dataclass(frozen=True)
 class Classifier:
     """A trained network with the card that says what it is.
@@ -164,12 +146,14 @@ class Classifier:
         network: The Keras network.
         card: The content of `card.json`.
         fingerprints: Of every picture it was trained on.
+        chosen_threshold: The threshold in force, 0..1, where it is another one than the card's; None for the card's.
     """
 
     name: str
     network: keras.Model
     card: dict[str, Any]
     fingerprints: frozenset[str]
+    chosen_threshold: float | None = None
 
     @property
     def input_size_px(self) -> int:
@@ -179,13 +163,12 @@ class Classifier:
     @property
     def threshold(self) -> float:
         """P(depressed) at and above which the answer is *depressed*."""
-        return float(self.card.get("threshold", 0.5))
+        return float(self.card.get("threshold", 0.5)) if self.chosen_threshold is None else self.chosen_threshold
 
     @property
     def uncertain_band(self) -> tuple[float, float] | None:
         """From the lower value up to, not with, the upper one, P(depressed) is no answer; None for always answering."""
-        band = self.card.get("calibration", {}).get("uncertain")
-        return (float(band["low"]), float(band["high"])) if band else None
+        return find_band(self.card, self.threshold)
 
     @property
     def temperature(self) -> float:
@@ -231,7 +214,7 @@ def compute_outputs(network: keras.Model, inputs: Any, *, averages_mirror: bool 
         averages_mirror: Whether each output is the mean over the picture and its mirror image.
     """
     outputs = [np.zeros((0, network.output_shape[-1]), np.float32)]
-    batch_size = max(1, min(_MAX_BATCH_SIZE, _MAX_BATCH_VALUES // math.prod(network.input_shape[1:])))
+    batch_size = find_batch_size(network)
     for start in range(0, len(inputs), batch_size):
         batch = inputs[start : start + batch_size]
         if averages_mirror:
@@ -240,6 +223,11 @@ def compute_outputs(network: keras.Model, inputs: Any, *, averages_mirror: bool 
         else:
             outputs.append(np.asarray(network.predict_on_batch(batch)))
     return np.concatenate(outputs)
+
+
+def find_batch_size(network: keras.Model) -> int:
+    """Returns how many inputs a network is given at once: as many as its first layer takes little memory for."""
+    return max(1, min(_MAX_BATCH_SIZE, _MAX_BATCH_VALUES // math.prod(network.input_shape[1:])))
 
 
 def save_network(network: keras.Model, recipe: Recipe, path: Path) -> None:
@@ -277,4 +265,4 @@ def load_classifier(run_dir: Path) -> Classifier:
         raise ModelError(f"{MODEL_FILE} of {name!r} holds values that are no numbers. {remedy}")
     fingerprints_path = run_dir / FINGERPRINTS_FILE
     fingerprints = fingerprints_path.read_text("ascii", "replace").split() if fingerprints_path.is_file() else []
-    return Classifier(name, network, card, frozenset(fingerprints))
+    return Classifier(name, network, card, frozenset(fingerprints), read_threshold(run_dir, card))

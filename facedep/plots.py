@@ -5,6 +5,7 @@ https://jfly.uni-koeln.de/color/.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,11 +16,12 @@ from facedep.progress import Progress
 
 Figure = go.Figure
 
-_BLUE, _ORANGE, _GREEN, _GRAY = "#0072B2", "#E69F00", "#009E73", "#8A94A6"
+_BLUE, _ORANGE, GREEN, GRAY = "#0072B2", "#E69F00", "#009E73", "#8A94A6"
+INK, VERMILION = "#1B2733", "#D55E00"
 GROUP_NAMES = {emotions.DEPRESSED: "depressed", emotions.NON_DEPRESSED: "non-depressed"}
 PART_NAMES = {"train": "train", "val": "val", "test": "test", "": "no split"}
 # Purple to green, ColorBrewer's PRGn (colour-blind safe, https://colorbrewer2.org): neither is the colour of a group.
-_DIVERGING = [[0, "#762A83"], [0.25, "#C2A5CF"], [0.5, "#FFFFFF"], [0.75, "#A6DBA0"], [1, "#1B7837"]]
+DIVERGING = [[0, "#762A83"], [0.25, "#C2A5CF"], [0.5, "#FFFFFF"], [0.75, "#A6DBA0"], [1, "#1B7837"]]
 # Okabe & Ito's eight, one for each emotion.
 _EMOTION_COLORS = dict(
     zip(
@@ -36,7 +38,14 @@ def color_of(group: str) -> str:
     return {emotions.DEPRESSED: _BLUE, emotions.NON_DEPRESSED: _ORANGE}[group]
 
 
-def _style(figure: go.Figure, title: str, *, height: int) -> go.Figure:
+def style_figure(figure: go.Figure, title: str, *, height: int) -> go.Figure:
+    """Gives a figure what all have in common, and returns it.
+
+    Args:
+        figure: It is changed.
+        title: What it shows, in words.
+        height: In pixels.
+    """
     figure.update_layout(
         title={"text": title, "font": {"size": 16}, "x": 0, "xanchor": "left", "xref": "container"},
         height=height,
@@ -70,7 +79,7 @@ def plot_balance(index: pd.DataFrame) -> go.Figure:
             hovertemplate="%{x}: %{y:,} " + GROUP_NAMES[group] + "<extra></extra>",
         )
     figure.update_layout(barmode="stack")
-    return _style(figure, "Pictures per split and group", height=340)
+    return style_figure(figure, "Pictures per split and group", height=340)
 
 
 def plot_emotions(index: pd.DataFrame) -> go.Figure:
@@ -96,7 +105,7 @@ def plot_emotions(index: pd.DataFrame) -> go.Figure:
         )
     figure.update_yaxes(categoryorder="array", categoryarray=order)
     figure.update_layout(barmode="stack")
-    return _style(figure, "Emotions, and the group each counts as", height=340)
+    return style_figure(figure, "Emotions, and the group each counts as", height=340)
 
 
 def plot_curve(progress: Progress, measure: str) -> go.Figure:
@@ -112,12 +121,12 @@ def plot_curve(progress: Progress, measure: str) -> go.Figure:
         x=[row["position"] for row in progress.steps],
         y=[row[measure] for row in progress.steps],
         mode="lines+markers" if len(progress.steps) < 20 else "lines",
-        line={"color": _GRAY, "width": 1.2},
+        line={"color": GRAY, "width": 1.2},
         marker={"size": 3},
         opacity=0.6,
         hovertemplate="epoch %{x:.2f}: %{y:.3f}<extra></extra>",
     )
-    for name, key, color, dash in (("training", measure, _BLUE, "dot"), ("validation", f"val_{measure}", _GREEN, None)):
+    for name, key, color, dash in (("training", measure, _BLUE, "dot"), ("validation", f"val_{measure}", GREEN, None)):
         if progress.epochs and all(row[key] is None for row in progress.epochs):
             continue  # a final fit has no validation pictures
         figure.add_scatter(
@@ -135,7 +144,7 @@ def plot_curve(progress: Progress, measure: str) -> go.Figure:
             x=[best["epoch"]],
             y=[best[f"val_{measure}"]],
             mode="markers",
-            marker={"symbol": "circle-open", "size": 17, "color": _GREEN, "line": {"width": 2.5}},
+            marker={"symbol": "circle-open", "size": 17, "color": GREEN, "line": {"width": 2.5}},
             hovertemplate=f"best epoch so far: {best['epoch']}<extra></extra>",
         )
     if measure == "accuracy":
@@ -157,7 +166,7 @@ def plot_curve(progress: Progress, measure: str) -> go.Figure:
             text="The curve starts with the first step", showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper"
         )
     title = "Loss (lower is better)" if measure == "loss" else "In the right group (higher is better)"
-    return _style(figure, title, height=380)
+    return style_figure(figure, title, height=380)
 
 
 def plot_probability(probability: float, threshold: float, band: tuple[float, float] | None = None) -> go.Figure:
@@ -178,15 +187,15 @@ def plot_probability(probability: float, threshold: float, band: tuple[float, fl
             number={"suffix": " %", "valueformat": ".0f", "font": {"size": 40}},
             gauge={
                 "axis": {"range": [0, 100], "tickvals": [0, 25, 50, 75, 100], "ticksuffix": " %"},
-                "bar": {"color": _GRAY if is_uncertain else color_of(group), "thickness": 0.7},
+                "bar": {"color": GRAY if is_uncertain else color_of(group), "thickness": 0.7},
                 "steps": steps,
                 "borderwidth": 0,
                 "bgcolor": "rgba(138,148,166,0.18)",
-                "threshold": {"line": {"color": _GRAY, "width": 3}, "thickness": 1, "value": 100 * threshold},
+                "threshold": {"line": {"color": GRAY, "width": 3}, "thickness": 1, "value": 100 * threshold},
             },
         )
     )
-    figure = _style(figure, "P(“depressed”)", height=220)
+    figure = style_figure(figure, "P(“depressed”)", height=220)
     return figure.update_layout(margin={"l": 35, "r": 45, "t": 50, "b": 5})
 
 
@@ -214,7 +223,7 @@ def plot_emotion_probabilities(probabilities: dict[str, float], positive_classes
         )
     figure.update_yaxes(categoryorder="array", categoryarray=order)
     figure.update_xaxes(range=[0, 1.12], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
-    return _style(figure, "The emotions behind it", height=290)
+    return style_figure(figure, "The emotions behind it", height=290)
 
 
 def plot_leak(num_images: int, num_identical: int, num_similar: int, part: str) -> go.Figure:
@@ -228,9 +237,9 @@ def plot_leak(num_images: int, num_identical: int, num_similar: int, part: str) 
     """
     figure = go.Figure()
     pieces = (
-        ("also in train", num_identical, "#D55E00"),
+        ("also in train", num_identical, VERMILION),
         ("nearly the same in train", num_similar - num_identical, _ORANGE),
-        ("new", num_images - num_similar, _GREEN),
+        ("new", num_images - num_similar, GREEN),
     )
     for name, number, color in pieces:
         figure.add_bar(
@@ -244,7 +253,7 @@ def plot_leak(num_images: int, num_identical: int, num_similar: int, part: str) 
         )
     figure.update_layout(barmode="stack")
     figure.update_xaxes(range=[0, max(1, num_images)])
-    figure = _style(figure, f"The {num_images:,} {part} pictures", height=170)
+    figure = style_figure(figure, f"The {num_images:,} {part} pictures", height=170)
     return figure.update_layout(legend={"y": -0.5})
 
 
@@ -261,7 +270,7 @@ def plot_difference(difference: np.ndarray, *, first_name: str = "depressed") ->
     figure = go.Figure(
         go.Heatmap(
             z=np.round(difference, 2),
-            colorscale=_DIVERGING,
+            colorscale=DIVERGING,
             zmin=-limit,
             zmax=limit,
             colorbar={
@@ -281,7 +290,7 @@ def plot_difference(difference: np.ndarray, *, first_name: str = "depressed") ->
     figure.update_yaxes(
         visible=False, constrain="domain", range=[height - 0.5, -0.5], scaleanchor="x", scaleratio=1, fixedrange=True
     )
-    return _style(figure, "Where the average faces differ", height=400)
+    return style_figure(figure, "Where the average faces differ", height=400)
 
 
 def plot_flow(index: pd.DataFrame) -> go.Figure:
@@ -314,21 +323,21 @@ def plot_flow(index: pd.DataFrame) -> go.Figure:
                 "source": [names.index(emotion) for emotion, _ in counts.index],
                 "target": [names.index(group) for _, group in counts.index],
                 "value": [int(number) for number in counts],
-                "color": [_fade(color_of(group)) for _, group in counts.index],
+                "color": [fade(color_of(group)) for _, group in counts.index],
                 "customdata": [f"{emotion}, counted as {GROUP_NAMES[group]}" for emotion, group in counts.index],
                 "hovertemplate": "%{customdata}: %{value:,} pictures<extra></extra>",
             },
-            textfont={"size": 14, "shadow": "none", "color": "#1B2733"},
+            textfont={"size": 14, "shadow": "none", "color": INK},
             valueformat=",",
         )
     )
-    return _style(figure, "How the emotions become two groups", height=380)
+    return style_figure(figure, "How the emotions become two groups", height=380)
 
 
-def _fade(color: str) -> str:
-    """Returns a colour, "#RRGGBB", with 35 % opacity."""
+def fade(color: str, opacity: float = 0.35) -> str:
+    """Returns a colour, "#RRGGBB", with some opacity, 0 (not to be seen) .. 1."""
     red, green, blue = (int(color[start : start + 2], 16) for start in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.35)"
+    return f"rgba({red},{green},{blue},{opacity:g})"
 
 
 def plot_map(places: np.ndarray, names: np.ndarray, rows: np.ndarray) -> go.Figure:
@@ -354,5 +363,38 @@ def plot_map(places: np.ndarray, names: np.ndarray, rows: np.ndarray) -> go.Figu
         )
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False, scaleanchor="x")
-    figure = _style(figure, "All pictures by their look", height=560)
+    figure = style_figure(figure, "All pictures by their look", height=560)
     return figure.update_layout(dragmode="lasso", legend={"y": -0.02, "itemsizing": "constant"})
+
+
+def plot_visit(probabilities: Sequence[float], threshold: float, band: tuple[float, float] | None = None) -> go.Figure:
+    """Returns how P(depressed) moved from snapshot to snapshot, with the threshold and the uncertain band.
+
+    Args:
+        probabilities: P(depressed) of each snapshot, the oldest first, 0..1.
+        threshold: P(depressed) at and above which the answer is *depressed*.
+        band: P(depressed) from and up to which the model is uncertain; None where it never is.
+    """
+    figure = go.Figure()
+    groups = [emotions.DEPRESSED if value >= threshold else emotions.NON_DEPRESSED for value in probabilities]
+    is_uncertain = [band is not None and band[0] <= value < band[1] for value in probabilities]
+    figure.add_scatter(
+        x=list(range(1, len(probabilities) + 1)),
+        y=list(probabilities),
+        mode="lines+markers",
+        line={"color": GRAY, "width": 2},
+        marker={
+            "size": 9,
+            "color": [GRAY if unsure else color_of(group) for unsure, group in zip(is_uncertain, groups, strict=True)],
+        },
+        hovertemplate="snapshot %{x}: %{y:.0%}<extra></extra>",
+    )
+    if band:
+        figure.add_hrect(y0=band[0], y1=band[1], fillcolor=GRAY, opacity=0.15, line_width=0)
+        figure.add_annotation(
+            text="uncertain", x=1, xref="paper", xanchor="right", y=band[1], yanchor="top", showarrow=False
+        )
+    figure.add_hline(y=threshold, line={"color": GRAY, "dash": "dash", "width": 1.5})
+    figure.update_yaxes(range=[-0.03, 1.03], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
+    figure.update_xaxes(title="snapshot", range=[0.5, max(10, len(probabilities)) + 0.5], tickformat="d")
+    return style_figure(figure, "P(“depressed”) from snapshot to snapshot", height=260)

@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -31,9 +32,12 @@ UNPACKING_ERRORS = (OSError, EOFError, ValueError, IndexError, NotImplementedErr
                      struct.error, zlib.error, lzma.LZMAError)  # fmt: skip
 
 
+def _is_hidden(path: PurePosixPath) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+
+
 def _is_picture(path: PurePosixPath) -> bool:
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-    return not hidden and path.suffix.lower() in PICTURE_SUFFIXES
+    return not _is_hidden(path) and path.suffix.lower() in PICTURE_SUFFIXES
 
 
 def _refuse_folder(error: OSError) -> None:
@@ -113,19 +117,26 @@ class ZipStore:
     """Pictures in a .zip archive, read in place: nothing is unpacked, so nothing can land outside a folder.
 
     Args:
-        archive_path: The archive.
+        archive: The archive's path, or the archive as a binary file that can seek, which stays open and untouched.
+        name: What to call the archive in an error sentence; by default its file's name.
+
+    Attributes:
+        name: What it is called in error sentences.
+        num_others: How many files in it are no pictures by their name; hidden ones are not counted.
 
     Raises:
         DataError: It is no zip, damaged, protected by a password, implausibly large, or names files outside itself.
     """
 
-    def __init__(self, archive_path: Path):
-        self.archive_path = archive_path
-        name = archive_path.name
+    def __init__(self, archive: Path | BinaryIO, name: str | None = None):
+        self.name = name = name or Path(str(getattr(archive, "name", "The upload"))).name
         try:
-            info = archive_path.stat()
-            self._written = f"{info.st_size}\t{info.st_mtime_ns}"
-            self._archive = zipfile.ZipFile(archive_path)
+            if isinstance(archive, Path):
+                info = archive.stat()
+                self._written = f"{info.st_size}\t{info.st_mtime_ns}"
+            else:
+                self._written = f"{archive.seek(0, os.SEEK_END)}"
+            self._archive = zipfile.ZipFile(archive)
         except zipfile.BadZipFile:
             raise DataError(
                 f"{name} is not a .zip archive, or it is cut off. Download or export it again; other archive kinds "
@@ -148,6 +159,7 @@ class ZipStore:
                 "and was not opened. Make an archive with fewer pictures."
             )
         pictures = {}
+        self.num_others = 0
         for member in members:
             path = PurePosixPath(member.filename.replace("\\", "/"))
             if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
@@ -157,6 +169,7 @@ class ZipStore:
                 )
             is_link = stat.S_ISLNK(member.external_attr >> 16)
             if member.is_dir() or is_link or not _is_picture(path):
+                self.num_others += not (member.is_dir() or _is_hidden(path))
                 continue
             if member.flag_bits & 0x1:
                 raise DataError(f"{name} is protected by a password. Make an archive without one.")
@@ -181,7 +194,7 @@ class ZipStore:
             with self._archive.open(member) as file:  # never gives more than the size that was checked
                 return file.read(MAX_PICTURE_BYTES)
         except UNPACKING_ERRORS:
-            raise ImageError(f"{path} is damaged inside {self.archive_path.name}. Make the archive again.") from None
+            raise ImageError(f"{path} is damaged inside {self.name}. Make the archive again.") from None
 
     def open(self, path: str) -> Image.Image:
         """Returns the decoded picture. Raises `ImageError` where it cannot be read."""

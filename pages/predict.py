@@ -4,35 +4,23 @@ from typing import Any
 
 import streamlit as st
 
-from facedep import emotions, plots, sample_faces, ui
-from facedep.images import FORMATS_TEXT
+from facedep import runs, sample_faces, ui, ui_camera, ui_predict
+from facedep.images import FORMATS_TEXT, PICTURE_SUFFIXES
 
-CAMERA, FILES, EXAMPLES = "Camera", "Files", "Drawn examples"
-UPLOAD_TYPES = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
-
-
-def take_snapshot() -> list[tuple[str, bytes]]:
-    """Offers the camera behind a switch that says what happens to the picture."""
-    st.write(
-        "The picture goes to this app on this computer, is answered in memory, and is gone when you take the next one."
-    )
-    if not st.toggle("Switch the camera on", key="camera_on"):
-        return []
-    snapshot = st.camera_input("Look into the camera", key="camera", resolution="480p", width=480)
-    st.caption(
-        "No picture here? The browser may have been told not to allow the camera (look for a camera sign beside the "
-        "address), there may be none, or the page may be open under another address than localhost, where browsers "
-        "allow no camera. Files and drawn examples always work."
-    )
-    return [("snapshot", snapshot.getvalue())] if snapshot else []
+CAMERA, LIVE, FILES, EXAMPLES = "Camera", "Live", "Files", "Examples"
+NO_OTHER = "no other model"
 
 
-def choose_files() -> list[tuple[str, bytes]]:
-    """Takes any number of picture files."""
+def choose_files() -> list[tuple[str, Any]]:
+    """Takes any number of picture files and .zip archives."""
     files = st.file_uploader(
-        f"Pictures of faces: {FORMATS_TEXT}", type=UPLOAD_TYPES, accept_multiple_files=True, key="files"
+        f"Pictures of faces ({FORMATS_TEXT}), or .zip archives of them",
+        type=["zip", *sorted(suffix.removeprefix(".") for suffix in PICTURE_SUFFIXES)],
+        accept_multiple_files=True,
+        key="files",
     )
-    return [(file.name, file.getvalue()) for file in files]
+    st.caption("Read and answered in this computer's memory: nothing is stored, nothing is sent anywhere.")
+    return [(file.name, file) for file in files]
 
 
 def choose_example() -> list[tuple[str, bytes]]:
@@ -52,111 +40,109 @@ def _choose_example(place: int) -> None:
     st.session_state.example = place
 
 
-def show_answer(classifier: Any, answer: Any, number: int) -> None:
-    """Shows one picture's answer: the picture, what the model sees, the gauge, the words."""
-    if answer.error:
-        st.error(answer.error, icon=":material/broken_image:")
-        return
-    if len(answer.faces) != 1:
-        st.image(mark_faces(answer), width=480, caption=f"{len(answer.faces)} faces found" if answer.faces else None)
-    for place, face in enumerate(answer.faces, start=1):
-        side = len(face.prepared)
-        if len(answer.faces) > 1:
-            st.markdown(f"**Face {place}**")
-        left, right = st.columns(2, gap="medium")
-        with left, st.container(horizontal=True):
-            if len(answer.faces) == 1:
-                st.image(mark_faces(answer), width=160, caption="The picture")
-            st.image(
-                ui.enlarge(face.prepared, 320),
-                width=160,
-                caption=f"What the model sees: {side} x {side} gray pixels",
-            )
-        with right:
-            st.subheader(
-                "Uncertain: too close to call" if face.is_uncertain else describe_label(face.label, classifier)
-            )
-            band = classifier.uncertain_band
-            ui.show_chart(
-                plots.plot_probability(face.probability_depressed, classifier.threshold, band),
-                key=f"gauge_{number}_{place}",
-            )
-            if face.is_uncertain:
-                st.caption(
-                    f"Between {band[0]:.0%} and {band[1]:.0%} (the dark stretch) this model gives no answer: it would "
-                    "be wrong too often there."
-                )
-            if face.emotions:
-                figure = plots.plot_emotion_probabilities(face.emotions, classifier.card["positive_classes"])
-                ui.show_chart(figure, key=f"emotions_{number}_{place}")
-        show_why(classifier, face.prepared, key=f"{number}_{place}")
-        for caution in face.cautions:
-            st.warning(caution, icon=":material/visibility:")
-        if face.is_seen:
-            st.warning(
-                "This model was trained on this very picture: the answer may be memory.", icon=":material/history:"
-            )
-    if answer.note:
-        (st.info if answer.faces else st.warning)(answer.note, icon=":material/crop:")
+def switch_camera_on(words: str) -> bool:
+    """Offers the camera behind a switch that says what happens to the picture."""
+    return ui_camera.show_camera_words() and st.toggle(f"Switch the camera on. {words}", key="camera_on")
+
+
+def take_snapshot() -> list[tuple[str, Any]]:
+    """Offers the camera, one picture at a time."""
+    if not switch_camera_on("The picture stays in this computer's memory and is gone with this tab."):
+        return []
+    file = ui_camera.take_snapshot(key=f"snapshot_{st.session_state.get('visit_number', 0)}")
+    return [("snapshot", file)] if file else []
+
+
+def choose_other(name: str) -> str | None:
+    """Offers a second model to compare with, where there is one."""
+    names = [run.name for run in runs.list_runs() if run.has_model and run.name != name]
+    if not names:
+        return None
+    if st.session_state.get("other_model") not in names:
+        st.session_state.other_model = NO_OTHER
+    chosen = st.selectbox("Compare with", [NO_OTHER, *names], key="other_model", persist_state="session")
+    return None if chosen == NO_OTHER else chosen
+
+
+def show_picture(title: str, content: Any, *, key: str) -> Any:
+    """Answers for one picture and shows it all; returns the answer."""
+    is_whole = st.session_state.get(f"whole_{key}", False)
+    answer = predict_picture(classifier, content, title, is_whole_picture=is_whole)
+    other_answer = predict_picture(other, content, title, is_whole_picture=is_whole) if other else None
+    ui_predict.show_answer(classifier, answer, key=key, other=other, other_answer=other_answer)
+    if answer.picture and (is_whole or not answer.faces or answer.faces[0].box):
+        st.toggle("Answer for the whole picture, without a search for faces", key=f"whole_{key}")
+    return answer
 
 
 @st.fragment
-def show_why(classifier: Any, prepared: Any, *, key: str) -> None:
-    """Shows, when asked, where the answer comes from and how steady it is."""
-    with st.expander("Why, and how sure", icon=":material/search:", key=f"why_{key}", on_change="rerun") as box:
-        if not box.open:
-            return
-        left, right = st.columns([1, 2], gap="medium")
-        strength = right.slider("Strength of the colours", 0.0, 1.0, 0.6, 0.05, key=f"strength_{key}")
-        values = compute_occlusion_map(classifier, prepared)
-        left.image(overlay_map(prepared, values, size_px=288, strength=strength), width=288)
-        right.markdown(
-            "Each place was covered once. **Blue**: covering it makes the answer less “depressed”. **Orange**: more. "
-            "This shows where the model looked, not whether it was right to."
-        )
-        steady = measure_steadiness(classifier, prepared)
-        words = f"Mirrored, shifted a little, lighter or darker it says {steady.lowest:.0%} to {steady.highest:.0%}"
-        if steady.has_flipped:
-            right.warning(f"{words}: **the answer flips**, so take none of them at its word.", icon=":material/sync:")
-        else:
-            right.markdown(f"{words}: the answer stays the same.")
+def show_live() -> None:
+    """Answers for a picture from the camera every one and a half seconds: smile, frown, and watch it move."""
+    left, right = st.columns(2, gap="medium")
+
+    def answer_frame(content: bytes, number: int) -> None:
+        answer = predict_picture(classifier, content, "live picture")
+        ui_predict.keep_snapshot(classifier, answer, number=number)
+        with right:
+            if answer.faces:
+                ui_predict.show_face(classifier, answer.faces[0], key="live")
+            else:
+                st.info(answer.error or answer.note, icon=":material/visibility_off:")
+
+    with left:
+        ui_camera.watch_camera(key=f"live_{st.session_state.get('visit_number', 0)}", answer=answer_frame)
+        ui_predict.show_movement(classifier)
+    ui_predict.show_strip(classifier)
 
 
-def describe_label(label: str, classifier: Any) -> str:
-    """Returns the data set's class name, in quotes, with what it means."""
-    positive = [name for name in classifier.card["positive_classes"] if name != emotions.DEPRESSED]
-    meant = " and ".join(sorted(positive)) or "sad and neutral"
-    if label == emotions.DEPRESSED:
-        return f"“Depressed”: looks like the {meant} pictures it was trained on"
-    return f"“Non-depressed”: looks unlike the {meant} pictures it was trained on"
+def show_many(files: list[tuple[str, Any]]) -> None:
+    """Answers for all pictures, as a table, and in full for the chosen one."""
+    from facedep.predict_many import list_pictures
+
+    pictures = list_pictures(files)
+    answered = ui_predict.answer_many(classifier, pictures, state=" ".join(file.file_id for _, file in files))
+    picture = pictures[ui_predict.show_table(answered)]
+    st.subheader(picture.path)
+    if picture.error:
+        st.error(picture.error, icon=":material/broken_image:")
+    else:
+        with ui.show_errors():
+            show_picture(picture.path, picture.read(), key="chosen")
 
 
 ui.start_page("Show it a face")
-with st.container(horizontal=True, vertical_alignment="bottom"):
+left, middle, right = st.columns([1.3, 1.25, 1], vertical_alignment="bottom")
+with left:
     route = st.segmented_control(
-        "Where the face comes from", [EXAMPLES, CAMERA, FILES], default=EXAMPLES, key="route", required=True
+        "Where the face comes from", [EXAMPLES, CAMERA, LIVE, FILES], default=EXAMPLES, key="route", required=True
     )
-    with st.container(width=420):
-        name = ui.choose_model()
-pictures = {CAMERA: take_snapshot, FILES: choose_files, EXAMPLES: choose_example}[route]()
-if not pictures:
+with middle:
+    name = ui.choose_model()
+with right:
+    other_name = choose_other(name) if route != LIVE else None
+if route == LIVE:
+    is_on = switch_camera_on("It answers every 1.5 seconds; the pictures stay in this computer's memory.")
+    pictures = []
+else:
+    is_on = False
+    pictures = {CAMERA: take_snapshot, FILES: choose_files, EXAMPLES: choose_example}[route]()
+if not pictures and not is_on:
     st.stop()
 ui.wait_for_warm_up()
 with ui.show_errors():
     classifier = ui.load_classifier(name)
-# These import TensorFlow, which is loaded by now.
-from facedep.explain import compute_occlusion_map, measure_steadiness, overlay_map  # noqa: E402
-from facedep.predict import mark_faces, predict_picture  # noqa: E402
+    other = ui.load_classifier(other_name) if other_name else None
+from facedep.predict import predict_picture  # noqa: E402  imports TensorFlow, which is loaded by now
 
-for number, (title, content) in enumerate(pictures):
-    if number:
-        st.divider()
-    if route == FILES:
-        st.markdown(f"**{title}**")
-    answer = predict_picture(classifier, content, title)
-    if answer.picture and (not answer.faces or answer.faces[0].box):
-        is_whole = st.toggle("Answer for the whole picture, without a search for faces", key=f"whole_{number}")
-        if is_whole:
-            answer = predict_picture(classifier, content, title, is_whole_picture=True)
-    show_answer(classifier, answer, number)
+if route == LIVE:
+    show_live()
+elif route == FILES and (len(pictures) > 1 or pictures[0][0].lower().endswith(".zip")):
+    show_many(pictures)
+else:
+    title, content = pictures[0]
+    answer = show_picture(title, content if isinstance(content, bytes) else content.getvalue(), key=route)
+    if route == CAMERA:
+        ui_predict.keep_snapshot(classifier, answer, number=content.file_id)
+        ui_predict.show_movement(classifier)
+        ui_predict.show_strip(classifier)
 ui.show_help_line()

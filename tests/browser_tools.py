@@ -1,5 +1,6 @@
 """What the browser tests need: a server of the app's own, Chromium, and a fake webcam that shows a face."""
 
+import contextlib
 import os
 import shutil
 import socket
@@ -71,6 +72,21 @@ def serve_app(script: Path = APP, **environment: str) -> Iterator[str]:
         except subprocess.TimeoutExpired:  # TensorFlow, half imported on a busy machine, lets no signal through
             server.kill()
             server.wait(20)
+
+
+def find_listener(port: int) -> int:
+    """Returns the id of the process of this user that listens on a port of this computer (Linux)."""
+    sockets = set()
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        for line in table.read_text().splitlines()[1:] if table.exists() else []:
+            _, local, _, state, *others = line.split()
+            if int(local.rpartition(":")[2], 16) == port and state == "0A":
+                sockets.add(f"socket:[{others[5]}]")
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):  # ended meanwhile, or somebody else's
+            if os.readlink(link) in sockets:
+                return int(link.parts[2])
+    pytest.fail(f"no process listens on port {port}")
 
 
 def _answers(url: str) -> bool:

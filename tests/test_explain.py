@@ -1,14 +1,23 @@
 """The map points to where the evidence was planted, and a steady network is called steady."""
 
+import time
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
 from facedep import runs
-from facedep.explain import compute_occlusion_map, measure_steadiness, overlay_map
-from facedep.model import Classifier, load_classifier
+from facedep.explain import (
+    compute_activations,
+    compute_class_activation_map,
+    compute_occlusion_map,
+    measure_steadiness,
+    overlay_map,
+)
+from facedep.model import Classifier, build_network, load_classifier
 from facedep.paths import PROJECT_DIR
+from facedep.recipes import find_recipe
 from facedep.sample_faces import draw_sample_face
 
 CARD = {"class_names": ["depressed"], "positive_classes": ["depressed"], "threshold": 0.5}
@@ -84,3 +93,101 @@ def test_shipped_model_is_explained_on_a_drawn_face():
     assert np.isfinite(values).all()
     assert np.abs(values).max() > 0
     assert len(measure_steadiness(classifier, gray).probabilities) == 8
+
+
+# Class activation map -------------------------------------------------------------------------------------------------
+
+EMOTIONS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
+
+
+def build_compact(class_names: list[str], *, averages_mirror: bool) -> Classifier:
+    """A network of the recipe `compact` with weights as they may be after a training."""
+    keras.utils.set_random_seed(0)
+    network = build_network(find_recipe("compact"), len(class_names))
+    rng = np.random.default_rng(0)
+    dense = network.layers[-1]
+    dense.set_weights([rng.normal(size=dense.kernel.shape), rng.normal(size=dense.bias.shape)])
+    positive = ["depressed"] if len(class_names) < 3 else ["neutral", "sad"]
+    card = {"class_names": class_names, "positive_classes": positive, "averages_mirror": averages_mirror}
+    return Classifier("compact", network, card, frozenset())
+
+
+def measure_logit_difference(classifier: Classifier, picture: np.ndarray) -> float:
+    """The mean logit of the positive outputs minus that of the others, from the network's own probabilities."""
+    outputs = np.asarray(classifier.network(picture[np.newaxis, ..., np.newaxis].astype(np.float32)), np.float64)[0]
+    if len(outputs) == 1:
+        return float(np.log(outputs[0] / (1 - outputs[0])))
+    is_positive = np.isin(classifier.class_names, classifier.card["positive_classes"])
+    return float(np.log(outputs[is_positive]).mean() - np.log(outputs[~is_positive]).mean())
+
+
+@pytest.mark.parametrize("class_names", [["depressed"], ["non_depressed", "depressed"], EMOTIONS])
+@pytest.mark.parametrize("averages_mirror", [False, True])
+def test_places_of_the_class_activation_map_add_up_to_the_answer(class_names, averages_mirror):
+    classifier = build_compact(class_names, averages_mirror=averages_mirror)
+    picture = np.random.default_rng(1).integers(0, 256, (48, 48), dtype=np.uint8)
+    values, bias = compute_activations(classifier, picture)
+    assert (values.shape, values.dtype) == ((6, 6), np.float32)
+    expected = measure_logit_difference(classifier, picture)
+    if averages_mirror:
+        expected = (expected + measure_logit_difference(classifier, picture[:, ::-1])) / 2
+    assert float(values.mean()) + bias == pytest.approx(expected, abs=1e-4)
+    assert np.abs(values).max() > 0.05  # the map says something here
+
+
+def test_class_activation_map_of_the_shipped_model_adds_up_too():
+    classifier = load_classifier(PROJECT_DIR / "models" / runs.SHIPPED_RUN)
+    gray = draw_sample_face("sad", 1).mean(axis=2).astype(np.uint8)[40:88, 40:88]
+    values, bias = compute_activations(classifier, gray)
+    sides = [measure_logit_difference(classifier, picture) for picture in (gray, gray[:, ::-1])]
+    assert float(values.mean()) + bias == pytest.approx(np.mean(sides), abs=1e-3)
+    smooth = compute_class_activation_map(classifier, gray)
+    assert (smooth.shape, smooth.dtype) == ((48, 48), np.float32)
+    assert smooth.mean() == pytest.approx(values.mean(), abs=0.1 * float(np.abs(values).max()))
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(slice(0, 16), slice(0, 16)), (slice(32, 48), slice(16, 32))])
+@pytest.mark.parametrize("weight", [5.0, -5.0])
+def test_class_activation_map_points_to_the_only_bright_place(rows, columns, weight):
+    inputs = keras.Input((48, 48, 1))
+    maps = layers.AveragePooling2D(8)(layers.Rescaling(1 / 255)(inputs))
+    dense = layers.Dense(1, activation="sigmoid")
+    network = keras.Model(inputs, dense(layers.Dropout(0.3)(layers.GlobalAveragePooling2D()(maps))))
+    dense.set_weights([np.array([[weight]], np.float32), np.array([1], np.float32)])
+    picture = np.zeros((48, 48), np.uint8)
+    picture[rows, columns] = 255
+    values = compute_class_activation_map(Classifier("planted", network, CARD, frozenset()), picture)
+    inside = np.zeros((48, 48), bool)
+    inside[rows, columns] = True
+    assert inside[np.unravel_index(np.abs(values).argmax(), values.shape)]
+    assert values[inside].mean() == pytest.approx(weight, rel=0.15)
+    assert abs(values[~inside].mean()) < 0.05 * abs(weight)
+
+
+def test_map_of_a_model_that_averages_mirror_images_is_that_of_the_mirrored_picture_mirrored():
+    classifier = build_compact(EMOTIONS, averages_mirror=True)
+    picture = np.random.default_rng(2).integers(0, 256, (48, 48), dtype=np.uint8)
+    values = compute_class_activation_map(classifier, picture)
+    mirrored = compute_class_activation_map(classifier, picture[:, ::-1])
+    np.testing.assert_allclose(mirrored, values[:, ::-1], atol=1e-4)
+
+
+@pytest.mark.parametrize("recipe", ["article", "quick"])
+def test_networks_with_more_than_an_average_at_their_end_have_no_class_activation_map(recipe):
+    network = build_network(find_recipe(recipe), 1)
+    classifier = Classifier(recipe, network, CARD, frozenset())
+    size = classifier.input_size_px
+    assert compute_class_activation_map(classifier, np.zeros((size, size), np.uint8)) is None
+
+
+def test_class_activation_map_is_quick_and_is_not_built_anew_for_each_picture(monkeypatch):
+    classifier = build_compact(EMOTIONS, averages_mirror=True)
+    pictures = np.random.default_rng(3).integers(0, 256, (6, 48, 48), dtype=np.uint8)
+    compute_class_activation_map(classifier, pictures[0])
+    monkeypatch.setattr(keras, "Model", lambda *_: pytest.fail("built again"))
+    seconds = []
+    for picture in pictures[1:]:
+        started = time.perf_counter()
+        compute_class_activation_map(classifier, picture)
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 0.3  # 0.03 measured; the others may have had to wait for other tests

@@ -1,14 +1,20 @@
 import io
 import os
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 
 from facedep.errors import ImageError
 from facedep.images import compute_fingerprint, open_picture, prepare_image, to_gray
+from facedep.paths import PROJECT_DIR
+
+pillow_heif.register_heif_opener()  # for writing; what reads registers it itself, see the test in a fresh interpreter
 
 
 def _encode(picture: Image.Image, format_name: str, **options) -> bytes:
@@ -31,7 +37,7 @@ def _png(width: int, height: int, *, bit_depth: int = 8, rows: bytes = b"") -> b
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("format_name", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "MPO"])
+@pytest.mark.parametrize("format_name", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "MPO", "HEIF"])
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_every_named_format_is_read(format_name, mode):
     picture = open_picture(_encode(Image.new(mode, (24, 16), "gray"), format_name), "face")
@@ -122,6 +128,66 @@ def test_wrongly_named_pictures_are_read_by_their_content(tmp_path, name):
     np.testing.assert_array_equal(np.asarray(open_picture(path, name)), _noise(16, 16))
 
 
+def _draw_quarters() -> Image.Image:
+    """Four quarters in four grays, 48 x 32 pixels: every turn and every mirroring gives another picture."""
+    quarters = np.array([[0, 80], [160, 240]], np.uint8)
+    return Image.fromarray(quarters.repeat(16, axis=0).repeat(24, axis=1)).convert("RGB")
+
+
+def _take_with_phone(format_name: str, orientation: int, turn: int) -> bytes:
+    """Returns the quarters as a phone held sideways keeps them: pixels as the sensor had them, and a note."""
+    lying = _draw_quarters().rotate(-turn, expand=True)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    if format_name != "HEIF":
+        return _encode(lying, format_name, exif=exif)
+    lying.info["exif"] = exif.tobytes()  # written as the file's own transformation too, as phones do
+    return _encode(lying, format_name)
+
+
+@pytest.mark.parametrize("format_name", ["HEIF", "AVIF", "JPEG"])
+@pytest.mark.parametrize(("orientation", "turn"), [(1, 0), (3, 180), (6, -90), (8, 90)])
+def test_phone_pictures_are_turned_once_and_not_twice(format_name, orientation, turn):
+    picture = open_picture(_take_with_phone(format_name, orientation, turn), "phone")
+    assert picture.size == (48, 32)
+    np.testing.assert_allclose(to_gray(picture)[8::16, 12::24], [[0, 80], [160, 240]], atol=6)
+
+
+def test_heic_is_turned_by_its_own_transformation_and_by_no_other_note():
+    turned = _take_with_phone("HEIF", 6, -90)
+    assert b"irot" in turned
+    assert b"Exif" in turned
+    noted = Image.Exif()
+    noted[0x0112] = 6
+    untouched = _encode(_draw_quarters(), "HEIF", exif=noted)  # the note alone, which the standard tells to ignore
+    assert b"irot" not in untouched
+    assert open_picture(untouched, "x").size == (48, 32)
+
+
+def test_heic_gives_its_own_pixels_and_not_those_of_its_small_preview():
+    picture = _draw_quarters().resize((480, 320), Image.Resampling.NEAREST)
+    data = _encode(picture, "HEIF", thumbnails=[64])
+    assert open_picture(data, "x").size == (480, 320)
+
+
+def test_heic_is_read_by_whoever_has_not_registered_it(tmp_path):
+    path = tmp_path / "face.HEIC"
+    path.write_bytes(_HEIC)
+    code = (
+        "import sys; from pathlib import Path; from facedep.images import open_picture;"
+        "assert 'pillow_heif' not in sys.modules; print(open_picture(Path(sys.argv[1]), 'x').size)"
+    )
+    result = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, cwd=PROJECT_DIR)
+    assert (result.stdout, result.stderr) == ("(64, 64)\n", "")
+
+
+def _claim_size(data: bytes, width: int, height: int) -> bytes:
+    """Returns a HEIC whose header claims another size."""
+    start = data.index(b"ispe") + 8
+    return data[:start] + struct.pack(">II", width, height) + data[start + 8 :]
+
+
+_HEIC = _encode(Image.fromarray(_noise(64, 64)), "HEIF")
 _JPEG = _encode(Image.fromarray(_noise(64, 64)), "JPEG")
 _PNG = _encode(Image.fromarray(_noise(64, 64)), "PNG")
 
@@ -134,6 +200,15 @@ _PNG = _encode(Image.fromarray(_noise(64, 64)), "PNG")
         (_JPEG[:-1], "damaged or cut off"),
         (_PNG[: len(_PNG) // 2], "damaged or cut off"),
         (_PNG[:40], "not a picture"),
+        (_HEIC[: len(_HEIC) // 2], "damaged or cut off"),
+        (_HEIC[:-1], "damaged or cut off"),
+        (_HEIC[:100], "not a picture"),
+        (_HEIC[:12] + bytes(4000), "not a picture"),
+        (b"\0\0\0\x18ftypheic" + _noise(64, 64).tobytes(), "not a picture"),
+        (_claim_size(_HEIC, 32, 32), "damaged or cut off"),
+        (_claim_size(_HEIC, 7, 500), "7 x 500 pixels"),
+        (_claim_size(_HEIC, 20_000, 20_000), "more than 120 million pixels"),
+        (_claim_size(_HEIC, 2**31, 2**31), "not a picture"),
         (b"<html>no picture</html>", "not a picture"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n", "not a picture"),
         (b"\xff\xd8\xff", "not a picture"),
@@ -154,10 +229,13 @@ def test_unfit_pictures_are_refused_by_name(data, words):
     assert "folder/face 1.png" in str(caught.value)
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_a_bomb_is_refused_before_it_is_unpacked():
     bomb = _png(20_000, 20_000, bit_depth=1, rows=b"these pixels cannot be decoded")
     with pytest.raises(ImageError, match="120 million pixels"):
         open_picture(bomb, "bomb.png")
+    with pytest.raises(ImageError, match="120 million pixels"):
+        open_picture(_claim_size(_HEIC, 10_950, 10_960)[:-500], "cut off, which only decoding could tell.heic")
 
 
 def test_a_missing_file_a_folder_and_a_pipe_are_refused_by_name(tmp_path):
@@ -175,9 +253,9 @@ def test_a_missing_file_a_folder_and_a_pipe_are_refused_by_name(tmp_path):
 def test_any_damage_gives_a_picture_or_a_sentence(capfd):
     rng = np.random.default_rng(1)
     colours = Image.fromarray(rng.integers(0, 256, (24, 24, 3), dtype=np.uint8))
-    sources = [_encode(colours, name) for name in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "PPM")]
+    sources = [_encode(colours, name) for name in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "PPM", "HEIF")]
     refused = 0
-    for number in range(800):
+    for number in range(900):
         data = bytearray(sources[number % len(sources)])
         for place in rng.integers(0, len(data), 6):
             data[place] = rng.integers(256)
@@ -185,7 +263,7 @@ def test_any_damage_gives_a_picture_or_a_sentence(capfd):
             assert open_picture(bytes(data), "x").mode in ("L", "RGB")
         except ImageError:
             refused += 1
-    assert 100 < refused < 800
+    assert 100 < refused < 900
     capfd.readouterr()  # libtiff's remarks
 
 

@@ -18,6 +18,7 @@ from facedep.errors import ModelError
 from facedep.images import compute_fingerprint, to_gray
 from facedep.predict import label_of, predict_picture
 from facedep.recipes import ARTICLE, COMPACT, RECIPES
+from facedep.thresholds import forget_threshold, write_threshold
 
 EMOTIONS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
 
@@ -148,6 +149,18 @@ def test_label_is_depressed_at_the_threshold_and_the_card_sets_it(run_dir, compa
     for threshold, label in ((probability - 0.01, "depressed"), (probability + 0.01, "non_depressed")):
         (run_dir / CARD_FILE).write_text(json.dumps(_card() | {"threshold": threshold}))
         assert predict_picture(model.load_classifier(run_dir), _draw_png(), "x").faces[0].label == label
+
+
+def test_chosen_threshold_goes_before_the_cards_and_takes_the_band_with_it(run_dir, compact_dir):
+    calibration = {"temperature": 1.0, "uncertain": {"low": 0.4, "high": 0.6, "target_error": 0.1}}
+    (run_dir / CARD_FILE).write_text(json.dumps(_card() | {"calibration": calibration}))
+    for chosen, band in ((0.55, (0.4, 0.6)), (0.7, None)):
+        write_threshold(run_dir, chosen)
+        loaded = model.load_classifier(run_dir)
+        assert (loaded.threshold, loaded.uncertain_band) == (chosen, band)
+    forget_threshold(run_dir)
+    loaded = model.load_classifier(run_dir)
+    assert (loaded.threshold, loaded.uncertain_band) == (0.5, (0.4, 0.6))
 
 
 def test_sum_depressed_adds_the_columns_that_count_as_depressed():
