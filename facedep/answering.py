@@ -1,31 +1,38 @@
-"""Ask a model about every picture of a data set, and keep what it answers; `answers.py` reads it without a network."""
+"""Ask a model about pictures of a data set, and keep what it answers; `answers.py` reads it without a network."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-import keras
 import numpy as np
 
-from facedep.answers import Answers, find_answers_path, write_answers
+from facedep.answers import Answers, find_answers_path, has_answers, read_answers, write_answers
 from facedep.calibration import apply_temperature
 from facedep.data import Dataset
 from facedep.errors import ModelError
-from facedep.model import Classifier, load_classifier
+from facedep.model import Classifier, expose_features, find_batch_size, load_classifier
 from facedep.scan import load_images, scan_dataset
 
-_BATCH_SIZE = 256
 _LARGEST_FEATURE = float(np.finfo(np.float16).max)
 
 
 def compute_answers(
-    run_dir: Path, dataset: Dataset, *, on_progress: Callable[[int, int], None] | None = None
+    run_dir: Path,
+    dataset: Dataset,
+    *,
+    rows: np.ndarray | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Answers:
-    """Returns a model's answers to every readable picture and keeps them. Identical pictures are asked about once.
+    """Returns a model's answers and keeps them, with those to other pictures that were kept before.
+
+    Identical pictures are asked about once, and what is answered already is not asked again.
 
     Args:
         run_dir: The run folder that holds the model.
         dataset: The data set.
-        on_progress: Called after each batch with the number of pictures done and of all.
+        rows: `bool` array of shape `(n,)`: the pictures wanted, of which those that can be read are answered; None for
+            all.
+        on_progress: Called after each batch with the number of pictures done and of all that are asked about.
 
     Raises:
         ModelError: The folder holds no usable model.
@@ -33,23 +40,33 @@ def compute_answers(
         ImageError: A picture that could be read cannot be read any more.
     """
     path = find_answers_path(run_dir, dataset)
-    classifier = load_classifier(run_dir)
     scan = scan_dataset(dataset)
-    readable = np.nonzero(scan.is_readable)[0]
-    _, first, inverse = np.unique(scan.fingerprints[readable], return_index=True, return_inverse=True)
-    asked = np.sort(readable[first])  # pictures are read in the order in which they lie on disk
-    rows = np.zeros(len(dataset.index), bool)
-    rows[asked] = True
-    images = load_images(dataset, scan, rows, classifier.input_size_px)
-    outputs, features = _ask(classifier, images, on_progress)
-    source = np.searchsorted(asked, readable[first])[inverse]
+    kept = read_answers(run_dir, dataset)
+    if has_answers(kept, scan, rows):
+        return kept
+    classifier = load_classifier(run_dir)
+    is_missing = scan.is_readable if rows is None else scan.is_readable & rows
+    if kept is not None:
+        is_missing = is_missing & ~kept.is_answered
+    missing = np.nonzero(is_missing)[0]
+    fingerprints, first = np.unique(scan.fingerprints[missing], return_index=True)
+    is_asked = np.zeros(len(dataset.index), bool)
+    is_asked[missing[first]] = True  # pictures are read in the order in which they lie on disk
+    outputs, features = _ask(classifier, load_images(dataset, scan, is_asked, classifier.input_size_px), on_progress)
+    order = np.searchsorted(fingerprints, scan.fingerprints[is_asked])  # of what was asked, among the fingerprints
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    is_new = np.isin(scan.fingerprints, fingerprints) & scan.is_readable
+    source = places[np.searchsorted(fingerprints, scan.fingerprints[is_new])]
+    kept = read_answers(run_dir, dataset)  # another process may have asked about other pictures meanwhile
     answers = Answers(
         class_names=list(classifier.class_names),
         positive_classes=list(classifier.card["positive_classes"]),
-        outputs=_spread(outputs[source], scan.is_readable),
-        features=_spread(features[source], scan.is_readable),
-        is_answered=scan.is_readable,
+        outputs=_put(outputs[source], is_new, kept.outputs if kept else None),
+        features=_put(features[source], is_new, kept.features if kept else None),
+        is_answered=is_new | kept.is_answered if kept else is_new,
     )
+    answers = replace(answers, is_complete=has_answers(answers, scan))
     write_answers(path, answers)
     return answers
 
@@ -62,13 +79,14 @@ def _ask(
     The answers are those of `Classifier.predict`; asking for both at once saves running the network twice.
     """
     network = classifier.network
-    both = keras.Model(network.input, [network.output, network.layers[-1].input])
+    both = expose_features(network)
     averages_mirror = bool(classifier.card.get("averages_mirror"))
     num_images = len(images)
     outputs = np.empty((num_images, network.output_shape[-1]), np.float32)
     features = np.empty((num_images, both.output_shape[1][-1]), np.float16)
-    for start in range(0, num_images, _BATCH_SIZE):
-        batch = images[start : start + _BATCH_SIZE]
+    batch_size = find_batch_size(network)
+    for start in range(0, num_images, batch_size):
+        batch = images[start : start + batch_size]
         rows = slice(start, start + len(batch))
         answer, seen = map(np.asarray, both.predict_on_batch(batch))
         if averages_mirror:
@@ -85,8 +103,8 @@ def _ask(
     return outputs, features
 
 
-def _spread(values: np.ndarray, is_answered: np.ndarray) -> np.ndarray:
-    """Returns one row per picture, NaN where there is no answer."""
-    spread = np.full((len(is_answered), values.shape[1]), np.nan, values.dtype)
-    spread[is_answered] = values
-    return spread
+def _put(values: np.ndarray, rows: np.ndarray, kept: np.ndarray | None) -> np.ndarray:
+    """Returns one row per picture: new values in these rows, else what is kept, NaN where there is no answer."""
+    whole = np.full((len(rows), values.shape[1]), np.nan, values.dtype) if kept is None else kept.copy()
+    whole[rows] = values
+    return whole

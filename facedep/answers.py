@@ -1,8 +1,10 @@
-"""What one model answers to every picture of one data set, kept on disk: read here, computed in `answering.py`.
+"""What one model answers to the pictures of one data set, kept on disk: read here, computed in `answering.py`.
 
 A network takes seconds to load and half a minute for 28,000 pictures, so a page only ever reads a file that a process
 of its own has written. Whatever makes the answers other ones makes another file: the weights, the temperature, what the
-outputs mean, any picture.
+outputs mean, any picture. The file holds the answers to the pictures that were asked for so far.
+
+A run whose network is not there may hold its answers to one data set beside its card: they can be scored, no more.
 """
 
 import contextlib
@@ -10,19 +12,22 @@ import hashlib
 import json
 import secrets
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from facedep.cards import FINGERPRINTS_FILE, MODEL_FILE, read_card
+from facedep import emotions
+from facedep.cards import ANSWERS_FILE, FINGERPRINTS_FILE, MODEL_FILE, read_card
 from facedep.data import Dataset
 from facedep.errors import DataError, ModelError
 from facedep.paths import cache_dir
-from facedep.scan import find_cache_path
+from facedep.predictions import Predictions, sum_depressed
+from facedep.scan import Scan, find_cache_path
 
 _MAX_KEPT = 8  # FER2013's with the shipped model take 8 MB
-_VERSION = "1"  # to be raised when what is stored or how it is computed changes
+_VERSION = "2"  # to be raised when what is stored or how it is computed changes
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,10 @@ class Answers:
         class_names: What each output means.
         positive_classes: Those of them that the model was trained to count as *depressed*.
         outputs: Calibrated class probabilities: `float32`, shape `(n, classes)`, 0..1; NaN without an answer.
-        features: What the last layer decides on: `float16`, shape `(n, features)`; NaN without an answer.
-        is_answered: `bool`, shape `(n,)`: False for damaged files.
+        features: What the last layer decides on: `float16`, shape `(n, features)`; NaN without an answer, and of shape
+            `(n, 0)` where only the answers were kept beside a card.
+        is_answered: `bool`, shape `(n,)`: False for damaged files and for pictures not asked about yet.
+        is_complete: Whether every picture that can be read is answered.
     """
 
     class_names: list[str]
@@ -42,12 +49,29 @@ class Answers:
     outputs: np.ndarray
     features: np.ndarray
     is_answered: np.ndarray
+    is_complete: bool = True
 
     @property
     def probabilities(self) -> np.ndarray:
         """P(depressed) as the model was trained to mean it: `float64`, shape `(n,)`, 0..1; NaN without an answer."""
-        columns = [self.class_names.index(name) for name in self.positive_classes]
-        return np.clip(self.outputs[:, columns].astype(np.float64).sum(axis=1), 0.0, 1.0)
+        return sum_depressed(self.outputs, self.class_names, self.positive_classes)
+
+    def select(self, rows: np.ndarray) -> Predictions:
+        """Returns the answers to some pictures, as `model.Classifier.predict` gives them.
+
+        Args:
+            rows: `bool` array of shape `(n,)`; all of them must be answered.
+
+        Raises:
+            ValueError: One is not.
+        """
+        if not self.is_answered[rows].all():
+            raise ValueError(f"{np.sum(rows & ~self.is_answered)} of the pictures are not answered")
+        probabilities = self.probabilities[rows]
+        if not set(self.class_names) <= set(emotions.EMOTIONS):
+            return Predictions(probabilities, None)
+        answers = self.outputs[rows].astype(np.float64).tolist()
+        return Predictions(probabilities, [dict(zip(self.class_names, answer, strict=True)) for answer in answers])
 
 
 def find_answers_path(run_dir: Path, dataset: Dataset) -> Path:
@@ -56,32 +80,122 @@ def find_answers_path(run_dir: Path, dataset: Dataset) -> Path:
     Raises:
         ModelError: The folder holds no model of this project.
     """
-    card = read_card(run_dir)
-    meaning = [card["recipe"], card["class_names"], card["positive_classes"], card.get("averages_mirror", False)]
-    temperature = card.get("calibration", {}).get("temperature", 1.0)
     try:
         with (run_dir / MODEL_FILE).open("rb") as file:
             weights = hashlib.file_digest(file, "sha256").hexdigest()  # 6 ms for the shipped model
     except OSError:
+        read_card(run_dir)  # whether there is a run at all
         raise ModelError(
             f"The model {run_dir.name!r} has no {MODEL_FILE}: only its scores are here. Choose another model."
         ) from None
-    state = [_VERSION, weights, *meaning, temperature, find_cache_path(dataset).stem]
-    return cache_dir() / "answers" / f"{hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]}.npz"
+    return cache_dir() / "answers" / f"{_compute_key(run_dir, dataset, weights)}.npz"
+
+
+def find_answers_key(run_dir: Path, dataset: Dataset) -> str:
+    """Returns 16 hex digits that name these answers: other ones, of a model or kept beside a card, have another name.
+
+    Raises:
+        ModelError: The folder holds neither a model of this project nor answers.
+    """
+    if (run_dir / MODEL_FILE).is_file() or not (run_dir / ANSWERS_FILE).is_file():
+        return find_answers_path(run_dir, dataset).stem
+    with (run_dir / ANSWERS_FILE).open("rb") as file:
+        return _compute_key(run_dir, dataset, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _compute_key(run_dir: Path, dataset: Dataset, content: str) -> str:
+    card = read_card(run_dir)
+    meaning = [card["recipe"], card["class_names"], card["positive_classes"], card.get("averages_mirror", False)]
+    temperature = card.get("calibration", {}).get("temperature", 1.0)
+    state = [_VERSION, content, *meaning, temperature, find_cache_path(dataset).stem]
+    return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
 
 
 def read_answers(run_dir: Path, dataset: Dataset) -> Answers | None:
-    """Returns the kept answers, or None where there are none or the file is damaged.
+    """Returns the kept answers, maybe to a part of the pictures only; None where there are none or they are damaged.
+
+    `Answers.is_complete` or `has_answers` says whether those wanted are among them.
 
     Raises:
-        ModelError: The folder holds no model of this project.
+        ModelError: The folder holds no model of this project; or only answers to another data set.
     """
+    if not (run_dir / MODEL_FILE).is_file() and (run_dir / ANSWERS_FILE).is_file():
+        return _read_answers_beside(run_dir, dataset)
     num_images = len(dataset.index)
     kept = read_arrays(find_answers_path(run_dir, dataset), list(Answers.__dataclass_fields__))
     if kept is None or any(len(kept[name]) != num_images for name in ("outputs", "features", "is_answered")):
         return None
     names = {name: kept.pop(name).tolist() for name in ("class_names", "positive_classes")}
-    return Answers(**names, **kept)
+    return Answers(**names, is_complete=bool(kept.pop("is_complete")), **kept)
+
+
+def has_answers(answers: Answers | None, scan: Scan, rows: np.ndarray | None = None) -> bool:
+    """Returns whether all of the chosen pictures that can be read are answered.
+
+    Args:
+        answers: From `read_answers`.
+        scan: The data set's scan.
+        rows: `bool` array of shape `(n,)`: the chosen ones; None for all.
+    """
+    wanted = scan.is_readable if rows is None else scan.is_readable & rows
+    return answers is not None and bool(answers.is_answered[wanted].all())
+
+
+def keep_answers_beside(run_dir: Path, dataset: Dataset) -> Path:
+    """Writes a model's kept answers to a data set beside its card, so that it can be scored without its network.
+
+    They are told from others by the pictures' content; the features, most of the size, are left out.
+
+    Args:
+        run_dir: The run folder that holds the model.
+        dataset: The data set.
+
+    Returns:
+        The file.
+
+    Raises:
+        ModelError: The folder holds no model, or not all of the pictures are answered yet.
+        DataError: The disk does not take the answers.
+    """
+    find_answers_path(run_dir, dataset)  # a run without its network has nothing to keep anew
+    answers = read_answers(run_dir, dataset)
+    if answers is None or not answers.is_complete:
+        raise ModelError(f"{run_dir.name!r} has not answered all pictures of {dataset.name} yet. Ask it first.")
+    path = run_dir / ANSWERS_FILE
+    arrays = {**asdict(answers), "content_hash": dataset.content_hash, "paths": dataset.index["path"].tolist()}
+    del arrays["features"], arrays["is_complete"]
+    _write_arrays_file(path, {name: np.array(array) for name, array in arrays.items()}, compress=True)
+    return path
+
+
+def _read_answers_beside(run_dir: Path, dataset: Dataset) -> Answers:
+    card = read_card(run_dir)
+    names = ["class_names", "positive_classes", "outputs", "is_answered", "content_hash", "paths"]
+    kept = _read_arrays_file(run_dir / ANSWERS_FILE, names)
+    fits = kept is not None and (
+        kept["outputs"].shape == (len(kept["paths"]), len(kept["class_names"]))
+        and kept["is_answered"].shape == (len(kept["paths"]),)
+        and (kept["outputs"].dtype.kind, kept["is_answered"].dtype.kind) == ("f", "b")
+        and np.isfinite(kept["outputs"][kept["is_answered"]]).all()
+        and all(kept[name].tolist() == card[name] for name in ("class_names", "positive_classes"))
+    )
+    if not fits:
+        raise ModelError(f"The answers of {run_dir.name!r} in {ANSWERS_FILE} are damaged. Choose another model.")
+    place_of_path = {path: place for place, path in enumerate(kept["paths"].tolist())}
+    places = [place_of_path.get(path) for path in dataset.index["path"]]
+    if str(kept["content_hash"]) != dataset.content_hash or None in places:
+        data_name = card.get("data", {}).get("name", "another data set")
+        raise ModelError(
+            f"{run_dir.name!r} has no {MODEL_FILE}, only its answers to other pictures than {dataset.name}. Choose "
+            f"those ({data_name}), or another model."
+        )
+    return Answers(
+        class_names=card["class_names"],
+        positive_classes=card["positive_classes"],
+        outputs=kept["outputs"][places],
+        features=np.empty((len(places), 0), np.float16),
+        is_answered=kept["is_answered"][places],
+    )
 
 
 def find_seen(run_dir: Path, fingerprints: np.ndarray) -> np.ndarray:
@@ -111,13 +225,10 @@ def write_answers(path: Path, answers: Answers) -> None:
 
 def read_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray] | None:
     """Returns the arrays of those names from a file of `write_arrays`, or None where it is missing or damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            kept = {name: arrays[name] for name in names}  # reading checks each array's CRC-32
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    with contextlib.suppress(OSError):  # a folder that may only be read
-        path.touch()  # the files used longest ago are deleted first
+    kept = _read_arrays_file(path, names)
+    if kept is not None:
+        with contextlib.suppress(OSError):  # a folder that may only be read
+            path.touch()  # the files used longest ago are deleted first
     return kept
 
 
@@ -131,11 +242,25 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray | list[str]]) -> None:
     Raises:
         DataError: The disk does not take them.
     """
+    _write_arrays_file(path, arrays)
+    _delete_old_files(path.parent)
+
+
+def _read_arrays_file(path: Path, names: list[str]) -> dict[str, np.ndarray] | None:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in names}  # reading checks each array's CRC-32
+    except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile):
+        return None
+
+
+def _write_arrays_file(path: Path, arrays: dict[str, np.ndarray | list[str]], *, compress: bool = False) -> None:
     partial = path.with_suffix(f".{secrets.token_hex(4)}.part")  # two processes may write the same file at once
+    save = np.savez_compressed if compress else np.savez
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
-            np.savez(file, **arrays)
+            save(file, **arrays)
         partial.replace(path)
     except OSError as error:
         raise DataError(
@@ -145,7 +270,6 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray | list[str]]) -> None:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink()
-    _delete_old_files(path.parent)
 
 
 def _delete_old_files(folder: Path) -> None:

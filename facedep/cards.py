@@ -12,6 +12,7 @@ MODEL_FILE = "model.keras"
 CARD_FILE = "card.json"
 MODEL_CARD_FILE = "MODEL_CARD.md"
 FINGERPRINTS_FILE = "trained_on.txt"
+ANSWERS_FILE = "answers.npz"  # of a run whose model file is not there: what it answered to one data set
 _SCORE_NAMES = {"num_images", "accuracy", "always_non_depressed_accuracy", "balanced_accuracy", "roc_auc"}
 _LEAK_NAMES = {"num_images", "num_identical", "num_similar"}
 
@@ -62,6 +63,10 @@ def find_card_problem(card: Any) -> str | None:
     seed = trained_on.get("seed", 0) if isinstance(trained_on, dict) else None
     if not isinstance(seed, int) or seed < 0:
         return "its seed is no whole number"
+    for name in ("left_out", "thresholds"):
+        rules = trained_on.get(name) or {}
+        if not isinstance(rules, dict) or not all(map(_is_number, rules.values())):
+            return "what it says of the pictures that were cleaned away is no table of numbers"
     if not _is_table(card.get("training", {}), {"num_epochs", "kept_epoch", "seconds"}):
         return "what it says of its training is no table of numbers"
     for name, needed in (("scores", _SCORE_NAMES), ("leaks", _LEAK_NAMES)):

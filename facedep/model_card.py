@@ -98,7 +98,7 @@ def record_evaluation(run_dir: Path, scores: dict[str, Any]) -> None:
 
     Args:
         run_dir: The run's folder.
-        scores: From `evaluation.evaluate_model`.
+        scores: From `evaluation.evaluate_run`.
 
     Raises:
         ModelError: The folder holds no model.

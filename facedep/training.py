@@ -18,7 +18,7 @@ from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_F
 from facedep.data import Dataset, check_trainable, load_dataset
 from facedep.devices import find_devices, skip_graph_rewriting
 from facedep.errors import RunError
-from facedep.evaluation import score_answers
+from facedep.evaluation import clean_scan, score_answers
 from facedep.fitting import FitProgress, Goal, Part, fit_network
 from facedep.model import (
     Classifier,
@@ -30,7 +30,7 @@ from facedep.model import (
     save_network,
 )
 from facedep.model_card import render_model_card
-from facedep.quality import Thresholds, choose_clean, find_faults, measure_quality
+from facedep.quality import Thresholds
 from facedep.recipes import Recipe, find_recipe
 from facedep.run_writer import RunWriter
 from facedep.runs import RunConfig
@@ -70,7 +70,8 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
     dataset = load_dataset(source, folder_choices=config.folder_choices, depressed_emotions=config.depressed_emotions)
     check_trainable(dataset)
     scan = scan_dataset(dataset, on_progress=_report_progress(writer, "Looking at the pictures"))
-    cleaned, left_out = _leave_out(dataset, scan, config)
+    looking = _report_progress(writer, "Looking for faces")
+    cleaned, left_out = clean_scan(dataset, scan, config.left_out, config.thresholds, on_progress=looking)
     split = split_dataset(dataset.index, cleaned, config.split, seed=config.seed)
     model_run = _read_model_run(config, dataset) if config.final_fit_of else None
     if model_run:
@@ -116,6 +117,8 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
     card["earlier_commands"] = _list_earlier_commands(config)
     card["data"]["num_images"] = {part: int((split == part).sum()) for part in PARTS}
     card["data"]["left_out"] = left_out
+    if left_out:  # all of them, so that the split can be made again when the defaults have changed
+        card["data"]["thresholds"] = dataclasses.asdict(Thresholds(**config.thresholds))
     card["data"]["leaks"] = {part: vars(leak) for part, leak in leaks.items()}
     card["data"]["num_seen_before"] = _count_seen(shipped, scan, split)
     card["training"] = _describe_training(progress, config, seconds=time.time() - started)
@@ -136,18 +139,6 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
         return runs.STOPPED
     (writer.run_dir / runs.CHECKPOINT_FILE).unlink(missing_ok=True)
     return runs.FINISHED
-
-
-def _leave_out(dataset: Dataset, scan: Scan, config: RunConfig) -> tuple[Scan, dict[str, int]]:
-    """Returns a scan to split by, in which the pictures to be left out count as damaged, and their number by fault."""
-    if not config.left_out:
-        return scan, {}
-    quality = measure_quality(dataset.index, scan)
-    faults = find_faults(dataset.index, scan, quality, Thresholds(**config.thresholds))
-    stays = choose_clean(dataset.index, faults, config.left_out)
-    by_fault = {fault.name: int((fault.rows & ~stays).sum()) for fault in faults if fault.name in config.left_out}
-    cleaned = dataclasses.replace(scan, errors=np.where(stays, scan.errors, "left out"))
-    return cleaned, {"all": int((~stays).sum()), **by_fault}
 
 
 def find_class_names(index: pd.DataFrame, recipe: Recipe) -> list[str]:

@@ -12,8 +12,15 @@ import pytest
 from facedep import answering, answers
 from facedep.__main__ import main
 from facedep.answering import compute_answers
-from facedep.answers import find_answers_path, find_seen, read_answers
-from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE
+from facedep.answers import (
+    find_answers_key,
+    find_answers_path,
+    find_seen,
+    has_answers,
+    keep_answers_beside,
+    read_answers,
+)
+from facedep.cards import ANSWERS_FILE, CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE
 from facedep.data import SAMPLE, Dataset, load_dataset
 from facedep.errors import DataError, ModelError
 from facedep.jobs import read_job
@@ -91,7 +98,7 @@ def _expect(run_dir: Path, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
 def test_answers_are_those_of_the_classifier(
     recipe, class_names, num_features, averages_mirror, batch_size, dataset, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(answering, "_BATCH_SIZE", batch_size)
+    monkeypatch.setattr(answering, "find_batch_size", lambda network: batch_size)
     calibration = {"temperature": 0.7}
     folder = tmp_path / "model"
     run_dir = _save_model(folder, recipe, class_names, averages_mirror=averages_mirror, calibration=calibration)
@@ -130,10 +137,74 @@ def test_the_shipped_model_answers_drawn_faces_as_its_classifier_does():
 
 
 def test_progress_is_told_after_each_batch_of_different_pictures(run_dir, dataset, monkeypatch):
-    monkeypatch.setattr(answering, "_BATCH_SIZE", 2)
+    monkeypatch.setattr(answering, "find_batch_size", lambda network: 2)
     told = []
     compute_answers(run_dir, dataset, on_progress=lambda *step: told.append(step))
     assert told == [(2, 5), (4, 5), (5, 5)]
+
+
+def _rows(dataset: Dataset, *paths: str) -> np.ndarray:
+    return dataset.index["path"].isin(paths).to_numpy()
+
+
+def test_only_the_wanted_pictures_are_asked_about_and_the_others_join_them(run_dir, dataset):
+    scan = scan_dataset(dataset)
+    told = []
+
+    def ask(*paths: str):
+        told.clear()
+        rows = _rows(dataset, *paths) if paths else None
+        return compute_answers(run_dir, dataset, rows=rows, on_progress=lambda *step: told.append(step))
+
+    some = ask("Happy/1.png", "Sad/3.png", "Sad/damaged.png")
+    assert told == [(2, 2)]
+    paths = dataset.index["path"]
+    assert paths[some.is_answered].tolist() == ["Happy/1.png", "Happy/copy.png", "Sad/3.png"]  # the copy comes free
+    assert not some.is_complete
+    assert np.isnan(some.outputs[~some.is_answered]).all()
+    assert has_answers(some, scan, _rows(dataset, "Happy/copy.png", "Sad/3.png", "Sad/damaged.png"))
+    assert not has_answers(some, scan, _rows(dataset, "Happy/1.png", "Sad/4.png"))
+    assert not has_answers(some, scan)
+    assert not has_answers(None, scan)
+    again = ask("Happy/copy.png")
+    assert told == []  # nothing is asked twice
+    np.testing.assert_array_equal(again.outputs, read_answers(run_dir, dataset).outputs)
+    more = ask("Sad/4.png", "Sad/3.png")
+    assert (told, more.is_complete, int(more.is_answered.sum())) == ([(1, 1)], False, 4)
+    whole = ask()
+    assert (told, whole.is_complete) == ([(2, 2)], True)
+    kept = read_answers(run_dir, dataset)
+    assert (kept.is_complete, has_answers(kept, scan)) == (True, True)
+    find_answers_path(run_dir, dataset).unlink()
+    at_once = ask()
+    np.testing.assert_allclose(whole.outputs, at_once.outputs, atol=1e-6)
+    np.testing.assert_allclose(whole.features, at_once.features, atol=1e-2)
+    np.testing.assert_array_equal(whole.is_answered, at_once.is_answered)
+
+
+def test_what_another_process_has_kept_meanwhile_is_not_lost(run_dir, dataset, monkeypatch):
+    ask = answering._ask
+
+    def ask_slowly(*arguments):
+        monkeypatch.setattr(answering, "_ask", ask)
+        compute_answers(run_dir, dataset, rows=_rows(dataset, "Sad/5.png"))
+        return ask(*arguments)
+
+    monkeypatch.setattr(answering, "_ask", ask_slowly)
+    compute_answers(run_dir, dataset, rows=_rows(dataset, "Sad/4.png"))
+    kept = read_answers(run_dir, dataset)
+    assert dataset.index["path"][kept.is_answered].tolist() == ["Sad/4.png", "Sad/5.png"]
+
+
+def test_selected_answers_are_the_classifiers(run_dir, dataset):
+    found = compute_answers(run_dir, dataset)
+    probabilities, outputs = _expect(run_dir, dataset)
+    selected = found.select(found.is_answered)
+    np.testing.assert_allclose(selected.probabilities, probabilities, atol=1e-5)
+    assert list(selected.emotions[0]) == EMOTIONS
+    np.testing.assert_allclose([list(answer.values()) for answer in selected.emotions], outputs, atol=1e-5)
+    with pytest.raises(ValueError, match="1 of the pictures are not answered"):
+        found.select(np.ones(7, bool))
 
 
 def test_a_data_set_without_a_readable_picture_has_no_answers(run_dir, write_pictures):
@@ -206,8 +277,8 @@ def test_damaged_file_counts_as_none_and_is_made_anew(damage, run_dir, dataset):
         content[place] ^= 1
         path.write_bytes(content)
     else:
-        arrays = {name: getattr(computed, name)[:3] for name in answers.Answers.__dataclass_fields__}
-        answers.write_arrays(path, arrays)
+        arrays = {name: getattr(computed, name)[:3] for name in ("outputs", "features", "is_answered")}
+        answers.write_arrays(path, {**vars(computed), **arrays})
     assert read_answers(run_dir, dataset) is None
     compute_answers(run_dir, dataset)
     np.testing.assert_array_equal(read_answers(run_dir, dataset).outputs, computed.outputs)
@@ -239,6 +310,74 @@ def test_without_a_model_file_there_is_a_sentence(run_dir, dataset):
     for ask in (find_answers_path, read_answers, compute_answers):
         with pytest.raises(ModelError, match="only its scores are here"):
             ask(run_dir, dataset)
+
+
+# Kept beside the card of a run whose model is not here
+
+
+@pytest.fixture
+def scored_dir(run_dir, dataset) -> Path:
+    """A run with its answers to the data set, and without its network."""
+    compute_answers(run_dir, dataset)
+    assert keep_answers_beside(run_dir, dataset) == run_dir / ANSWERS_FILE
+    (run_dir / MODEL_FILE).unlink()
+    return run_dir
+
+
+def test_answers_beside_the_card_are_read_where_the_model_is_not(run_dir, dataset, tmp_path):
+    with pytest.raises(ModelError, match="has not answered all pictures of pictures yet"):
+        keep_answers_beside(run_dir, dataset)
+    compute_answers(run_dir, dataset, rows=_rows(dataset, "Sad/4.png"))
+    with pytest.raises(ModelError, match="has not answered all"):
+        keep_answers_beside(run_dir, dataset)
+    computed = compute_answers(run_dir, dataset)
+    key = find_answers_key(run_dir, dataset)
+    assert key == find_answers_path(run_dir, dataset).stem
+    keep_answers_beside(run_dir, dataset)
+    assert find_answers_key(run_dir, dataset) == key
+    (run_dir / MODEL_FILE).unlink()
+    assert find_answers_key(run_dir, dataset) != key
+    archive = shutil.make_archive(str(tmp_path / "zipped"), "zip", dataset.source)
+    for same in (dataset, load_dataset(archive)):  # known by its content
+        kept = read_answers(run_dir, same)
+        np.testing.assert_array_equal(kept.outputs, computed.outputs)
+        np.testing.assert_array_equal(kept.is_answered, computed.is_answered)
+        assert (kept.class_names, kept.positive_classes, kept.features.shape) == (EMOTIONS, ["neutral", "sad"], (7, 0))
+        assert (kept.is_complete, has_answers(kept, scan_dataset(same))) == (True, True)
+
+
+def test_fewer_folders_of_the_same_pictures_have_their_answers_too(scored_dir, dataset):
+    part = load_dataset(dataset.source, folder_choices={"Happy": "leave out"})
+    assert len(part.index) == 4
+    whole = read_answers(scored_dir, dataset)
+    np.testing.assert_array_equal(read_answers(scored_dir, part).outputs, whole.outputs[3:])
+
+
+def test_other_pictures_have_no_answers_beside_the_card(scored_dir, dataset, write_pictures):
+    write_pictures(["Sad/new.png"])
+    for other in (load_dataset(dataset.source), load_dataset(SAMPLE)):
+        with pytest.raises(ModelError, match="only its answers to other pictures than"):
+            read_answers(scored_dir, other)
+
+
+@pytest.mark.parametrize("damage", ["emptied", "fewer rows", "no numbers", "other classes", "words"])
+def test_damaged_answers_beside_the_card_give_a_sentence(damage, scored_dir, dataset):
+    path = scored_dir / ANSWERS_FILE
+    with np.load(path) as arrays:
+        kept = dict(arrays)
+    if damage == "fewer rows":
+        kept["outputs"] = kept["outputs"][:3]
+    elif damage == "no numbers":
+        kept["outputs"][0] = np.nan
+    elif damage == "other classes":
+        kept["class_names"] = np.array(["a", "b", "c", "d"])
+    elif damage == "words":
+        kept["outputs"] = kept["outputs"].astype(str)
+    np.savez(path, **kept)
+    if damage == "emptied":
+        path.write_bytes(b"")
+    with pytest.raises(ModelError, match="are damaged"):
+        read_answers(scored_dir, dataset)
 
 
 def test_pictures_of_the_training_are_recognised(run_dir):

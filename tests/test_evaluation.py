@@ -1,20 +1,38 @@
 """What is said of one set of pictures, from answers written by hand; and which pictures are scored."""
 
 import json
+import os
+import subprocess
+import sys
 import warnings
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from facedep import emotions
-from facedep.data import load_dataset
-from facedep.evaluation import evaluate_model, score_answers
+from facedep import emotions, evaluation
+from facedep.answers import Answers, find_answers_path, keep_answers_beside, write_answers
+from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, read_card
+from facedep.data import Dataset, load_dataset
+from facedep.errors import DataError, ModelError
+from facedep.evaluation import (
+    choose_rows,
+    clean_scan,
+    evaluate_run,
+    list_flattering_scores,
+    read_scores,
+    score_answers,
+    split_as_trained,
+)
+from facedep.lookalikes import build_appearance, score_lookup_table
 from facedep.metrics import compute_intervals, compute_share_interval, score_predictions
-from facedep.model import Classifier, Predictions
+from facedep.paths import PROJECT_DIR
+from facedep.predictions import Predictions
+from facedep.scan import scan_dataset
+from facedep.splits import LEAK_FREE, PUBLISHED, SUPPLIED, split_dataset
+from facedep.thresholds import write_threshold
 
 KNOWN = ("angry", "happy", "neutral", "sad")
 
@@ -177,16 +195,43 @@ def pictures(tmp_path) -> Path:
     return tmp_path / "faces"
 
 
-def _classifier(**card) -> Classifier:
-    """Returns a model that takes dark pictures for sad ones, P(depressed) 0.8 at most."""
+@pytest.fixture
+def dataset(pictures) -> Dataset:
+    return load_dataset(str(pictures))
 
-    def predict_on_batch(images: np.ndarray) -> np.ndarray:
-        is_dark = images.mean(axis=(1, 2, 3)) < 128
-        return np.where(is_dark[:, np.newaxis], [[0.2, 0.8]], [[0.9, 0.1]])
 
-    network = SimpleNamespace(input_shape=(None, 48, 48, 1), output_shape=(None, 2), predict_on_batch=predict_on_batch)
-    names = {"class_names": ["happy", "sad"], "positive_classes": ["sad"]}
-    return Classifier("stand-in", network, {"recipe": "compact", "threshold": 0.5, **names, **card}, frozenset())
+def _answer_as(dataset: Dataset, run_dir: Path, rows: np.ndarray | None = None) -> None:
+    """Keeps the answers of a model that takes dark pictures for sad ones, P(depressed) 0.8 at most."""
+    scan = scan_dataset(dataset)
+    is_answered = scan.is_readable if rows is None else scan.is_readable & rows
+    is_dark = scan.thumbnails.mean(axis=(1, 2)) < 128
+    outputs = np.where(is_dark[:, np.newaxis], [[0.2, 0.8]], [[0.9, 0.1]]).astype(np.float32)
+    outputs[~is_answered] = np.nan
+    features = np.zeros((len(outputs), 1), np.float16)
+    answers = Answers(["happy", "sad"], ["sad"], outputs, features, is_answered, is_complete=rows is None)
+    write_answers(find_answers_path(run_dir, dataset), answers)
+
+
+def _make_run(folder: Path, name: str = "stand-in", **card) -> Path:
+    run_dir = folder / name
+    run_dir.mkdir(parents=True)
+    (run_dir / MODEL_FILE).write_bytes(b"no network is asked here")
+    names = {"recipe": "compact", "class_names": ["happy", "sad"], "positive_classes": ["sad"]}
+    (run_dir / CARD_FILE).write_text(json.dumps({**names, **card}), "utf-8")
+    return run_dir
+
+
+@pytest.fixture
+def run_dir(tmp_path, dataset) -> Path:
+    """A run that has answered the whole data set."""
+    run_dir = _make_run(tmp_path / "models")
+    _answer_as(dataset, run_dir)
+    return run_dir
+
+
+def _change_card(run_dir: Path, **values) -> None:
+    card = json.loads((run_dir / CARD_FILE).read_text("utf-8"))
+    (run_dir / CARD_FILE).write_text(json.dumps({**card, **values}), "utf-8")
 
 
 def _calibrated(low: float, high: float) -> dict:
@@ -194,17 +239,314 @@ def _calibrated(low: float, high: float) -> dict:
     return {"temperature": 1.0, "uncertain": uncertain, "chosen_on": "val", "num_images": 9, "run": ""}
 
 
-def test_evaluation_says_what_was_scored_and_how_well(pictures):
-    scores = evaluate_model(_classifier(), load_dataset(str(pictures)), part="all")
+def _see(run_dir: Path, dataset: Dataset, rows: np.ndarray) -> None:
+    """Makes these pictures those that the run was trained on."""
+    (run_dir / FINGERPRINTS_FILE).write_text("\n".join(scan_dataset(dataset).fingerprints[rows]))
+
+
+def test_evaluation_says_what_was_scored_and_how_well(run_dir, dataset):
+    scores = evaluate_run(run_dir, dataset, part="all")
     assert (scores["model"], scores["data"], scores["part"], scores["num_images"]) == ("stand-in", "faces", "all", 24)
     assert (scores["num_unreadable"], scores["num_seen_in_training"], scores["num_also_in_train"]) == (1, 0, 0)
+    assert (scores["threshold"], scores["num_left_out_seen"]) == (0.5, 0)
     assert (scores["accuracy"], scores["roc_auc"], scores["emotion_accuracy"]) == (1.0, 1.0, 1.0)
     assert scores["intervals"]["accuracy"] == [1.0, 1.0]
     assert scores["per_emotion"]["sad"]["num_images"] == 12
     assert "answered" not in scores
 
 
-def test_evaluation_leaves_out_what_the_models_own_band_calls_uncertain(pictures):
-    classifier = _classifier(calibration=_calibrated(0.3, 0.85))
-    answered = evaluate_model(classifier, load_dataset(str(pictures)), part="all")["answered"]
+def test_evaluation_leaves_out_what_the_models_own_band_calls_uncertain(run_dir, dataset):
+    _change_card(run_dir, calibration=_calibrated(0.3, 0.85))
+    answered = evaluate_run(run_dir, dataset, part="all")["answered"]
     assert (answered["num_images"], answered["share"], answered["accuracy"]) == (12, 0.5, 1.0)
+
+
+def test_a_chosen_threshold_moves_the_scores_and_leaves_the_band_where_it_was(run_dir, dataset):
+    _change_card(run_dir, calibration=_calibrated(0.3, 0.82))
+    write_threshold(run_dir, 0.81)
+    scores = evaluate_run(run_dir, dataset, part="all")
+    assert (scores["threshold"], scores["accuracy"], scores["roc_auc"]) == (0.81, 0.5, 1.0)
+    assert scores["answered"]["num_images"] == 12
+    write_threshold(run_dir, 0.9)  # outside of the band, which says nothing there
+    assert "answered" not in evaluate_run(run_dir, dataset, part="all")
+    assert evaluate_run(run_dir, dataset, part="all", threshold=0.5)["accuracy"] == 1.0
+
+
+def test_no_network_is_imported_for_answers_that_are_kept(run_dir, dataset):
+    evaluate_run(run_dir, dataset, part="all")
+    code = f"""
+import sys
+from pathlib import Path
+from facedep.data import load_dataset
+from facedep.evaluation import evaluate_run
+dataset = load_dataset({dataset.source!r})
+for part in ("all", "test"):
+    evaluate_run(Path({str(run_dir)!r}), dataset, part=part)
+sys.exit("keras" in sys.modules or "scipy" in sys.modules)
+"""
+    result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_DIR, capture_output=True, text=True, timeout=120)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_only_the_pictures_of_the_part_are_asked_about(tmp_path, dataset, monkeypatch):
+    from facedep import answering
+
+    run_dir = _make_run(tmp_path / "models")
+    asked = []
+
+    def compute_answers(run_dir, dataset, *, rows, on_progress):
+        asked.append(rows)
+        on_progress(3, 3)
+        _answer_as(dataset, run_dir, rows)
+        return evaluation.read_answers(run_dir, dataset)
+
+    monkeypatch.setattr(answering, "compute_answers", compute_answers)
+    told = []
+    scores = evaluate_run(run_dir, dataset, part="test", on_progress=lambda *step: told.append(step))
+    wanted = choose_rows(dataset, scan_dataset(dataset), {}, split=LEAK_FREE, part="test")
+    assert scores["num_images"] == wanted.sum() < 6
+    np.testing.assert_array_equal(asked, [wanted])
+    assert told[-3:] == [("Waking the model", 0, 0), ("Asking the model", 3, 3), ("Counting", 0, 0)]
+    evaluate_run(run_dir, dataset, part="test", threshold=0.4)
+    assert len(asked) == 1
+
+
+# Pictures that the run was trained on
+
+
+def test_pictures_of_the_training_are_counted_and_can_be_left_out(run_dir, dataset):
+    index = dataset.index
+    _see(run_dir, dataset, index["path"].isin(["Happy/00.png", "Happy/01.png", "Sad/00.png"]).to_numpy())
+    scores = evaluate_run(run_dir, dataset, part="all")
+    assert (scores["num_images"], scores["num_seen_in_training"], scores["num_left_out_seen"]) == (24, 3, 0)
+    scores = evaluate_run(run_dir, dataset, part="all", leaves_out_seen=True)
+    assert (scores["num_images"], scores["num_seen_in_training"], scores["num_left_out_seen"]) == (21, 0, 3)
+    assert [row["num_images"] for row in scores["per_emotion"].values()] == [10, 11]
+
+
+def test_where_all_pictures_are_of_the_training_there_is_a_sentence(run_dir, dataset):
+    _see(run_dir, dataset, scan_dataset(dataset).is_readable)
+    with pytest.raises(DataError, match="was trained on all of these pictures"):
+        evaluate_run(run_dir, dataset, part="all", leaves_out_seen=True)
+
+
+# Kept scores
+
+
+def _kept_files(run_dir: Path) -> list[Path]:
+    return sorted((run_dir / "scores").glob("*"))
+
+
+def test_scores_are_kept_and_read_again(run_dir, dataset, monkeypatch):
+    assert read_scores(run_dir, dataset, part="all") is None
+    scores = evaluate_run(run_dir, dataset, part="all")
+    assert read_scores(run_dir, dataset, part="all") == scores
+    assert read_scores(run_dir, dataset, part="val") is None
+    monkeypatch.setattr(evaluation, "score_answers", None)
+    assert evaluate_run(run_dir, dataset, part="all") == scores
+    assert [path.suffix for path in _kept_files(run_dir)] == [".json"]
+
+
+def test_undefined_scores_come_back_undefined(run_dir, dataset):
+    happy = load_dataset(str(Path(dataset.source) / "Happy"))
+    _answer_as(happy, run_dir)
+    scores = evaluate_run(run_dir, happy, part="all")
+    kept = read_scores(run_dir, happy, part="all")
+    assert _are_undefined(scores, "roc_auc", "balanced_accuracy")
+    np.testing.assert_equal(kept, scores)  # NaN equals NaN here
+    assert "NaN" not in _kept_files(run_dir)[0].read_text()
+
+
+def test_scores_of_a_renamed_run_bear_its_new_name(run_dir, dataset):
+    evaluate_run(run_dir, dataset, part="all")
+    renamed = run_dir.rename(run_dir.with_name("renamed"))
+    assert read_scores(renamed, dataset, part="all")["model"] == "renamed"
+
+
+@pytest.mark.parametrize(
+    "change", ["threshold", "band", "weights", "labels", "seen", "seed", "cleaned", "leaves_out_seen", "pictures"]
+)
+def test_whatever_changes_the_scores_makes_them_anew(change, run_dir, dataset):
+    evaluate_run(run_dir, dataset, part="all")
+    choice = {"part": "all"}
+    if change == "threshold":
+        write_threshold(run_dir, 0.4)
+    elif change == "band":
+        _change_card(run_dir, calibration=_calibrated(0.3, 0.85))
+    elif change == "weights":
+        (run_dir / MODEL_FILE).write_bytes(b"others")
+    elif change == "labels":
+        dataset = load_dataset(dataset.source, depressed_emotions=("happy",))
+    elif change == "seen":
+        _see(run_dir, dataset, scan_dataset(dataset).is_readable)
+    elif change == "seed":
+        _change_card(run_dir, data={"seed": 1})
+    elif change == "cleaned":
+        _change_card(run_dir, data={"left_out": {"all": 1, "blank": 1}})
+    elif change == "leaves_out_seen":
+        choice["leaves_out_seen"] = True
+    else:
+        Image.new("L", (48, 48), 9).save(Path(dataset.source) / "Sad" / "new.png")
+        dataset = load_dataset(dataset.source)
+    assert read_scores(run_dir, dataset, **choice) is None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "\x80"])
+def test_damaged_scores_count_as_none_and_are_made_anew(content, run_dir, dataset):
+    scores = evaluate_run(run_dir, dataset, part="all")
+    _kept_files(run_dir)[0].write_text(content, "latin-1")
+    assert read_scores(run_dir, dataset, part="all") is None
+    assert evaluate_run(run_dir, dataset, part="all") == scores == read_scores(run_dir, dataset, part="all")
+
+
+def test_a_folder_that_cannot_be_written_costs_the_keeping_and_not_the_scores(run_dir, dataset, monkeypatch):
+    def fail(path, content):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(evaluation, "write_json", fail)
+    assert evaluate_run(run_dir, dataset, part="all")["num_images"] == 24
+    assert read_scores(run_dir, dataset, part="all") is None
+
+
+def test_only_the_newest_scores_are_kept(run_dir, dataset, monkeypatch):
+    monkeypatch.setattr(evaluation, "_MAX_KEPT", 2)
+    for number, threshold in enumerate((0.2, 0.3, 0.4)):
+        evaluate_run(run_dir, dataset, part="all", threshold=threshold)
+        os.utime(max(_kept_files(run_dir), key=lambda path: path.stat().st_mtime), (number, number))
+    kept = [read_scores(run_dir, dataset, part="all", threshold=threshold) for threshold in (0.2, 0.3, 0.4)]
+    assert [scores is not None for scores in kept] == [False, True, True]
+
+
+# The split of the training
+
+
+def _trained_on(dataset: Dataset, **values) -> dict:
+    return {"data": {"content_hash": dataset.content_hash, "split": LEAK_FREE, "seed": 3, **values}}
+
+
+def test_split_is_made_with_the_seed_of_the_training_or_the_given_one(dataset):
+    scan, card = scan_dataset(dataset), _trained_on(dataset)
+    for seed, expected in ((None, 3), (5, 5)):
+        parts = split_as_trained(dataset, scan, card, LEAK_FREE, seed=seed)
+        np.testing.assert_array_equal(parts, split_dataset(dataset.index, scan, LEAK_FREE, seed=expected))
+
+
+@pytest.fixture
+def faulty(pictures) -> Dataset:
+    """The same pictures, four of each folder evenly gray."""
+    for folder, level in (("Sad", 10), ("Happy", 200)):
+        for number in range(4):
+            Image.new("L", (48, 48), level + 9 * number).save(pictures / folder / f"{number:02}.png")
+    return load_dataset(str(pictures))
+
+
+def test_where_pictures_were_cleaned_away_the_split_is_that_of_the_training(faulty):
+    scan = scan_dataset(faulty)
+    cleaned, counts = clean_scan(faulty, scan, ["blank"], {})
+    assert counts == {"all": 8, "blank": 8}
+    expected = split_dataset(faulty.index, cleaned, LEAK_FREE, seed=3)
+    plain = split_dataset(faulty.index, scan, LEAK_FREE, seed=3)
+    assert (expected != "").sum() == 16
+    card = _trained_on(faulty, left_out=counts)  # as older versions wrote it: the thresholds are the default ones
+    np.testing.assert_array_equal(split_as_trained(faulty, scan, card, LEAK_FREE), expected)
+    rows = choose_rows(faulty, scan, card, split=LEAK_FREE, part="test")
+    np.testing.assert_array_equal(rows, expected == "test")
+    # Other thresholds clean other pictures away; another split, or other pictures, are not the training's own.
+    other = _trained_on(faulty, left_out=counts, thresholds={"min_entropy": 0.0})
+    np.testing.assert_array_equal(split_as_trained(faulty, scan, other, LEAK_FREE), plain)
+    for card in (
+        _trained_on(faulty, left_out=counts, split=PUBLISHED),
+        _trained_on(faulty, left_out=counts, content_hash="0" * 16),
+    ):
+        np.testing.assert_array_equal(split_as_trained(faulty, scan, card, LEAK_FREE), plain)
+    assert choose_rows(faulty, scan, card, split=LEAK_FREE, part="all").sum() == 24
+
+
+@pytest.mark.parametrize(
+    "rules", [{"left_out": {"all": 1, "ugly": 1}}, {"left_out": {"all": 1}, "thresholds": {"x": 1}}]
+)
+def test_rules_that_this_version_does_not_have_give_a_sentence(rules, dataset):
+    with pytest.raises(ModelError, match="by rules that this version of the app does not have"):
+        split_as_trained(dataset, scan_dataset(dataset), _trained_on(dataset, **rules), LEAK_FREE)
+
+
+@pytest.mark.parametrize(
+    "rules", [{"left_out": [1]}, {"left_out": {"all": "1"}}, {"thresholds": {"min_entropy": None}}]
+)
+def test_card_with_rules_that_are_no_numbers_is_refused(rules, tmp_path):
+    run_dir = _make_run(tmp_path, data={"seed": 0, **rules})
+    with pytest.raises(ModelError, match="cleaned away is no table of numbers"):
+        read_card(run_dir)
+
+
+def test_parts_that_do_not_exist_are_refused(run_dir, dataset):
+    with pytest.raises(DataError, match="published split has no test part"):
+        evaluate_run(run_dir, dataset, split=PUBLISHED)
+    with pytest.raises(DataError, match="no supplied split"):
+        evaluate_run(run_dir, dataset, split=SUPPLIED)
+    with pytest.raises(ValueError, match="unknown part"):
+        evaluate_run(run_dir, dataset, part="some")
+
+
+# A run whose network is not here
+
+
+def test_scores_without_the_network_are_those_with_it(run_dir, dataset):
+    scores = evaluate_run(run_dir, dataset, part="all")
+    keep_answers_beside(run_dir, dataset)
+    (run_dir / MODEL_FILE).unlink()
+    assert read_scores(run_dir, dataset, part="all") is None  # they are of other answers, as far as can be told
+    assert evaluate_run(run_dir, dataset, part="all") == scores
+
+
+# Flattering and honest scores
+
+
+def test_flattering_scores_come_first_and_each_has_its_table(tmp_path, dataset):
+    folder = tmp_path / "supplied"
+    for number, row in enumerate(dataset.index["path"]):
+        if "damaged" not in row:
+            part = {0: "test", 3: "test", 1: "val"}.get(number % 6, "train")
+            target = folder / part / row
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes((Path(dataset.source) / row).read_bytes())
+    copy = folder / "test" / "Sad" / "copy.png"  # a test picture that is also in train
+    copy.write_bytes((Path(dataset.source) / "Sad" / "04.png").read_bytes())
+    split = load_dataset(str(folder))
+    assert (folder / "train" / "Sad" / "04.png").exists()
+    run_dir = _make_run(tmp_path / "models")
+    unanswered = list_flattering_scores(run_dir, split, others=[dataset])
+    assert np.isnan([row.accuracy for row in unanswered]).all()
+    for data in (split, dataset):
+        _answer_as(data, run_dir)
+    _see(run_dir, split, scan_dataset(split).is_readable)
+    rows = list_flattering_scores(run_dir, split, others=[dataset])
+    assert [(row.split, row.part, row.data_name) for row in rows] == [
+        (PUBLISHED, "val", "supplied"), (SUPPLIED, "test", "supplied"), (LEAK_FREE, "test", "supplied"),
+        (LEAK_FREE, "all", "faces"),
+    ]  # fmt: skip
+    for row in rows:
+        assert (row.accuracy, row.interval, row.num_seen) == (1.0, (1.0, 1.0), row.num_images)
+        assert 0.3 < row.always_non_depressed < 0.7
+    supplied, leak_free, other = rows[1:]
+    assert (supplied.num_images, supplied.num_in_train, leak_free.num_in_train) == (9, 1, 0)
+    assert (other.num_images, other.num_in_train, other.lookup_accuracy) == (24, 24, 1.0)  # the same pictures
+    scan = scan_dataset(split)
+    parts = split_dataset(split.index, scan, SUPPLIED)
+    is_depressed = (split.index["label"] == emotions.DEPRESSED).to_numpy()
+    table = score_lookup_table(build_appearance(scan.thumbnails), is_depressed, parts)
+    assert supplied.lookup_accuracy == table.accuracy
+
+
+def test_leak_free_test_is_also_scored_without_the_pictures_that_the_run_has_seen(run_dir, dataset):
+    scan = scan_dataset(dataset)
+    is_test = choose_rows(dataset, scan, read_card(run_dir), split=LEAK_FREE, part="test")
+    _see(run_dir, dataset, np.nonzero(is_test)[0][:1])
+    honest, without = list_flattering_scores(run_dir, dataset)[-2:]
+    assert (honest.num_images, honest.num_seen, honest.leaves_out_seen) == (is_test.sum(), 1, False)
+    assert (without.split, without.part, without.leaves_out_seen) == (LEAK_FREE, "test", True)
+    assert (without.num_images, without.num_seen, without.accuracy) == (is_test.sum() - 1, 0, 1.0)
+
+
+def test_splits_that_a_data_set_does_not_have_are_left_out(run_dir, dataset):
+    assert [row.split for row in list_flattering_scores(run_dir, dataset)] == [PUBLISHED, LEAK_FREE]

@@ -12,7 +12,8 @@ CORE_MODULES = ["errors", "emotions", "paths", "images", "stores", "data", "kagg
                 "export", "metrics", "recipes", "cards", "runs", "run_writer", "face_drawing",
                 "sample_faces", "augment", "bundles", "progress", "estimate", "calibration",
                 "decoded", "lookalikes", "average_faces", "quality", "model_card",
-                "answers", "label_hints", "projection", "jobs", "faces"]  # fmt: skip
+                "answers", "label_hints", "projection", "jobs", "faces", "face_check", "robustness",
+                "predictions", "thresholds", "evaluation", "slices", "game"]  # fmt: skip
 HEAVY = ["tensorflow", "keras", "torch", "jax", "streamlit", "plotly", "sklearn", "kagglehub", "matplotlib"]
 
 
@@ -44,8 +45,8 @@ def _imported_packages(path: Path) -> set[str]:
     return packages
 
 
-def test_only_the_plots_import_plotly_and_no_page_imports_keras():
+def test_only_the_two_plot_modules_import_plotly_and_no_page_imports_keras():
     users = {path.stem for path in (PROJECT_DIR / "facedep").glob("*.py") if "plotly" in _imported_packages(path)}
-    assert users <= {"plots"}
+    assert users <= {"plots", "evaluation_plots"}
     for page in [*PROJECT_DIR.glob("pages/*.py"), *PROJECT_DIR.glob("streamlit_app.py")]:
         assert not _imported_packages(page) & {"keras", "tensorflow", "cv2", "PIL"}, page.name

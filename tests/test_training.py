@@ -24,7 +24,7 @@ from facedep.augment import augment_images
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
 from facedep.data import load_dataset
 from facedep.errors import DataError, RunError
-from facedep.evaluation import evaluate_model
+from facedep.evaluation import clean_scan, evaluate_run, split_as_trained
 from facedep.fitting import Goal, Part
 from facedep.images import compute_fingerprint
 from facedep.model import compute_outputs, load_classifier
@@ -35,6 +35,7 @@ from facedep.run_writer import RunWriter
 from facedep.runs import RunConfig
 from facedep.scan import scan_dataset
 from facedep.splits import split_dataset
+from facedep.thresholds import write_threshold
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 NUM_BY_EMOTION = {"happy": 40, "neutral": 20, "sad": 30}
@@ -242,7 +243,7 @@ def test_two_folders_train_a_network_of_one_output_even_with_a_recipe_for_emotio
     loaded = load_classifier(run_dir)
     assert loaded.network.output_shape == (None, 1)
     with workshop.entered():
-        scores = evaluate_model(loaded, load_dataset(str(workshop.pictures)))
+        scores = evaluate_run(run_dir, load_dataset(str(workshop.pictures)))
     assert np.isnan(scores["emotion_accuracy"])
 
 
@@ -457,15 +458,15 @@ def _flatten(value: Any) -> list[float]:
     return [] if value is None else [float(value)]
 
 
-def test_every_training_picture_counts_as_seen(classifier, workshop, parts):
+def test_every_training_picture_counts_as_seen(first_dir, workshop, parts):
     with workshop.entered():
-        scores = evaluate_model(classifier, load_dataset(str(workshop.pictures)), part="train")
+        scores = evaluate_run(first_dir, load_dataset(str(workshop.pictures)), part="train")
     assert scores["num_seen_in_training"] == scores["num_images"] == len(parts["train"])
 
 
-def test_part_all_takes_every_readable_picture_once(classifier, workshop, parts):
+def test_part_all_takes_every_readable_picture_once(first_dir, workshop, parts):
     with workshop.entered():
-        scores = evaluate_model(classifier, load_dataset(str(workshop.pictures)), part="all")
+        scores = evaluate_run(first_dir, load_dataset(str(workshop.pictures)), part="all")
     assert scores["num_images"] == 90  # of 92 files one is a copy and one is damaged
     assert scores["num_seen_in_training"] == len(parts["train"])
 
@@ -495,9 +496,54 @@ def test_test_part_of_the_published_split_is_refused_in_a_sentence(first_dir, wo
     assert "The published split has no test part." in output.err
 
 
-def test_split_that_the_folders_do_not_have_is_refused_in_a_sentence(classifier, workshop):
+def test_split_that_the_folders_do_not_have_is_refused_in_a_sentence(first_dir, workshop):
     with workshop.entered(), pytest.raises(DataError, match="no supplied split"):
-        evaluate_model(classifier, load_dataset(str(workshop.pictures)), split="supplied")
+        evaluate_run(first_dir, load_dataset(str(workshop.pictures)), split="supplied")
+
+
+def test_evaluate_in_the_background_says_how_far_it_is_and_leaves_out_what_was_seen(first_dir, workshop, parts, capsys):
+    progress_path = workshop.folder / "evaluate.json"
+    words = ["evaluate", "--model", "first", "--data", str(workshop.pictures), "--part", "all"]
+    with workshop.entered():
+        assert main([*words, "--leave-out-seen", "--progress", str(progress_path), "--folder-choices", "{}"]) == 0
+    num_seen = len(parts["train"])
+    output = capsys.readouterr()
+    assert f"{90 - num_seen} pictures, accuracy" in output.out
+    assert f"{num_seen} pictures that it was trained on were left out." in output.out
+    assert json.loads(progress_path.read_text())["state"] == "finished"
+    with workshop.entered():
+        assert main([*words, "--leave-out-seen", "--record", "--progress", str(progress_path)]) == 1
+        assert main(["evaluate", "--model", "none", "--progress", str(progress_path)]) == 1
+    assert "Give --record or --leave-out-seen, not both." in capsys.readouterr().err
+    job = json.loads(progress_path.read_text())
+    assert (job["state"], job["message"][:27]) == ("failed", "There is no model 'none'. K")
+
+
+def test_recorded_scores_are_at_the_cards_own_threshold(first_dir, workshop, tmp_path, capsys):
+    run_dir = shutil.copytree(first_dir, tmp_path / "copy")
+    write_threshold(run_dir, 0.0)
+    words = ["evaluate", "--model", str(run_dir), "--data", str(workshop.pictures), "--json"]
+    with workshop.entered():
+        assert main(words) == main([*words, "--record"]) == 0
+    recorded = read_card(run_dir)["evaluations"][-1]
+    assert recorded["threshold"] == 0.5
+    assert recorded["accuracy"] == read_card(run_dir)["scores"]["test"]["accuracy"]
+
+
+def test_answers_kept_beside_the_card_are_scored_without_the_model(first_dir, workshop, tmp_path, capsys):
+    run_dir = shutil.copytree(first_dir, tmp_path / "models" / "copy")
+    words = ["evaluate", "--model", str(run_dir), "--data", str(workshop.pictures), "--json"]
+    with workshop.entered():
+        assert main([*words, "--keep-answers"]) == 0
+        output = capsys.readouterr()
+        assert output.err.endswith(f"facedep: {run_dir / 'answers.npz'}\n")
+        (run_dir / MODEL_FILE).unlink()
+        assert main(words) == 0
+        assert capsys.readouterr().out == output.out
+        assert main(["evaluate", "--model", str(run_dir), "--data", str(workshop.groups)]) == 1
+        assert "only its answers to other pictures than groups" in capsys.readouterr().err
+        assert main(["look", "--model", str(run_dir), "--data", str(workshop.pictures)]) == 1
+        assert "only its scores are here" in capsys.readouterr().err
 
 
 # Predict
@@ -728,7 +774,7 @@ def test_augmented_pictures_are_still_the_same_faces():
     assert 60 < np.median(changed) < 180
 
 
-def test_faulty_pictures_are_left_out_of_every_part_and_the_card_says_how_many(workshop, monkeypatch, tmp_path):
+def test_faulty_pictures_are_left_out_of_every_part_and_the_card_says_how_many(workshop, tmp_path):
     folder = tmp_path / "faulty"
     shutil.copytree(workshop.pictures, folder)
     first = sorted((folder).rglob("*.png"))[:3]
@@ -737,10 +783,20 @@ def test_faulty_pictures_are_left_out_of_every_part_and_the_card_says_how_many(w
     dataset = load_dataset(str(folder))
     scan = scan_dataset(dataset)
     config = dataclasses.replace(CONFIG, left_out=("blank",))
-    cleaned, left_out = training._leave_out(dataset, scan, config)
+    cleaned, left_out = clean_scan(dataset, scan, config.left_out, config.thresholds)
     assert left_out == {"all": 3, "blank": 3}
     split = split_dataset(dataset.index, cleaned, config.split, seed=config.seed)
     blank = {str(path.relative_to(folder)) for path in first}
     assert not blank & set(dataset.index["path"][split != ""])
     assert (split != "").sum() == scan.is_readable.sum() - 3
     assert scan.is_readable[[p in blank for p in dataset.index["path"]]].all()  # the kept scan is unchanged
+    config = dataclasses.replace(config, num_epochs=1, thresholds={"min_entropy": 4.7})
+    card = read_card(workshop.train("cleaned", folder, config))
+    assert card["data"]["left_out"] == left_out
+    assert card["data"]["thresholds"]["min_entropy"] == 4.7
+    np.testing.assert_array_equal(split_as_trained(dataset, scan, card, config.split), split)
+    with workshop.entered():
+        scores = evaluate_run(workshop.models / "cleaned", dataset)
+    assert _flatten({key: scores[key] for key in card["scores"]["test"]}) == pytest.approx(
+        _flatten(card["scores"]["test"]), abs=1e-6
+    )

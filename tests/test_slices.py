@@ -1,0 +1,110 @@
+"""Slices have exact bounds, sizes, shares and intervals."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from facedep import slices
+
+
+def build_table(num_images, **columns):
+    same = dict.fromkeys(("brightness", "contrast", "sharpness"), np.full(num_images, 0.5))
+    same |= dict.fromkeys(("width", "height"), np.full(num_images, 48.0))
+    return pd.DataFrame(same | columns)
+
+
+def find(measure, emotion=None, is_right=None, probabilities=None, **columns):
+    num_images = len(next(iter([*columns.values(), emotion])))
+    index = pd.DataFrame({"emotion": [""] * num_images if emotion is None else emotion})
+    found = slices.find_slices(
+        index,
+        build_table(num_images, **columns),
+        np.ones(num_images, bool) if is_right is None else is_right,
+        np.full(num_images, 0.5) if probabilities is None else probabilities,
+    )
+    assert {one.measure for one in found} <= {measure}
+    return found
+
+
+def test_emotions_are_slices_with_their_wilson_interval():
+    emotion = ["happy"] * 10 + ["sad"] * 40
+    is_right = np.array([True] * 7 + [False] * 3 + [True] * 40)
+    happy, sad = find("emotion", emotion=emotion, is_right=is_right)
+    assert (happy.name, happy.num_images, happy.accuracy, happy.is_small) == ("happy", 10, 0.7, True)
+    # 7 of 10 by hand: (0.7 + 1.92073/10 ± 1.95996 sqrt(0.021 + 0.0096036)) / 1.384146
+    assert (happy.low, happy.high) == pytest.approx((0.396778, 0.892209), abs=1e-6)
+    assert (sad.name, sad.num_images, sad.accuracy, sad.high, sad.is_small) == ("sad", 40, 1.0, 1.0, False)
+    assert happy.rows.tolist() == list(range(10))
+    assert sad.rows.tolist() == list(range(10, 50))
+
+
+def test_thirty_pictures_are_no_longer_too_few():
+    assert [one.is_small for one in find("emotion", emotion=["fear"] * 29 + ["sad"] * 30)] == [True, False]
+
+
+def test_measures_are_cut_into_quarters_at_the_bounds_that_are_written():
+    brightness = np.arange(100) / 100
+    is_right = brightness >= 0.25
+    found = find("brightness", brightness=brightness, is_right=is_right)
+    # The quartiles are 0.2475, 0.495 and 0.7425.
+    assert [one.name for one in found] == [
+        "dark quarter: below 0.25",
+        "rather dark quarter: 0.25 to 0.50",
+        "rather bright quarter: 0.50 to 0.74",
+        "bright quarter: from 0.74",
+    ]
+    assert [one.accuracy for one in found] == [0, 1, 1, 1]
+    assert [one.num_images for one in found] == [25, 25, 24, 26]
+    assert np.concatenate([one.rows for one in found]).tolist() == list(range(100))
+
+
+def test_tied_values_give_fewer_parts_and_a_single_value_none():
+    width = np.array([48.0] * 60 + [96.0] * 40)
+    small, large = find("size", width=width, height=width)
+    assert (small.name, small.num_images, large.name, large.num_images) == (
+        "small: below 96 px", 60, "large: from 96 px", 40,
+    )  # fmt: skip
+    found = find("contrast", contrast=np.repeat([0.2, 0.4, 0.6], 10))
+    assert [(one.name, one.num_images) for one in found] == [
+        ("low-contrast: below 0.40", 10),
+        ("medium: 0.40 to 0.60", 10),
+        ("high-contrast: from 0.60", 10),
+    ]
+    assert find("size", width=np.full(5, 48.0)) == []
+
+
+def test_size_is_the_shorter_side():
+    found = find("size", width=np.array([10.0, 90, 90, 90]), height=np.array([90.0, 20, 30, 40]))
+    assert [one.rows.tolist() for one in found] == [[0], [1], [2], [3]]
+
+
+def test_pictures_without_a_measure_or_an_answer_are_left_out():
+    sharpness = np.array([0.1, 0.2, 0.3, 0.4, np.nan, 0.5])
+    probabilities = np.array([0.5, 0.5, 0.5, 0.5, 0.5, np.nan])
+    found = find("sharpness", sharpness=sharpness, probabilities=probabilities)
+    assert sorted(np.concatenate([one.rows for one in found]).tolist()) == [0, 1, 2, 3]
+    assert find("emotion", emotion=["sad"], probabilities=np.array([np.nan])) == []
+
+
+def test_no_pictures_have_no_slices():
+    assert find("emotion", emotion=[]) == []
+
+
+def test_the_worst_come_first_and_small_ones_last():
+    emotion = ["fear"] * 5 + ["happy"] * 40 + ["sad"] * 40 + ["angry"] * 5
+    is_right = np.array([False] * 5 + [True] * 40 + [True] * 20 + [False] * 20 + [True] * 5)
+    found = slices.find_worst(find("emotion", emotion=emotion, is_right=is_right))
+    assert [(one.name, one.accuracy) for one in found] == [("sad", 0.5), ("happy", 1), ("fear", 0), ("angry", 1)]
+
+
+def test_the_most_confident_mistakes_come_first():
+    is_depressed = np.array([True, False, True, False, True, False])
+    probabilities = np.array([0.1, 0.95, 0.9, 0.2, np.nan, 0.6])
+    assert slices.find_confident_mistakes(is_depressed, probabilities, 0.5, 10).tolist() == [1, 0, 5]
+    assert slices.find_confident_mistakes(is_depressed, probabilities, 0.5, 2).tolist() == [1, 0]
+    assert slices.find_confident_mistakes(is_depressed, probabilities, 0.7, 10).tolist() == [1, 0]
+    assert slices.find_confident_mistakes(is_depressed[:0], probabilities[:0], 0.5, 3).tolist() == []
+
+
+def test_equal_mistakes_keep_their_order():
+    assert slices.find_confident_mistakes(np.ones(4, bool), np.full(4, 0.2), 0.5, 3).tolist() == [0, 1, 2]
