@@ -10,7 +10,7 @@ from facedep.answers import Answers, find_answers_path, has_answers, read_answer
 from facedep.calibration import apply_temperature
 from facedep.data import Dataset
 from facedep.errors import ModelError
-from facedep.model import Classifier, expose_features, find_batch_size, load_classifier
+from facedep.model import Classifier, expose_features, fill_batch, find_batch_size, load_classifier
 from facedep.scan import load_images, scan_dataset
 
 _LARGEST_FEATURE = float(np.finfo(np.float16).max)
@@ -86,12 +86,15 @@ def _ask(
     features = np.empty((num_images, both.output_shape[1][-1]), np.float16)
     batch_size = find_batch_size(network)
     for start in range(0, num_images, batch_size):
-        batch = images[start : start + batch_size]
-        rows = slice(start, start + len(batch))
+        batch = np.asarray(images[start : start + batch_size])
+        num_asked = len(batch)
+        rows = slice(start, start + num_asked)
+        batch = fill_batch(batch, min(batch_size, num_images))
         answer, seen = map(np.asarray, both.predict_on_batch(batch))
         if averages_mirror:
             mirrored_answer, mirrored_seen = map(np.asarray, both.predict_on_batch(batch[:, :, ::-1]))
             answer, seen = (answer + mirrored_answer) / 2, (seen + mirrored_seen) / 2
+        answer, seen = answer[:num_asked], seen[:num_asked]
         if not np.isfinite(answer).all():
             raise ModelError(
                 f"The model {classifier.name!r} answers with values that are no numbers. Choose another model."
@@ -99,7 +102,7 @@ def _ask(
         outputs[rows] = apply_temperature(answer, classifier.temperature)
         features[rows] = np.clip(seen, -_LARGEST_FEATURE, _LARGEST_FEATURE)
         if on_progress:
-            on_progress(start + len(batch), num_images)
+            on_progress(start + num_asked, num_images)
     return outputs, features
 
 

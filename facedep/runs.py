@@ -7,6 +7,9 @@
     log.txt         what the training process printed       written by the training process
     model.keras, card.json, trained_on.txt                  written by the training process at the end
     checkpoint.npz  to go on from the last whole epoch      written by the training process, gone at the end
+    scores/         what it scored on parts of data sets    written by whatever evaluates it
+    answers.npz     answers to one data set, which can be scored where the model is not there
+    threshold.json  the threshold chosen here               written by the app
     stop            asks the training process to end        written by the app
 
 Files are the only channel between the two, so a run goes on when the page or the server is closed, and every tab, and
@@ -40,6 +43,7 @@ from facedep.recipes import RECIPES
 from facedep.splits import SPLIT_KINDS
 
 SHIPPED_RUN = "real-faces-compact"  # the model that comes with the project, the default everywhere
+SHIPPED_SCORES = ("article-published", "article-leak-free")  # come with it too, without their networks
 CONFIG_FILE, STATUS_FILE, METRICS_FILE, LOG_FILE = "config.json", "status.json", "metrics.jsonl", "log.txt"
 HEARTBEAT_FILE, STOP_FILE, CHECKPOINT_FILE = "heartbeat", "stop", "checkpoint.npz"
 HEARTBEAT_SECONDS = 2.0
@@ -170,9 +174,14 @@ class Run:
         return ended_early and self.config is not None and (self.path / CHECKPOINT_FILE).is_file()
 
     @property
+    def is_scores_only(self) -> bool:
+        """Whether its model is not here, only its card: it can be compared with others, and asked for no picture."""
+        return self.card is not None and not self.has_model
+
+    @property
     def is_shipped(self) -> bool:
         """Whether it came with the project; such a run is never changed."""
-        return self.name == SHIPPED_RUN
+        return self.name in (SHIPPED_RUN, *SHIPPED_SCORES)
 
 
 def find_run_dir(name: str) -> Path:
@@ -221,7 +230,8 @@ def read_run(path: Path) -> Run:
         card, status = None, {**status, "message": f"{CARD_FILE} is damaged: {problem}. Delete this run."}
     state, message = status.get("state"), str(status.get("message", ""))
     if state not in (RUNNING, FINISHED, STOPPED, FAILED):
-        state = STARTING
+        is_only_a_card = card is not None and not any((path / name).exists() for name in (STATUS_FILE, MODEL_FILE))
+        state = FINISHED if is_only_a_card else STARTING
     if state in (STARTING, RUNNING):
         beat = max(_modified(path / HEARTBEAT_FILE), _modified(path / CONFIG_FILE))
         if (config is None and state == STARTING) or time.time() - beat > LOST_AFTER_SECONDS:
@@ -251,7 +261,7 @@ def list_runs() -> list[Run]:
     if not folder.is_dir():
         return []
     runs = [read_run(path) for path in folder.iterdir() if path.is_dir() and is_valid_name(path.name)]
-    return sorted(runs, key=lambda run: (not run.is_shipped, -run.created, run.name))
+    return sorted(runs, key=lambda run: (run.name != SHIPPED_RUN, run.is_scores_only, -run.created, run.name))
 
 
 def find_active_run() -> Run | None:
@@ -373,21 +383,8 @@ def start_worker(run_dir: Path, source: str) -> None:
     Raises:
         RunError: The process cannot be started.
     """
-    command = [sys.executable, "-m", "facedep", "train", "--run", str(run_dir), "--data", source]
-    apart: dict[str, Any] = {"start_new_session": True}
-    if sys.platform == "win32":
-        apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    python_path = os.pathsep.join(filter(None, [str(PROJECT_DIR), os.environ.get("PYTHONPATH")]))
     try:
-        with (run_dir / LOG_FILE).open("ab") as log:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONPATH": python_path},
-                **apart,
-            )
+        process = start_process(["train", "--run", str(run_dir), "--data", source], run_dir / LOG_FILE)
     except OSError as error:
         if not (run_dir / CHECKPOINT_FILE).exists():  # a new run: nothing is lost
             shutil.rmtree(run_dir, ignore_errors=True)
@@ -395,6 +392,31 @@ def start_worker(run_dir: Path, source: str) -> None:
             f"The training process could not be started ({error}). Close other programs and retry."
         ) from None
     threading.Thread(target=process.wait, daemon=True).start()  # or an ended child would stay behind as a zombie
+
+
+def start_process(words: list[str], log_path: Path) -> subprocess.Popen:
+    """Starts `python -m facedep <words>` apart from this process: it outlives it, and no Ctrl-C here reaches it.
+
+    Args:
+        words: The command and its arguments.
+        log_path: What it prints is added to this file.
+
+    Raises:
+        OSError: It cannot be started, or the file cannot be written.
+    """
+    apart: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    python_path = os.pathsep.join(filter(None, [str(PROJECT_DIR), os.environ.get("PYTHONPATH")]))
+    with log_path.open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "facedep", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": python_path},
+            **apart,
+        )
 
 
 def stop_run(run: Run) -> None:

@@ -26,6 +26,7 @@ from facedep.model import (
     compute_outputs,
     copy_stages,
     cut_at_features,
+    fill_batch,
     load_classifier,
     save_network,
 )
@@ -234,8 +235,9 @@ def _prepare_head(
         features = np.empty((num_images, body.output_shape[-1]), np.float32)
         for start in range(0, num_images, size):
             report(start, num_images)
-            images = part.images[start : start + size]
-            features[start : start + size] = body.predict_on_batch(images[:, :, ::-1] if is_mirrored else images)
+            images = np.asarray(part.images[start : start + size])
+            filled = fill_batch(images[:, :, ::-1] if is_mirrored else images, size)
+            features[start : start + size] = body.predict_on_batch(filled)[: len(images)]
         return features
 
     train, features = parts["train"], {}

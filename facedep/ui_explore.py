@@ -12,12 +12,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from facedep import emotions, jobs, plots, quality, runs, splits, ui, ui_gallery
+from facedep import emotions, plots, quality, runs, splits, ui, ui_gallery, ui_jobs
 from facedep.answers import find_seen, read_answers
 from facedep.average_faces import compute_average_faces, compute_difference, describe_difference
 from facedep.data import Dataset
 from facedep.errors import DataError
+from facedep.estimate import describe_seconds
 from facedep.export import export_dataset
+from facedep.face_check import estimate_seconds, read_face_check
 from facedep.label_hints import find_label_hints
 from facedep.lookalikes import LookupScore, score_lookup_table
 from facedep.projection import read_map
@@ -47,48 +49,37 @@ _DEFAULT_CLEANING = ("blank", "exact_duplicate", "two_groups")
 
 def follow_scan(dataset: Dataset) -> Scan | None:
     """Returns the data set's scan; where it has to be made first, shows how far it is and returns None."""
+    name = f"check-{find_cache_path(dataset).stem}"
     if is_scanned(dataset):
+        ui_jobs.forget_job(name)
         return ui.load_scan(dataset)
-    _follow_job(f"check-{find_cache_path(dataset).stem}", ["check", *_name_data(dataset)])
+    ui_jobs.follow_job(name, ["check", *ui_jobs.name_data(dataset)])
     return None
 
 
 def follow_look(dataset: Dataset, model: str) -> bool:
     """Returns whether a model's answers and the map are there; else shows how far the work on them is."""
     run_dir = runs.find_run_dir(model)
-    if read_answers(run_dir, dataset) is not None and read_map(run_dir, dataset) is not None:
-        return True
+    answers = read_answers(run_dir, dataset)
     key = hashlib.sha256(f"{find_cache_path(dataset).stem} {model}".encode()).hexdigest()[:16]
-    _follow_job(f"look-{key}", ["look", *_name_data(dataset), "--model", model])
+    if answers is not None and answers.is_complete and read_map(run_dir, dataset) is not None:
+        ui_jobs.forget_job(f"look-{key}")
+        return True
+    ui_jobs.follow_job(f"look-{key}", ["look", *ui_jobs.name_data(dataset), "--model", model])
     return False
 
 
-def _name_data(dataset: Dataset) -> list[str]:
-    return ["--data", dataset.source, "--folder-choices", ui.encode_folder_choices()]
-
-
-def _follow_job(name: str, words: list[str]) -> None:
-    """Starts a background process where none is at it, and shows its progress until it ends."""
-    job = jobs.read_job(name)
-    if job.state in (jobs.FAILED, jobs.LOST):
-        st.warning(job.message or "The work in the background broke off.", icon=":material/error:")
-        if not st.button("Try again", key=f"retry {name}"):
-            return
-    jobs.start_job(name, words)
-
-    @st.fragment(run_every=0.7)
-    def show() -> None:
-        job = jobs.read_job(name)
-        if job.state != jobs.RUNNING:
-            st.rerun()
-        share = job.num_done / job.num_total if job.num_total else 0.0
-        count = f": {job.num_done:,} of {job.num_total:,}" if job.num_total else " …"
-        st.progress(min(1.0, share), f"{job.stage or 'Starting'}{count}")
-        st.caption(
-            "This goes on in the background, once for these pictures. The rest of the page can be used meanwhile."
-        )
-
-    show()
+def _follow_face_check(dataset: Dataset, scan: Scan) -> None:
+    """Offers to look for pictures without a face where that has not been done, and shows how far it is."""
+    name = f"faces-{find_cache_path(dataset).stem}"
+    if read_face_check(dataset) is not None:
+        ui_jobs.forget_job(name)
+        return
+    duration = describe_seconds(estimate_seconds(len(np.unique(scan.fingerprints))))
+    with st.container(border=True):
+        st.markdown(f"**Pictures without a face** take a second look at each, {duration} here.")
+        words = ["check", "--faces", *ui_jobs.name_data(dataset)]
+        ui_jobs.follow_job(name, words, offer="Look for pictures without a face")
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -103,7 +94,8 @@ def load_quality(dataset: Dataset, scan: Scan) -> pd.DataFrame:
 
 def load_faults(dataset: Dataset, scan: Scan) -> list[Fault]:
     """Returns the faults by the thresholds that the visitor has set."""
-    return quality.find_faults(dataset.index, scan, load_quality(dataset, scan), current_thresholds())
+    measured, has_face = load_quality(dataset, scan), read_face_check(dataset)
+    return quality.find_faults(dataset.index, scan, measured, current_thresholds(), has_face=has_face)
 
 
 def current_thresholds() -> Thresholds:
@@ -374,6 +366,7 @@ def show_faults(dataset: Dataset, scan: Scan) -> None:
     st.subheader("Faults found")
     num_unique = len(set(scan.fingerprints[scan.is_readable].tolist()))
     st.markdown(f"**{num_unique:,} different pictures among {len(scan.fingerprints):,} files.**")
+    _follow_face_check(dataset, scan)
     table = pd.DataFrame(
         {
             "fault": [fault.title for fault in found],

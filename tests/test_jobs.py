@@ -151,7 +151,7 @@ def test_a_late_word_for_a_dead_process_does_not_end_the_next_one(monkeypatch):
     dead = subprocess.Popen([sys.executable, "-c", "import sys; sys.exit(3)"])
     living = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     processes = [dead, living]
-    monkeypatch.setattr(jobs, "_start_process", lambda *_: processes.pop(0))
+    monkeypatch.setattr(runs, "start_process", lambda *_: processes.pop(0))
     waits, wait = [], jobs._wait
     monkeypatch.setattr(jobs, "_wait", lambda *arguments: waits.append(arguments))
     start_job("count", [])
@@ -184,7 +184,7 @@ def test_files_of_old_jobs_are_deleted_at_the_next_start(monkeypatch):
     for path, days in ((old, 8), (new, 6)):
         path.touch()
         os.utime(path, (time.time() - days * 24 * 3600,) * 2)
-    monkeypatch.setattr(jobs, "_start_process", lambda *_: subprocess.Popen([sys.executable, "-c", ""]))
+    monkeypatch.setattr(runs, "start_process", lambda *_: subprocess.Popen([sys.executable, "-c", ""]))
     start_job("count", [])
     assert (old.exists(), new.exists()) == (False, True)
 

@@ -28,6 +28,8 @@ from facedep.quality import (
 )
 from facedep.scan import Scan, scan_dataset
 
+MEASURED_FAULTS = tuple(name for name in FAULT_NAMES if name != "no_face")  # there without a look for faces
+
 
 def draw_texture(
     number: int, lowest: int = 0, highest: int = 255, *, blur_px: float = 0.8, size: tuple[int, int] = (48, 48)
@@ -132,7 +134,7 @@ EXTRA = {
 def test_each_planted_fault_is_found_and_no_other(load_pictures):
     dataset = load_pictures(PLANTED)
     _, faults = find_all(dataset)
-    assert [fault.name for fault in faults] == list(FAULT_NAMES)
+    assert [fault.name for fault in faults] == list(MEASURED_FAULTS)
     for fault in faults:
         assert list_paths(dataset, fault.rows) == EXPECTED[fault.name], fault.name
         assert list_paths(dataset, fault.extra) == EXTRA.get(fault.name, EXPECTED[fault.name]), fault.name
@@ -146,8 +148,8 @@ def test_each_planted_fault_is_found_and_no_other(load_pictures):
 
 def test_data_set_without_faults_has_none(load_pictures):
     _, faults = find_all(load_pictures({f"Happy/{number}.png": draw_texture(number) for number in range(5)}))
-    assert [fault.num_images for fault in faults] == [0] * len(FAULT_NAMES)
-    assert [fault.num_sets for fault in faults] == [0] * len(FAULT_NAMES)
+    assert [fault.num_images for fault in faults] == [0] * len(MEASURED_FAULTS)
+    assert [fault.num_sets for fault in faults] == [0] * len(MEASURED_FAULTS)
 
 
 def test_moved_thresholds_flag_others_from_the_same_table(load_pictures):
@@ -220,7 +222,7 @@ def test_sharpness_falls_with_blur_and_not_with_contrast_or_brightness(load_pict
         # The copy in train goes for the test's sake, so the near-duplicate rule has nothing left to take.
         (["leak", "near_duplicate"], {"train/Happy/near_paler.png", "train/Sad/leaked.png", "train/Neutral/wrong.png"}),
         (["two_emotions", "exact_duplicate"], DOUBTFUL | WRONG | EXTRA["exact_duplicate"]),
-        (FAULT_NAMES, set.union(*(EXTRA.get(name, EXPECTED[name]) for name in FAULT_NAMES))),
+        (MEASURED_FAULTS, set.union(*(EXTRA.get(name, EXPECTED[name]) for name in MEASURED_FAULTS))),
     ],
 )
 def test_cleaning_several_faults_keeps_one_picture_of_each_photograph(names, gone, load_pictures):
@@ -258,6 +260,24 @@ def test_unknown_fault_is_a_mistake(load_pictures):
         choose_clean(dataset.index, faults, ["ugly"])
 
 
+def test_pictures_without_a_face_are_a_fault_where_faces_were_looked_for(load_pictures):
+    dataset = load_pictures(PLANTED)
+    scan = scan_dataset(dataset)
+    quality = measure_quality(dataset.index, scan)
+    faceless = {"train/Happy/plain3.png", "test/Sad/placeholder.png"}
+    has_face = scan.is_readable & ~dataset.index["path"].isin(faceless).to_numpy()
+    faults = find_faults(dataset.index, scan, quality, has_face=has_face)
+    assert [fault.name for fault in faults] == list(FAULT_NAMES)
+    by_name = {fault.name: fault for fault in faults}
+    assert list_paths(dataset, by_name["no_face"].rows) == faceless  # the damaged file has no other fault
+    assert "one real face in 200" in by_name["no_face"].advice
+    gone = ~choose_clean(dataset.index, faults, ["no_face", "blank"])
+    assert list_paths(dataset, gone) == faceless | EXPECTED["blank"]
+    assert build_flags_table(dataset.index, quality, faults)["no_face"].sum() == 2
+    with pytest.raises(ValueError, match="unknown faults no_face"):
+        choose_clean(dataset.index, find_faults(dataset.index, scan, quality), ["no_face"])
+
+
 def test_grouping_decides_which_copies_stand_in_both_groups(load_pictures):
     dataset = load_pictures(PLANTED)
     regrouped = load_dataset(dataset.source, depressed_emotions=("fear", "neutral"))
@@ -287,14 +307,14 @@ def test_only_damaged_files_are_no_reason_to_break_off(load_pictures):
     quality, faults = find_all(dataset)
     assert {fault.name: fault.num_images for fault in faults if fault.num_images} == {"damaged": 2}
     assert quality[list(MEASURES)].isna().all(axis=None)
-    assert not choose_clean(dataset.index, faults, FAULT_NAMES).any()
+    assert not choose_clean(dataset.index, faults, MEASURED_FAULTS).any()
 
 
 def test_flags_table_has_a_row_for_each_picture_and_a_column_for_each_fault(load_pictures):
     dataset = load_pictures(PLANTED)
     quality, faults = find_all(dataset)
     table = build_flags_table(dataset.index, quality, faults)
-    assert list(table) == ["path", "split", "emotion", "label", *MEASURES, "picture", "group", *FAULT_NAMES]
+    assert list(table) == ["path", "split", "emotion", "label", *MEASURES, "picture", "group", *MEASURED_FAULTS]
     assert table["path"].tolist() == dataset.index["path"].tolist()
     row = table.set_index("path").loc["train/Happy/wide.png"]
     assert (row["width"], row["height"], row["aspect"], row["odd_size"], row["blank"]) == (96, 48, 2.0, True, False)

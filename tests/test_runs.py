@@ -291,7 +291,7 @@ def test_config_comes_back_as_it_was_written():
         ({"num_early_epochs": 3}, "3 early epochs: choose between 0 and 2"),
         ({"recipe": "article", "num_early_epochs": 1}, "The recipe 'article' has no early epochs"),
         ({"ema_momentum": 1.0}, "An average of weights with 1.0"),
-        ({"left_out": ("blank", "ugly")}, "'ugly': choose among damaged, blank"),
+        ({"left_out": ("blank", "ugly")}, "'ugly': choose among damaged, no_face"),
         ({"thresholds": {"max_beauty": 1}}, "There is no threshold max_beauty"),
     ],
 )
@@ -429,6 +429,21 @@ def test_list_has_the_shipped_run_first_then_the_newest(models_dir):
     (models_dir / "README.md").write_text("no run")
     (models_dir / ".hidden").mkdir()
     assert [run.name for run in runs.list_runs()] == [runs.SHIPPED_RUN, "new", "old"]
+
+
+def test_run_with_a_card_and_no_model_is_listed_and_never_the_default():
+    path = _make_ended_run("only scores", created=300.0)
+    (path / MODEL_FILE).unlink()
+    _make_ended_run("old", created=100.0)
+    run, other = runs.list_runs()
+    assert (run.name, run.state, run.has_model, run.is_scores_only) == ("only scores", "finished", False, True)
+    assert (other.has_model, other.is_scores_only) == (True, False)
+    assert runs.find_default_model() == "old"
+    (path / runs.STATUS_FILE).unlink()  # the card alone says that the training has ended
+    run = runs.read_run(path)
+    assert (run.state, run.is_active, run.message) == ("finished", False, "")
+    (path / runs.CONFIG_FILE).unlink()
+    assert runs.read_run(path).state == "finished"
 
 
 def test_default_model_is_the_shipped_one_else_the_newest_that_has_a_model():

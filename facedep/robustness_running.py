@@ -1,0 +1,63 @@
+"""Ask a model about distorted pictures of a data set, and keep what it answers; `robustness.py` reads it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from facedep import emotions
+from facedep.answers import write_arrays
+from facedep.data import Dataset
+from facedep.model import load_classifier
+from facedep.robustness import (
+    build_robustness_table,
+    choose_measured,
+    distort_images,
+    find_robustness_path,
+    list_conditions,
+)
+from facedep.scan import load_images, scan_dataset
+
+
+def measure_robustness(
+    run_dir: Path,
+    dataset: Dataset,
+    rows: np.ndarray,
+    *,
+    threshold: float | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> pd.DataFrame:
+    """Returns how accurate a model is on ever worse versions of some pictures, and keeps its answers.
+
+    Args:
+        run_dir: The run folder that holds the model.
+        dataset: The data set.
+        rows: `bool` array of shape `(n,)`: the pictures, all readable; at most `robustness.MAX_IMAGES` are measured.
+        threshold: P(depressed) at and above which the answer is *depressed*; by default the one in force.
+        on_progress: Called after each distortion with the number of distorted pictures answered and of all.
+
+    Returns:
+        The table that `robustness.read_robustness` describes.
+
+    Raises:
+        ModelError: The folder holds no usable model.
+        DataError: The disk does not take the answers.
+        ImageError: A picture that could be read cannot be read any more.
+    """
+    path = find_robustness_path(run_dir, dataset, rows)
+    places = choose_measured(rows)
+    is_measured = np.zeros(len(rows), bool)
+    is_measured[places] = True
+    classifier = load_classifier(run_dir)
+    images = np.asarray(load_images(dataset, scan_dataset(dataset), is_measured, classifier.input_size_px))
+    conditions = list_conditions()
+    probabilities = np.empty((len(conditions), len(places)), np.float32)
+    for number, (name, strength) in enumerate(conditions):
+        distorted = distort_images(images, name, strength) if name else images
+        probabilities[number] = classifier.predict(distorted).probabilities
+        if on_progress:
+            on_progress((number + 1) * len(places), probabilities.size)
+    write_arrays(path, {"probabilities": probabilities})
+    is_depressed = (dataset.index["label"] == emotions.DEPRESSED).to_numpy(bool)[places]
+    return build_robustness_table(is_depressed, probabilities, classifier.threshold if threshold is None else threshold)

@@ -1,0 +1,75 @@
+"""Background processes as a page shows them: started when something is missing, with their progress."""
+
+import hashlib
+
+import streamlit as st
+
+from facedep import jobs, ui
+from facedep.data import Dataset
+from facedep.paths import cache_dir
+from facedep.scan import find_cache_path
+
+
+def name_data(dataset: Dataset) -> list[str]:
+    """Returns the arguments that name a data set, with what the visitor said of its folders, to a command."""
+    return ["--data", dataset.source, "--folder-choices", ui.encode_folder_choices()]
+
+
+def name_job(kind: str, dataset: Dataset, *words: str) -> str:
+    """Returns the name of the job that does this kind of work on a data set, with what else tells it from others.
+
+    Args:
+        kind: What it does, in letters.
+        dataset: The data set; changed pictures give another name.
+        words: A model's name, a split, anything.
+    """
+    key = " ".join((find_cache_path(dataset).stem, *words))
+    return f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+def follow_job(name: str, words: list[str], *, offer: str = "") -> None:
+    """Starts a background process where none is at it, and shows its progress until it ends.
+
+    Args:
+        name: The job's name.
+        words: Its command line.
+        offer: What the button says that starts it; where empty, it starts by itself.
+    """
+    job = jobs.read_job(name)
+    problem = ""
+    if job.state in (jobs.FAILED, jobs.LOST):
+        problem = job.message or "The work in the background broke off."
+    elif job.state == jobs.FINISHED and name in st.session_state.get("followed_jobs", ()):
+        problem = (
+            f"The work was done, but its result could not be kept in {cache_dir()}. Free some space there, or see that "
+            "you may write to it."
+        )
+    if problem or (offer and job.state != jobs.RUNNING):
+        place = st.empty()
+        with place.container():
+            if problem:
+                st.warning(problem, icon=":material/error:")
+            if not st.button("Try again" if problem else offer, key=f"start {name}"):
+                return
+        place.empty()
+    jobs.start_job(name, words)
+    st.session_state.setdefault("followed_jobs", set()).add(name)
+
+    @st.fragment(run_every=0.7)
+    def show() -> None:
+        job = jobs.read_job(name)
+        if job.state != jobs.RUNNING:
+            st.rerun()
+        share = job.num_done / job.num_total if job.num_total else 0.0
+        count = f": {job.num_done:,} of {job.num_total:,}" if job.num_total else " …"
+        st.progress(min(1.0, share), f"{job.stage or 'Starting'}{count}")
+        st.caption(
+            "This goes on in the background, once for these pictures. The rest of the page can be used meanwhile."
+        )
+
+    show()
+
+
+def forget_job(name: str) -> None:
+    """Forgets that this visitor has followed a job: its result is there, and may be lost and made anew later."""
+    st.session_state.get("followed_jobs", set()).discard(name)
