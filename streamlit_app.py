@@ -60,11 +60,13 @@ def _describe_what_is_loaded() -> str:
 
 
 st.set_page_config(page_title="facedep", page_icon=":material/face:", layout="wide")
+ui.keep_uploads_off_disk()
 HOME = st.Page(show_home, title="Home", icon=":material/home:", default=True)
 EXPLORE = st.Page("pages/explore.py", title="Explore", icon=":material/grid_view:")
 TRAIN = st.Page("pages/train.py", title="Train", icon=":material/show_chart:")
+EVALUATE = st.Page("pages/evaluate.py", title="Evaluate", icon=":material/fact_check:")
 PREDICT = st.Page("pages/predict.py", title="Predict", icon=":material/face:")
 st.session_state.has_navigation = True
-page = st.navigation([HOME, EXPLORE, TRAIN, PREDICT])
+page = st.navigation([HOME, EXPLORE, TRAIN, EVALUATE, PREDICT])
 page.run()
 ui.find_warm_up()

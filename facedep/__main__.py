@@ -1,4 +1,4 @@
-"""The command line: `python -m facedep fetch | check | look | export | train | evaluate | predict`.
+"""The command line: `python -m facedep fetch | check | look | export | train | evaluate | robustness | predict`.
 
 With `--json` nothing but the JSON goes to standard output. What went wrong goes to standard error as one sentence.
 """
@@ -21,13 +21,17 @@ import numpy as np
 from tqdm import tqdm
 
 from facedep import data, kaggle, quality, runs
-from facedep.answers import read_answers
+from facedep.answers import find_seen, keep_answers_beside, read_answers
+from facedep.cards import read_card
 from facedep.errors import DataError, FacedepError, RunError
+from facedep.evaluation import choose_rows, evaluate_run
 from facedep.export import export_dataset
+from facedep.face_check import check_faces, read_face_check
 from facedep.jobs import JobWriter
 from facedep.model_card import record_evaluation
 from facedep.projection import compute_map, read_map
 from facedep.recipes import ARTICLE, RECIPES, find_recipe
+from facedep.robustness import DISTORTIONS, read_robustness
 from facedep.run_writer import RunWriter
 from facedep.scan import scan_dataset
 from facedep.splits import LEAK_FREE, PARTS, SPLIT_KINDS
@@ -59,6 +63,7 @@ def _build_parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="look at every picture once and say what is wrong with the data set")
     _add_data(check)
+    check.add_argument("--faces", action="store_true", help="also look for pictures without a face")
     check.add_argument("--json", action="store_true", help="print one JSON object")
     check.add_argument("--csv", type=Path, metavar="FILE", help="also write a table: what each picture has and is")
     _add_job(check)
@@ -117,14 +122,38 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_data(evaluate)
     _add_split(evaluate)
     evaluate.add_argument("--part", default="test", choices=(*PARTS, "all"))
+    evaluate.add_argument(
+        "--leave-out-seen", action="store_true", help="score only pictures that the model was not trained on"
+    )
     evaluate.add_argument("--record", action="store_true", help="add the scores to the model's card")
+    evaluate.add_argument(
+        "--keep-answers",
+        action="store_true",
+        help="write the answers to all pictures beside the card: with them the model can be scored without its network",
+    )
     evaluate.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_job(evaluate)
     evaluate.set_defaults(command=_evaluate)
+
+    robustness = commands.add_parser("robustness", help="score a model on ever worse versions of a part's pictures")
+    _add_model(robustness)
+    _add_data(robustness)
+    _add_split(robustness)
+    robustness.add_argument("--part", default="test", choices=(*PARTS, "all"))
+    robustness.add_argument(
+        "--leave-out-seen", action="store_true", help="measure only pictures that the model was not trained on"
+    )
+    robustness.add_argument("--json", action="store_true", help="print a JSON list, one object a strength")
+    _add_job(robustness)
+    robustness.set_defaults(command=_robustness)
 
     predict = commands.add_parser("predict", help="answer for pictures")
     _add_model(predict)
-    predict.add_argument("files", nargs="+", metavar="FILE")
+    predict.add_argument(
+        "files", nargs="+", metavar="FILE", help="pictures, folders of pictures, .zip files of pictures"
+    )
     predict.add_argument("--json", action="store_true", help="print a JSON list, one object a picture")
+    predict.add_argument("--csv", type=Path, metavar="FILE", help="also write a table with one row a face")
     predict.add_argument(
         "--whole-picture", action="store_true", help="take each picture's middle square as one face, without a search"
     )
@@ -165,18 +194,28 @@ def _fetch(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    with JobWriter(options.progress) as job, tqdm(unit="picture", desc="Scan", disable=None) as bar:
+    with JobWriter(options.progress) as job:
         dataset = _load_dataset(options.data, options.folder_choices)
+        with tqdm(unit="picture", desc="Scan", disable=None) as bar:
 
-        def show(num_done: int, num_images: int) -> None:
-            bar.total = num_images
-            bar.update(num_done - bar.n)
-            is_last = num_done == num_images
-            job.report("Comparing the pictures" if is_last else "Looking at every picture", num_done, num_images)
+            def show(num_done: int, num_images: int) -> None:
+                _show_progress(bar, num_done, num_images)
+                is_last = num_done == num_images
+                job.report("Comparing the pictures" if is_last else "Looking at every picture", num_done, num_images)
 
-        scan = scan_dataset(dataset, on_progress=show)
+            scan = scan_dataset(dataset, on_progress=show)
+        if options.faces:
+            with tqdm(unit="picture", desc="Faces", disable=None) as bar:
+
+                def show_faces(num_done: int, num_images: int) -> None:
+                    _show_progress(bar, num_done, num_images)
+                    job.report("Looking for faces", num_done, num_images)
+
+                has_face = check_faces(dataset, scan, on_progress=show_faces)
+        else:
+            has_face = read_face_check(dataset)
     table = quality.measure_quality(dataset.index, scan)
-    faults = quality.find_faults(dataset.index, scan, table)
+    faults = quality.find_faults(dataset.index, scan, table, has_face=has_face)
     shared = quality.find_shared_pictures(dataset.index, table)
     num_unique = table.loc[scan.is_readable, "picture"].nunique()
     if options.csv:
@@ -203,6 +242,11 @@ def _check(options: argparse.Namespace) -> int:
     return 0
 
 
+def _show_progress(bar: tqdm, num_done: int, num_all: int) -> None:
+    bar.total = num_all
+    bar.update(num_done - bar.n)
+
+
 def _look(options: argparse.Namespace) -> int:
     with JobWriter(options.progress) as job:
         dataset = _load_dataset(options.data, options.folder_choices)
@@ -213,7 +257,7 @@ def _look(options: argparse.Namespace) -> int:
 
         started = time.monotonic()
         answers = read_answers(run_dir, dataset)
-        if answers is None:
+        if answers is None or not answers.is_complete:
             job.report("Waking the model")
             from facedep.answering import compute_answers
 
@@ -363,13 +407,25 @@ def _load_classifier(name: str | None) -> Any:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    dataset = _load_dataset(options.data)
-    classifier = _load_classifier(options.model)
-    from facedep.evaluation import evaluate_model
-
-    scores = evaluate_model(classifier, dataset, split=options.split, part=options.part)
-    if options.record:
-        record_evaluation(runs.find_run_dir(options.model or runs.find_default_model()), scores)
+    if options.record and options.leave_out_seen:
+        raise RunError("The card keeps scores of whole parts. Give --record or --leave-out-seen, not both.")
+    with JobWriter(options.progress) as job:
+        dataset = _load_dataset(options.data, options.folder_choices)
+        run_dir = runs.find_run_dir(options.model or runs.find_default_model())
+        scores = evaluate_run(
+            run_dir,
+            dataset,
+            split=options.split,
+            part=options.part,
+            # A threshold that somebody chose on this computer is none of the card's.
+            threshold=read_card(run_dir).get("threshold", 0.5) if options.record else None,
+            leaves_out_seen=options.leave_out_seen,
+            on_progress=job.report,
+        )
+        if options.keep_answers:
+            _keep_answers(run_dir, dataset, job)
+        if options.record:
+            record_evaluation(run_dir, scores)
     if options.json:
         _print_json(scores)
         return 0
@@ -384,6 +440,8 @@ def _evaluate(options: argparse.Namespace) -> int:
         )
     if scores["num_seen_in_training"]:
         print(f"It was trained on {scores['num_seen_in_training']:,} of these very pictures.")
+    if scores["num_left_out_seen"]:
+        print(f"{scores['num_left_out_seen']:,} pictures that it was trained on were left out.")
     if scores["num_also_in_train"]:
         print(
             f"{scores['num_also_in_train']:,} of these pictures are also in the split's own train part: "
@@ -392,29 +450,86 @@ def _evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
+def _keep_answers(run_dir: Path, dataset: data.Dataset, job: JobWriter) -> None:
+    answers = read_answers(run_dir, dataset)
+    if answers is None or not answers.is_complete:
+        job.report("Waking the model")
+        from facedep.answering import compute_answers
+
+        compute_answers(run_dir, dataset, on_progress=functools.partial(job.report, "Asking the model"))
+    print(f"facedep: {keep_answers_beside(run_dir, dataset)}", file=sys.stderr)
+
+
+def _robustness(options: argparse.Namespace) -> int:
+    with JobWriter(options.progress) as job:
+        dataset = _load_dataset(options.data, options.folder_choices)
+        run_dir = runs.find_run_dir(options.model or runs.find_default_model())
+        scan = scan_dataset(dataset, on_progress=functools.partial(job.report, "Looking at every picture"))
+        rows = choose_rows(dataset, scan, read_card(run_dir), split=options.split, part=options.part)
+        if options.leave_out_seen:
+            rows &= ~find_seen(run_dir, scan.fingerprints)
+            if not rows.any():
+                raise DataError(f"{run_dir.name} was trained on all of these pictures. Choose another part or data.")
+        table = read_robustness(run_dir, dataset, rows)
+        if table is None:
+            job.report("Waking the model")
+            from facedep.robustness_running import measure_robustness
+
+            asking = functools.partial(job.report, "Asking about ever worse pictures")
+            table = measure_robustness(run_dir, dataset, rows, on_progress=asking)
+    if options.json:
+        _print_json(table.to_dict("records"))
+        return 0
+    print(f"{run_dir.name} on {table['num_images'].iloc[0]:,} pictures of {dataset.name}: accuracy by strength")
+    for name, kind in DISTORTIONS.items():
+        scores = table[table["distortion"] == name]
+        words = [f"{row.strength:g}: {row.accuracy:.1%}" for row in scores.itertuples()]
+        print(f"{kind.title} ({kind.unit}): {', '.join(words)}")
+    return 0
+
+
 def _predict(options: argparse.Namespace) -> int:
     classifier = _load_classifier(options.model)
-    from facedep.predict import predict_picture
+    from facedep.predict_many import answer_pictures, build_json, build_table, list_pictures
 
-    answers = [
-        predict_picture(classifier, Path(file), file, is_whole_picture=options.whole_picture) for file in options.files
-    ]
+    if options.csv:
+        quality.write_flags_table(options.csv, build_table([]))  # what cannot be written is told before the work
+    pictures = list_pictures((file, Path(file)) for file in options.files)
+    has_failed, objects, table_rows = False, [], []
+    answers = answer_pictures(classifier, pictures, is_whole_picture=options.whole_picture)
+    with tqdm(answers, total=len(pictures), unit="picture", disable=None if options.json else True) as bar:
+        for rows in bar:
+            has_failed |= rows[0].error is not None
+            if options.json:
+                objects += build_json(rows)
+            else:
+                _print_answer(rows)
+            if options.csv:
+                table_rows += [dataclasses.replace(row, thumbnail=b"") for row in rows]
+    if options.csv:
+        quality.write_flags_table(options.csv, build_table(table_rows))
+    if num_left_out := sum(picture.num_left_out for picture in pictures):
+        print(f"facedep: {num_left_out:,} files in archives are no pictures and were left out", file=sys.stderr)
     if options.json:
-        _print_json([answer.to_json() for answer in answers])
-    else:
-        for answer in answers:
-            for face in answer.faces:
-                label = f"uncertain, rather {face.label}" if face.is_uncertain else face.label
-                place = f" (face at {face.box[0]}, {face.box[1]})" if len(answer.faces) > 1 else ""
-                print(f"{answer.path}{place}: {label}, P(depressed) = {face.probability_depressed:.3f}")
-                for caution in face.cautions:
-                    print(f"facedep: {answer.path}{place}: {caution}", file=sys.stderr)
-            if not answer.faces and answer.note:
-                print(f"facedep: {answer.path}: {answer.note} (--whole-picture)", file=sys.stderr)
-            if answer.error:
-                print(f"facedep: {answer.error}", file=sys.stderr)
-        print("Not a diagnosis: this model compares a face with pictures labelled by emotion.", file=sys.stderr)
-    return 1 if any(answer.error for answer in answers) else 0
+        _print_json(objects)
+        return int(has_failed)
+    print("Not a diagnosis: this model compares a face with pictures labelled by emotion.", file=sys.stderr)
+    return int(has_failed)
+
+
+def _print_answer(rows: list[Any]) -> None:
+    """Prints one picture's rows: its answers to standard output, what is to be said about them to standard error."""
+    for row in rows:
+        place = f" (face at {row.box[0]}, {row.box[1]})" if row.num_faces > 1 else ""
+        if row.face:
+            label = f"uncertain, rather {row.label}" if row.is_uncertain else row.label
+            print(f"{row.path}{place}: {label}, P(depressed) = {row.probability_depressed:.3f}")
+        for caution in row.cautions:
+            print(f"facedep: {row.path}{place}: {caution}", file=sys.stderr)
+        if row.error:
+            print(f"facedep: {row.error}", file=sys.stderr)
+        elif row.note and not row.face:
+            print(f"facedep: {row.path}: {row.note} (--whole-picture)", file=sys.stderr)
 
 
 def _describe_scores(scores: dict[str, Any]) -> str:

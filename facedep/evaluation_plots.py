@@ -576,7 +576,7 @@ def plot_flattery(rows: Sequence[dict[str, Any]]) -> Figure:
     for place, row in zip(places, rows, strict=True):
         note = f"{row['num_images']:,} faces"
         if row["num_in_train"]:
-            note = f"{row['num_in_train']:,} of {row['num_images']:,} faces also in its training data"
+            note = f"{row['num_in_train']:,} of {row['num_images']:,} faces also in its train part"
         _write_row_name(figure, place, f"<b>{row['accuracy']:.0%} {row['what']}</b><br>{note}")
     _say_empty(figure, "Nothing to compare yet", is_empty=not rows)
     _set_tracks(figure, len(rows))

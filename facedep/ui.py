@@ -14,11 +14,12 @@ import streamlit as st
 from PIL import Image
 
 from facedep import data, emotions, kaggle, runs, sample_faces
-from facedep.cards import FINGERPRINTS_FILE
+from facedep.cards import FINGERPRINTS_FILE, MODEL_FILE
 from facedep.errors import FacedepError
 from facedep.paths import PROJECT_DIR, models_dir
 from facedep.quality import Thresholds
 from facedep.scan import Scan, find_cache_path, is_scanned, scan_dataset
+from facedep.thresholds import THRESHOLD_FILE
 
 if TYPE_CHECKING:
     from facedep.plots import Figure
@@ -26,6 +27,18 @@ if TYPE_CHECKING:
 WARM_UP_DELAY_SECONDS = 2.0
 _FOLDER, _UPLOAD = "folder", "upload"
 _SOURCE_TITLES = {data.SAMPLE: "Sample faces", data.KAGGLE: "Kaggle", _FOLDER: "Folder or .zip", _UPLOAD: "Upload"}
+
+
+def keep_uploads_off_disk() -> None:
+    """Has the server receive uploads in memory, where Streamlit keeps them anyway, until it has them whole.
+
+    By default what is larger than 1 MB is first spooled to a nameless file in the folder for temporary files, by
+    Starlette, on which Streamlit's server stands. The new limit is the largest upload that the server takes. To be
+    called on every page before anything can be uploaded there.
+    """
+    from starlette.formparsers import MultiPartParser
+
+    MultiPartParser.spool_max_size = st.get_option("server.maxUploadSize") * 1024**2
 
 
 def start_page(title: str) -> None:
@@ -39,6 +52,7 @@ def start_page(title: str) -> None:
         home = st.Page(lambda: None, title="facedep", default=True)
         st.navigation([home, *map(st.Page, sorted((PROJECT_DIR / "pages").glob("*.py")))], position="hidden")
         st.rerun()
+    keep_uploads_off_disk()
     current_source()
     st.title(title)
     show_notice()
@@ -437,13 +451,12 @@ def wait_for_warm_up() -> None:
 def load_classifier(name: str) -> Any:
     """Returns a loaded model by its run's name. Raises `FacedepError` where it cannot be used."""
     run_dir = runs.find_run_dir(name)
-    model_path = run_dir / "model.keras"
-    modified = model_path.stat().st_mtime_ns if model_path.is_file() else 0
-    return _load_classifier(str(run_dir), modified)
+    files = [run_dir / file for file in (MODEL_FILE, THRESHOLD_FILE)]
+    return _load_classifier(str(run_dir), tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model …")
-def _load_classifier(run_dir: str, modified: int) -> Any:
+def _load_classifier(run_dir: str, modified: tuple[int, ...]) -> Any:
     from facedep.model import load_classifier as load
 
     return load(Path(run_dir))
@@ -482,4 +495,6 @@ def choose_run(label: str, names: list[str], *, key: str, default: str) -> str:
 
 def describe_run(name: str) -> str:
     """Returns a run's name with a word on where it comes from."""
-    return f"{name} (came with the app)" if name == runs.SHIPPED_RUN else name
+    if name == runs.SHIPPED_RUN:
+        return f"{name} (came with the app)"
+    return name if (models_dir() / name / MODEL_FILE).is_file() else f"{name} (scores only)"

@@ -1,18 +1,22 @@
 """The main journeys in a real browser: see the data, train and watch, take a snapshot, get an answer."""
 
+import io
 import re
 import shutil
 import time
+import zipfile
 
+import numpy as np
 import pandas as pd
 import pytest
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (requirements-dev.txt)")
 
-from browser_tools import APP, make_webcam_flags, open_browser, read_growing, serve_app  # noqa: E402
+from browser_tools import APP, make_webcam_flags, open_browser, read_growing, serve_app, wait_until  # noqa: E402
 from PIL import Image  # noqa: E402
 from skimage import data as public_pictures  # noqa: E402
 
+from facedep import sample_faces  # noqa: E402
 from facedep.paths import PROJECT_DIR  # noqa: E402
 
 pytestmark = pytest.mark.browser
@@ -84,6 +88,75 @@ def test_visitor_explores_trains_watches_and_predicts(folders, webcam_flags):
         expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
+def test_visitor_judges_answers_to_snapshots_to_a_live_camera_and_to_many_files(folders, webcam_flags, tmp_path):
+    with open_browser(*webcam_flags) as browser, serve_app(**folders) as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+        page.goto(f"{address}/predict")
+        expect(page.get_by_text("What the model sees")).to_be_visible(timeout=60_000)
+
+        # A snapshot: the box around the face, gauge and bars, then the overlay, within a second once warm.
+        page.get_by_role("radio", name="Camera").click()
+        page.get_by_text("Switch the camera on").click()
+        for number in (1, 2):
+            page.wait_for_function(
+                "() => { const v = document.querySelector('[data-testid=stCameraInput] video');"
+                " return v && v.readyState >= 2 && v.videoWidth > 0 }",
+                timeout=30_000,
+            )
+            started = time.monotonic()
+            page.get_by_test_id("stCameraInputButton").click()
+            expect(page.get_by_text("What the model sees: 48 x 48 gray pixels")).to_be_visible(timeout=60_000)
+            expect(page.locator(".st-key-gauge_Camera_1 .js-plotly-plot")).to_be_visible()
+            print(f"snapshot {number} answered after {time.monotonic() - started:.2f} s")
+            expect(page.locator(".st-key-forget")).to_be_visible()
+            if number == 1:
+                page.get_by_role("button", name="Clear photo").click()
+        page.wait_for_timeout(1000)
+        marked = page.get_by_test_id("stImage").filter(has_text="The picture").locator("img")
+        wait_until(lambda: count_orange(marked.screenshot()) > 100, seconds=10, what="the box around the face")
+        expect(page.locator(".st-key-emotions_Camera_1 .js-plotly-plot")).to_be_visible()
+        page.get_by_text("Why, and how sure").click()
+        expect(page.get_by_text("Mirrored, shifted a little")).to_be_visible(timeout=30_000)
+        page.get_by_text("Class activation map").click()
+        expect(page.get_by_text("What the last layer adds up")).to_be_visible(timeout=30_000)
+        chart = page.locator(".st-key-visit_chart .js-plotly-plot")
+        assert chart.evaluate("g => g._fullData[0].x.length") == 2
+        page.get_by_role("button", name="Forget all").click()
+        expect(page.get_by_text("What the model sees")).to_have_count(0)
+
+        # The live camera answers again and again.
+        page.get_by_role("radio", name="Live").click()
+        expect(chart).to_be_visible(timeout=30_000)
+        page.wait_for_function(
+            "() => { const g = document.querySelector('.st-key-visit_chart .js-plotly-plot');"
+            " return g && g._fullData && g._fullData[0].x.length >= 3 }",
+            timeout=30_000,
+        )
+
+        # Many files: a table, the failures in it, and a download.
+        archive = tmp_path / "many.zip"
+        with zipfile.ZipFile(archive, "w") as writer:
+            for number, emotion in enumerate(sample_faces.SAMPLE_EMOTIONS):
+                face = io.BytesIO()
+                Image.fromarray(sample_faces.draw_sample_face(emotion, number)).save(face, "PNG")
+                writer.writestr(f"{emotion}.png", face.getvalue())
+            writer.writestr("broken.png", b"no picture")
+        page.get_by_role("radio", name="Files").click()
+        page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(archive)
+        expect(page.get_by_text("8 pictures · 7 faces answered · 1 could not be read")).to_be_visible(timeout=60_000)
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Table (CSV)").click()
+        download.value.save_as(tmp_path / "answers.csv")
+        assert pd.read_csv(tmp_path / "answers.csv")["probability_depressed"].notna().sum() == 7
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def count_orange(screenshot):
+    """How many pixels of a screenshot are as orange as no skin and no hair is."""
+    red, green, blue = np.moveaxis(np.asarray(Image.open(io.BytesIO(screenshot)).convert("RGB")).astype(int), 2, 0)
+    return ((red - blue > 120) & (green - blue > 60) & (red > green)).sum()
+
+
 def test_visitor_looks_into_a_data_set_and_takes_tables_away(folders, tmp_path):
     with open_browser() as browser, serve_app(**folders) as address:
         page = browser.new_page(viewport={"width": 1280, "height": 900}, accept_downloads=True)
@@ -148,13 +221,54 @@ def test_visitor_looks_into_a_data_set_and_takes_tables_away(folders, tmp_path):
         expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
+def test_visitor_evaluates_moves_the_threshold_and_plays_a_round(folders):
+    with open_browser() as browser, serve_app(**folders) as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(f"{address}/evaluate")
+        # The answers come from a background process; then the one sentence and a cell that shows its pictures.
+        expect(page.get_by_text(re.compile("Of 100 faces it has never seen, it puts"))).to_be_visible(timeout=120_000)
+        cell = page.locator(".st-key-confusion .nsewdrag").bounding_box()
+        page.mouse.click(cell["x"] + 0.75 * cell["width"], cell["y"] + 0.25 * cell["height"])
+        expect(page.get_by_text(re.compile(r"\d+ pictures: labelled depressed, called non-depressed"))).to_be_visible()
+        expect(page.locator(".st-key-confusion_pictures img")).to_have_count(18)
+
+        page.get_by_role("tab", name="Threshold").click()
+        words = page.get_by_text(re.compile("of 100 whose picture|Of 100 whose picture"))
+        expect(words).to_be_visible(timeout=30_000)
+        before = words.inner_text()
+        slider = page.get_by_role("slider", name=re.compile("Calls a face"))
+        slider.focus()
+        for _ in range(20):
+            slider.press("ArrowRight")
+        expect(words).not_to_have_text(before, timeout=30_000)
+        page.wait_for_function(
+            "() => { const g = document.querySelector('.st-key-threshold_scores .js-plotly-plot');"
+            " return g && g.layout && g.layout.title.text.includes('0.70') }",
+            timeout=30_000,
+        )
+
+        page.get_by_role("tab", name="You against it").click()
+        for number in range(10):
+            expect(page.get_by_text(f"Face {number + 1} of 10")).to_be_visible(timeout=30_000)
+            page.get_by_role("button", name="“Non-depressed”", exact=True).click()
+        expect(page.get_by_text("Of 10 faces you gave the label's answer for 5, the model for")).to_be_visible()
+        expect(page.locator(".st-key-game_pictures img")).to_have_count(10)
+
+        # Two runs come without their network: their scores on the Kaggle set, nothing to ask about other pictures.
+        page.get_by_role("tab", name="Compare runs").click()
+        expect(
+            page.get_by_text("only its scores are here").or_(page.get_by_text("cannot be compared here"))
+        ).to_be_visible(timeout=30_000)
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
 def test_first_visit_straight_to_a_sub_page_is_a_part_of_the_app(folders):
     with open_browser() as browser, serve_app(**folders) as address:
         page = browser.new_page()
         page.goto(f"{address}/explore")
         expect(page.get_by_role("heading", name="Explore the faces")).to_be_visible(timeout=30_000)
         expect(page.get_by_test_id("stSidebarNavLink")).to_have_text(
-            [re.compile("Home"), re.compile("Explore"), re.compile("Train"), re.compile("Predict")]
+            [re.compile(name) for name in ("Home", "Explore", "Train", "Evaluate", "Predict")]
         )
 
 

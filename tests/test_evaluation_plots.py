@@ -236,7 +236,7 @@ def test_flattery_sets_the_score_beside_remembering_and_a_constant_answer():
     assert remembered[0] == 0.79
     assert np.isnan(remembered[1])
     assert words_of(figure) == [
-        "<b>81% As published</b><br>446 of 898 faces also in its training data",
+        "<b>81% As published</b><br>446 of 898 faces also in its train part",
         "<b>68% New faces</b><br>365 faces",
     ]
     assert figure.layout.legend.traceorder == "reversed"

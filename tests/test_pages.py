@@ -9,12 +9,28 @@ import time
 import tomllib
 import zipfile
 
+import numpy as np
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from facedep import data, runs, sample_faces
+from facedep import (
+    answering,
+    answers,
+    data,
+    evaluation,
+    evaluation_words,
+    jobs,
+    robustness_running,
+    runs,
+    sample_faces,
+    thresholds,
+    ui,
+    ui_camera,
+    ui_evaluate,
+)
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE
+from facedep.face_check import read_face_check
 from facedep.paths import PROJECT_DIR, models_dir
 from facedep.scan import is_scanned, scan_dataset
 
@@ -206,6 +222,72 @@ def test_explore_looks_at_new_pictures_in_the_background(app, tmp_path):
     assert "24 files" in texts(app)
 
 
+def test_explore_looks_for_pictures_without_a_face_when_asked(app, tmp_path):
+    archive = tmp_path / "faceless.zip"
+    archive.write_bytes(make_zip("happy", "sad"))
+    blank = io.BytesIO()
+    Image.new("L", (48, 48), 128).save(blank, "PNG")
+    with zipfile.ZipFile(archive, "a") as files:
+        files.writestr("happy/blank.png", blank.getvalue())
+    dataset = data.load_dataset(str(archive))
+    scan_dataset(dataset)
+    app.switch_page("pages/explore.py").run()
+    app.segmented_control(key="source_kind").set_value("folder").run()
+    app.text_input(key="source_path").set_value(str(archive))
+    app.button(key="FormSubmitter:path_form-Use it").click().run()
+    app.session_state["explore_view"] = "Faults"
+    app.run()
+    assert "Without a face" not in app.dataframe[0].value["fault"].tolist()
+    assert "take a second look at each, about 5 seconds here" in texts(app)
+    next(button for button in app.button if button.label == "Look for pictures without a face").click().run()
+    assert "This goes on in the background" in texts(app)
+    app.slider(key="threshold_max_shadows").set_value(0.3).run()  # the rest of the tab can be used meanwhile
+    assert not app.exception
+    deadline = time.monotonic() + 60
+    while read_face_check(dataset) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    app.run()
+    table = app.dataframe[0].value
+    assert table.loc[table["fault"] == "Without a face", "pictures"].tolist() == [1]
+    assert "take a second look" not in texts(app)
+
+
+def test_explore_does_not_start_work_again_and_again_whose_result_cannot_be_kept(app, cache, tmp_path, monkeypatch):
+    own_cache = tmp_path / "full"
+    (own_cache / "decoded").parent.mkdir()
+    (own_cache / "decoded").write_bytes(b"a file where the folder should be")
+    monkeypatch.setenv("FACEDEP_CACHE_DIR", str(own_cache))
+    archive = tmp_path / "fresh.zip"
+    archive.write_bytes(make_zip("happy", "sad"))
+    app.switch_page("pages/explore.py").run()
+    app.segmented_control(key="source_kind").set_value("folder").run()
+    app.text_input(key="source_path").set_value(str(archive))
+    app.button(key="FormSubmitter:path_form-Use it").click().run()
+    app.session_state["explore_view"] = "Faults"
+    app.run()
+    assert "This goes on in the background" in texts(app)
+    (job_file,) = (own_cache / "jobs").glob("check-*.json")
+    deadline = time.monotonic() + 60
+    while jobs.read_job(job_file.stem).state == jobs.RUNNING:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    app.run()
+    written = job_file.read_text()
+    for _ in range(2):
+        app.run()
+        assert "its result could not be kept" in texts(app)
+    assert job_file.read_text() == written
+    (own_cache / "decoded").unlink()
+    next(button for button in app.button if button.label == "Try again").click().run()
+    deadline = time.monotonic() + 60
+    while not is_scanned(data.load_dataset(str(archive))):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    app.run()
+    assert "24 files" in texts(app)
+
+
 def test_explore_reads_a_folder_by_its_path_and_asks_about_unknown_folders(app, tmp_path):
     archive = tmp_path / "mine.zip"
     archive.write_bytes(make_zip("Happy", "SADNESS", "grumpy"))
@@ -331,32 +413,191 @@ def test_predict_gives_no_label_within_the_uncertain_band(app):
     assert "Between 0% and 100%" in texts(app)
 
 
-def test_predict_answers_for_files_and_names_the_bad_one(app):
+def open_files(app, *files):
     app.switch_page("pages/predict.py").run()
     app.segmented_control(key="route").set_value("Files").run()
-    picture = io.BytesIO()
-    Image.fromarray(sample_faces.draw_sample_face("happy", 1)).save(picture, "PNG")
-    files = [("good.png", picture.getvalue(), "image/png"), ("bad.png", b"no picture", "image/png")]
-    app.file_uploader(key="files").set_value(files).run()
+    app.file_uploader(key="files").set_value([(name, content, "image/png") for name, content in files]).run()
     wait_for_model(app)
     assert not app.exception
-    assert [error.value.startswith("bad.png") for error in app.error] == [True]
+    return app
+
+
+def encode_face(emotion, number):
+    picture = io.BytesIO()
+    Image.fromarray(sample_faces.draw_sample_face(emotion, number)).save(picture, "PNG")
+    return picture.getvalue()
+
+
+def test_predict_answers_for_one_file_in_full(app):
+    open_files(app, ("good.png", encode_face("happy", 1)))
     assert is_answered(app)
+    assert not app.dataframe
 
 
-def test_predict_answers_for_a_snapshot_taken_behind_a_switch(app):
+def test_predict_answers_for_many_files_in_a_table_and_names_the_bad_one(app):
+    open_files(app, ("good.png", encode_face("happy", 1)), ("bad.png", b"no picture"), ("set.zip", make_zip("a")))
+    table = app.dataframe[0].value
+    assert table["Picture"].tolist() == ["good.png", "bad.png", *sorted(f"set.zip/a/{n}.png" for n in range(12))]
+    assert table["Answer"].tolist()[1] == "cannot be read"
+    assert "bad.png is not a picture" in table["Remarks"].tolist()[1]
+    assert table["P(“depressed”)"].notna().sum() == 13
+    assert "14 pictures · 13 faces answered · 1 could not be read" in texts(app)
+    assert is_answered(app)  # the first one in full
+    assert {button.key for button in app.get("download_button")} >= {"many_csv", "many_json"}
+
+
+def test_predict_keeps_snapshots_until_they_are_to_be_forgotten(app):
     app.switch_page("pages/predict.py").run()
     app.segmented_control(key="route").set_value("Camera").run()
     assert not app.get("camera_input")
     app.toggle(key="camera_on").set_value(True).run()
-    picture = io.BytesIO()
-    Image.fromarray(sample_faces.draw_sample_face("sad", 15)).resize((640, 480)).save(picture, "JPEG")
-    app.camera_input(key="camera").upload("snapshot.jpg", picture.getvalue()).run()
-    wait_for_model(app)
+    for number in (15, 16):
+        picture = io.BytesIO()
+        Image.fromarray(sample_faces.draw_sample_face("sad", number)).resize((640, 480)).save(picture, "JPEG")
+        app.camera_input(key="snapshot_0").upload("snapshot.jpg", picture.getvalue()).run()
+        wait_for_model(app)
     assert not app.exception
     assert is_answered(app)  # the drawn face in it was found
-    app.toggle(key="whole_0").set_value(True).run()
+    assert len(app.session_state.visit) == 2
+    app.toggle(key="whole_Camera").set_value(True).run()
     assert "The middle square of the picture was taken" in texts(app)
+    assert len(app.session_state.visit) == 2  # the same snapshot
+    app.button(key="forget").click().run()
+    assert "visit" not in app.session_state
+    assert not is_answered(app)
+    assert app.get("camera_input")
+
+
+def test_predict_compares_two_models_on_the_same_face(app):
+    shutil.copytree(models_dir() / runs.SHIPPED_RUN, models_dir() / "twin")
+    app.switch_page("pages/predict.py").run()
+    app.selectbox(key="other_model").set_value("twin").run()
+    wait_for_model(app)
+    assert not app.exception
+    assert len(app.get("plotly_chart")) == 4
+    assert "They agree" in texts(app)
+
+
+@pytest.mark.parametrize(
+    ("address", "is_allowed"),
+    [
+        ("http://localhost:8501/predict", True),
+        ("http://127.0.0.1:8501/predict", True),
+        ("http://[::1]:8501/", True),
+        ("https://faces.example.org/predict", True),
+        ("http://192.168.0.7:8501/predict", False),
+        ("http://localhost.example.org/", False),
+        (None, True),
+    ],
+)
+def test_camera_is_offered_where_browsers_allow_one(address, is_allowed):
+    assert ui_camera.is_camera_allowed(address) is is_allowed
+
+
+# Evaluate ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_set(app, tmp_path):
+    """A data set of 30 drawn faces to which the shipped model's answers are kept, chosen in the app."""
+    path = tmp_path / "small.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for emotion in ("sad", "happy", "fear"):
+            for number in range(10):
+                archive.writestr(f"{emotion}/{number}.png", encode_face(emotion, number))
+    app.session_state["source"] = str(path)
+    dataset = data.load_dataset(str(path))
+    answering.compute_answers(models_dir() / runs.SHIPPED_RUN, dataset)
+    return dataset
+
+
+def open_evaluate(app, title):
+    app.session_state["evaluate_view"] = title
+    app.switch_page("pages/evaluate.py").run()
+    assert not app.exception
+    return app
+
+
+def read_sentence(app):
+    return next(element.value for element in app.markdown if "Of 100 faces" in element.value)
+
+
+def test_evaluate_says_in_one_sentence_how_good_a_model_is(app, small_set):
+    open_evaluate(app, ui_evaluate.SENTENCE)
+    run_dir = models_dir() / runs.SHIPPED_RUN
+    scores = evaluation.evaluate_run(run_dir, small_set, part="all")
+    assert read_sentence(app) == f"### {evaluation_words.describe_accuracy(scores)}"
+    assert "faces it has never seen" in read_sentence(app)
+    assert f"{scores['accuracy']:.1%}" in [metric.value for metric in app.metric]
+    assert len(app.get("plotly_chart")) == 2
+    assert list((run_dir / "scores").glob("*.json"))
+
+
+def test_evaluate_counts_pictures_that_the_model_was_trained_on_and_can_leave_them_out(app, small_set):
+    seen = scan_dataset(small_set).fingerprints[:6]
+    path = models_dir() / runs.SHIPPED_RUN / FINGERPRINTS_FILE
+    path.write_text("\n".join(seen) + "\n")
+    open_evaluate(app, ui_evaluate.SENTENCE)
+    app.selectbox(key=f"part_{runs.SHIPPED_RUN}_{small_set.name}").set_value(("leak-free", "all")).run()
+    assert "It was trained on **6 of these" in texts(app)
+    app.toggle(key="unseen").set_value(True).run()
+    assert "It was trained on" not in texts(app)
+    assert "faces it has never seen" in read_sentence(app)
+
+
+def test_evaluate_moves_the_threshold_and_keeps_it_only_when_chosen_on_val(app, small_set):
+    run_dir = models_dir() / runs.SHIPPED_RUN
+    open_evaluate(app, ui_evaluate.THRESHOLD)
+    slider = f"threshold_{runs.SHIPPED_RUN}"
+    assert app.slider(key=slider).value == 0.5
+    app.slider(key=slider).set_value(0.01).run()
+    assert "would miss **0**" in texts(app)
+    assert app.button(key="keep_threshold").disabled  # not on all pictures
+    app.selectbox(key=f"part_{runs.SHIPPED_RUN}_{small_set.name}").set_value(("leak-free", "val")).run()
+    app.slider(key=slider).set_value(0.37).run()
+    app.button(key="keep_threshold").click().run()
+    assert thresholds.read_threshold(run_dir, {}) == 0.37
+    assert "In force: 0.37" in texts(app)
+    assert ui.load_classifier(runs.SHIPPED_RUN).threshold == 0.37  # Predict follows
+    app.button(key="forget_threshold").click().run()
+    assert not (run_dir / "threshold.json").exists()
+    assert "In force: 0.50" in texts(app)
+
+
+def test_evaluate_plays_a_round_of_the_game(app, small_set):
+    open_evaluate(app, ui_evaluate.GAME)
+    for number in range(10):
+        assert f"Face {number + 1} of 10" in app.get("progress")[0].proto.text
+        app.button(key="guess_Depressed").click().run()
+    assert "Of 10 faces you gave the label's answer for 5, the model for " in texts(app)
+    app.button(key="play_again").click().run()
+    assert "Face 1 of 10" in app.get("progress")[0].proto.text
+    assert len(app.session_state.game["rounds"]) == 1
+
+
+def test_evaluate_compares_with_a_run_of_which_only_the_scores_are_here(app, small_set):
+    shipped, lonely = models_dir() / runs.SHIPPED_RUN, models_dir() / "lonely"
+    shutil.copytree(shipped, lonely)
+    answers.keep_answers_beside(shipped, small_set)
+    (shipped / "answers.npz").rename(lonely / "answers.npz")
+    (lonely / "model.keras").unlink()
+    open_evaluate(app, ui_evaluate.COMPARE)
+    assert app.multiselect(key="compared").value == ["lonely"]
+    assert "alone is right for 0" in texts(app)
+    assert "may well be chance" in texts(app)
+    app.selectbox(key="evaluated").set_value("lonely").run()
+    assert not app.exception
+    app.switch_page("pages/predict.py").run()
+    assert not [box for box in app.selectbox if "lonely" in box.options]
+
+
+@pytest.mark.parametrize("title", [ui_evaluate.CURVES, ui_evaluate.FAILS, ui_evaluate.FLATTERY, ui_evaluate.ROBUSTNESS])
+def test_evaluate_shows_every_part(app, small_set, title):
+    run_dir, rows = models_dir() / runs.SHIPPED_RUN, np.ones(len(small_set.index), bool)
+    robustness_running.measure_robustness(run_dir, small_set, rows)
+    open_evaluate(app, title)
+    num_charts = {ui_evaluate.CURVES: 5, ui_evaluate.FAILS: 1, ui_evaluate.FLATTERY: 2, ui_evaluate.ROBUSTNESS: 7}
+    assert len(app.get("plotly_chart")) == num_charts[title]
 
 
 def test_shipped_model_can_be_taken_away_but_not_renamed_or_deleted(app):

@@ -1,0 +1,191 @@
+"""The parts of the Evaluate page that set a score beside others: other pictures, other runs, harder pictures."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from facedep import evaluation_plots, evaluation_words, metrics, progress, runs, ui
+from facedep.answers import find_seen, has_answers, read_answers
+from facedep.data import Dataset
+from facedep.errors import FacedepError
+from facedep.evaluation import choose_rows, list_flattering_scores
+from facedep.predictions import Predictions
+from facedep.robustness import DISTORTIONS, MAX_IMAGES, read_robustness
+from facedep.thresholds import read_threshold
+from facedep.ui_evaluate import View, follow_answers
+from facedep.ui_jobs import follow_job, forget_job, name_data, name_job
+
+MAX_COMPARED = 3
+
+
+# Honest or flattering ------------------------------------------------------------------------------------------------
+
+
+def show_flattery(view: View) -> None:
+    """Shows one run's score on differently chosen pictures, beside a table that learned nothing, and the inversion."""
+    st.write(
+        "The same network, scored in different ways. A lookup table only remembers the train pictures and has learned "
+        "nothing: where it does well, the pictures are no test."
+    )
+    try:
+        found = list_flattering_scores(view.run.path, view.dataset)
+    except FacedepError as error:
+        st.info(str(error))
+        return
+    missing = next((score for score in found if np.isnan(score.accuracy)), None)
+    if missing is not None:
+        rows = choose_rows(view.dataset, view.scan, view.run.card, split=missing.split, part=missing.part)
+        if follow_answers(view.dataset, view.scan, view.run, rows, missing.split, missing.part) is None:
+            return
+    ui.show_chart(evaluation_plots.plot_flattery([vars(score) for score in found]), key="flattery")
+    table = pd.DataFrame(
+        {
+            "Scored on": [score.what for score in found],
+            "Pictures": [score.num_images for score in found],
+            "Right": [f"{score.accuracy:.1%}" for score in found],
+            "Table": [f"{score.lookup_accuracy:.1%}" for score in found],
+            "Always “non-”": [f"{score.always_non_depressed:.1%}" for score in found],
+            "Copies in train": [score.num_in_train for score in found],
+            "Learned from": [score.num_seen for score in found],
+        }
+    )
+    st.dataframe(table, hide_index=True, key="flattery_table")
+    st.markdown(
+        "**And what is published is turned round.** The article's code reads its network's answers the wrong way; so "
+        "would the answers of this model come out if that code printed them:"
+    )
+    confusion = metrics.count_confusion(view.is_depressed, view.predictions.probabilities, view.threshold)
+    ui.show_chart(evaluation_plots.plot_inversion(confusion), key="inversion")
+
+
+# Compare -------------------------------------------------------------------------------------------------------------
+
+
+def show_comparison(view: View) -> None:
+    """Compares up to three runs on the same pictures: scores, whether the difference is chance, curves, settings."""
+    others = [run for run in runs.list_runs() if run.card is not None and run.name != view.run.name]
+    if not others:
+        st.info("There is only one model. Train another one, then compare them here.")
+        return
+    names = st.multiselect(
+        f"Compare {view.run.name} with",
+        [run.name for run in others],
+        [run.name for run in others if _can_answer(run, view.dataset)][: MAX_COMPARED - 1],
+        max_selections=MAX_COMPARED - 1,
+        key="compared",
+    )
+    compared = {view.run.name: view.predictions}
+    for run in (run for run in others if run.name in names):
+        try:
+            answers = follow_answers(view.dataset, view.scan, run, view.rows, view.split, view.part)
+        except FacedepError as error:
+            st.warning(f"**{run.name}** cannot be compared here. {error}", icon=":material/block:")
+            continue
+        if answers is None:
+            return
+        if not has_answers(answers, view.scan, view.rows):
+            st.warning(f"**{run.name}** has no answers to some of these pictures.", icon=":material/block:")
+            continue
+        compared[run.name] = answers.select(view.rows)
+        num_seen = int(find_seen(run.path, view.scan.fingerprints[view.rows]).sum())
+        if num_seen:
+            st.caption(f"{run.name} was trained on {num_seen:,} of these {int(view.rows.sum()):,} pictures.")
+    found = {run.name: run for run in (view.run, *others) if run.name in compared}
+    thresholds = {name: read_threshold(run.path, run.card) for name, run in found.items()}
+    is_right = {name: view.is_depressed == (compared[name].probabilities >= thresholds[name]) for name in compared}
+    for name in [name for name in compared if name != view.run.name]:
+        comparison = metrics.compare_answers(is_right[view.run.name], is_right[name])
+        st.markdown(evaluation_words.describe_comparison(comparison, view.run.name, name))
+    _show_compared_scores(view, compared, is_right)
+    _show_compared_settings(found)
+
+
+def _can_answer(run: runs.Run, dataset: Dataset) -> bool:
+    """Whether a run has its network here, or at least its answers to this data set."""
+    try:
+        return run.has_model or read_answers(run.path, dataset) is not None
+    except FacedepError:
+        return False
+
+
+def _show_compared_scores(view: View, compared: dict[str, Predictions], is_right: dict[str, np.ndarray]) -> None:
+    scores = []
+    for name, right in is_right.items():
+        low, high = metrics.compute_share_interval(int(right.sum()), len(right))
+        scores.append((name, float(right.mean()), low, high))
+    always = view.scores["always_non_depressed_accuracy"]
+    left, right = st.columns(2)
+    with left:
+        ui.show_chart(evaluation_plots.plot_accuracies(scores, always), key="compared_scores")
+    with right:
+        curves = {
+            name: metrics.compute_roc_curve(view.is_depressed, answers.probabilities)
+            for name, answers in compared.items()
+        }
+        areas = {
+            name: metrics.compute_roc_auc(view.is_depressed, answers.probabilities)
+            for name, answers in compared.items()
+        }
+        ui.show_chart(evaluation_plots.plot_roc(curves, areas), key="compared_roc")
+
+
+def _show_compared_settings(found: dict[str, runs.Run]) -> None:
+    """Shows how the runs learned, and only those settings in which they differ."""
+    measured = {name: progress.read_progress(run.path) for name, run in found.items()}
+    curves = {name: one.epochs for name, one in measured.items() if one.epochs}
+    if curves:
+        ui.show_chart(evaluation_plots.plot_learning(curves), key="compared_learning")
+    settings = pd.DataFrame({name: _list_settings(run) for name, run in found.items()}).fillna("–")
+    is_different = settings.nunique(axis=1) > 1
+    st.markdown("**Settings that differ**")
+    if is_different.any():
+        st.table(settings[is_different])
+    else:
+        st.caption("None: the runs differ in chance only.")
+
+
+def _list_settings(run: runs.Run) -> dict[str, str]:
+    card, settings = run.card, {}
+    if run.config:
+        settings = {name.replace("_", " "): str(value) for name, value in vars(run.config).items()}
+    trained_on, training = card.get("data", {}), card.get("training", {})
+    return {
+        **settings,
+        "recipe": card["recipe"],
+        "data name": str(trained_on.get("name", "–")),
+        "train pictures": f"{trained_on.get('num_images', {}).get('train', 0):,}",
+        "input": f"{card['input_size_px']} x {card['input_size_px']}",
+        "answers with": ", ".join(card["class_names"]),
+        "training took": f"{training['seconds']:,.0f} s" if training.get("seconds") else "–",
+    }
+
+
+# Robustness ----------------------------------------------------------------------------------------------------------
+
+
+def show_robustness(view: View) -> None:
+    """Shows how the accuracy of up to three runs falls when the same faces get blurred, dark, turned or covered."""
+    st.write(
+        "The same faces again, each time a little worse: what people's own snapshots are like. Measured on at most "
+        f"{MAX_IMAGES} of these pictures."
+    )
+    others = [run.name for run in runs.list_runs() if run.has_model and run.name != view.run.name]
+    names = st.multiselect("Beside it", others, max_selections=MAX_COMPARED - 1, key="robust_others") if others else []
+    tables = {}
+    for name in (view.run.name, *names):
+        run_dir = runs.find_run_dir(name)
+        table = read_robustness(run_dir, view.dataset, view.rows)
+        job = name_job("robustness", view.dataset, name, view.split, view.part)
+        if table is None:
+            choice = ["--model", name, "--split", view.split, "--part", view.part]
+            follow_job(job, ["robustness", *name_data(view.dataset), *choice])
+            return
+        forget_job(job)
+        tables[name] = table
+    always = view.scores["always_non_depressed_accuracy"]
+    columns = st.columns(2)
+    for number, (name, distortion) in enumerate(DISTORTIONS.items()):
+        curves = {run: table[table["distortion"] == name] for run, table in tables.items()}
+        figure = evaluation_plots.plot_robustness(curves, title=distortion.title, unit=distortion.unit, always=always)
+        with columns[number % 2]:
+            ui.show_chart(figure, key=f"robustness_{name}")

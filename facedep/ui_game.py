@@ -1,0 +1,86 @@
+"""The game on the Evaluate page: the visitor guesses ten faces that the model never saw, then sees both scores."""
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from facedep import emotions, evaluation_plots, game, ui, ui_gallery
+from facedep.answers import find_seen
+from facedep.data import SAMPLE
+from facedep.scan import find_cache_path
+from facedep.ui_evaluate import View
+
+
+@st.fragment
+def show_game(view: View) -> None:
+    """Lets the visitor guess ten faces that the model never saw, then shows both scores. Nothing of it is kept."""
+    key = f"{view.run.name} {find_cache_path(view.dataset).stem}"
+    state = st.session_state.get("game")
+    if not state or state["key"] != key:
+        state = _start_round(view, key, 0, {})
+    places, guesses = state["places"], state["guesses"]
+    if not len(places):
+        st.info("There is no picture here that the model has not seen. Choose others above.")
+        return
+    if len(guesses) < len(places):
+        _ask(view, state)
+        return
+    at = np.searchsorted(view.places, places)
+    truths = view.is_depressed[at]
+    answered = view.predictions.probabilities[at] >= view.threshold
+    guessed = np.array(guesses)
+    result = game.score_game(guessed, truths, answered)
+    state["rounds"][state["number"]] = (result.num_right_visitor, result.num_right_model, result.num_faces)
+    st.markdown(f"### {result.sentence}")
+    if view.dataset.source != SAMPLE:
+        st.markdown(game.PEOPLE_SENTENCE)
+    captions = [
+        f"{view.dataset.index['emotion'].iat[place] or view.dataset.index['label'].iat[place]} · "
+        f"{view.predictions.probabilities[number]:.0%}"
+        for place, number in zip(places, at, strict=True)
+    ]
+    ui_gallery.show_grid(view.dataset, places.tolist(), key="game_pictures", captions=captions)
+    st.caption("Beneath each face: its label, and the model's P(“depressed”).")
+    ui.show_chart(evaluation_plots.plot_game(truths, guessed, answered), key="game_chart")
+    if len(state["rounds"]) > 1:
+        you, model, faces = np.sum(list(state["rounds"].values()), axis=0)
+        st.markdown(f"All rounds of this visit: you {you} of {faces}, the model {model} of {faces}.")
+    st.button(
+        "Play again",
+        key="play_again",
+        type="primary",
+        icon=":material/replay:",
+        on_click=_start_round,
+        args=(view, key, state["number"] + 1, state["rounds"]),
+    )
+
+
+def _start_round(view: View, key: str, number: int, rounds: dict[int, tuple[int, int, int]]) -> dict[str, Any]:
+    is_seen = find_seen(view.run.path, view.scan.fingerprints)
+    is_depressed = (view.dataset.index["label"] == emotions.DEPRESSED).to_numpy()
+    places = game.pick_faces(is_depressed, view.rows & ~is_seen, seed=number)
+    state = {"key": key, "number": number, "places": places, "guesses": [], "rounds": rounds}
+    st.session_state.game = state
+    return state
+
+
+def _ask(view: View, state: dict[str, Any]) -> None:
+    """Shows the next face with the two answers to choose from."""
+    number = len(state["guesses"])
+    place = int(state["places"][number])
+    st.progress(number / len(state["places"]), f"Face {number + 1} of {len(state['places'])}")
+    left, right = st.columns([1, 1.6], gap="medium", vertical_alignment="center")
+    source = ui_gallery.encode_thumbnail(view.dataset, view.dataset.index["path"].iat[place])
+    left.image(source, width=240)
+    with right:
+        words = " or ".join(sorted(view.dataset.depressed_emotions))
+        st.markdown(
+            f"**Which group is this picture in?** The data set calls {words} faces *depressed*, all others "
+            "*non-depressed*. The model has never seen it either."
+        )
+        with st.container(horizontal=True):
+            for label, guess in (("Depressed", True), ("Non-depressed", False)):
+                st.button(
+                    f"“{label}”", key=f"guess_{label}", width=180, on_click=state["guesses"].append, args=(guess,)
+                )

@@ -1,0 +1,36 @@
+"""Evaluate: the visitor sees how good a model is on pictures it never saw, where it fails, and what flatters it."""
+
+import streamlit as st
+
+from facedep import ui, ui_compare, ui_evaluate, ui_explore, ui_game
+from facedep.ui_evaluate import COMPARE, CURVES, FAILS, FLATTERY, GAME, ROBUSTNESS, SENTENCE, THRESHOLD
+
+ui.start_page("How good is it, and for whom?")
+dataset = ui.load_current_dataset()
+if dataset.index.empty:
+    st.info("No picture here has a label to be right about. Choose another data set on Explore.")
+    st.stop()
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.markdown(f"Asked about **{ui.describe_source()}**.", width="content")
+    st.page_link("pages/explore.py", label="Choose other pictures", icon=":material/grid_view:")
+scan = ui_explore.follow_scan(dataset)
+if scan is None:
+    st.stop()
+view = ui_evaluate.choose_view(dataset, scan)
+if view is None:
+    st.stop()
+
+parts = {
+    SENTENCE: ui_evaluate.show_sentence,
+    CURVES: ui_evaluate.show_curves,
+    THRESHOLD: ui_evaluate.show_threshold,
+    FAILS: ui_evaluate.show_failures,
+    FLATTERY: ui_compare.show_flattery,
+    ROBUSTNESS: ui_compare.show_robustness,
+    COMPARE: ui_compare.show_comparison,
+    GAME: ui_game.show_game,
+}
+tabs = dict(zip(parts, st.tabs(list(parts), key="evaluate_view", on_change="rerun"), strict=True))
+opened = next(title for title, tab in tabs.items() if tab.open)
+with tabs[opened], ui.show_errors():
+    parts[opened](view)
