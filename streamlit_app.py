@@ -7,7 +7,7 @@ from facedep.errors import FacedepError
 
 
 def show_home() -> None:
-    """What this is, the three steps, and what is loaded. The visitor leaves through one of the three steps."""
+    """What this is, the four steps, and what is loaded. The visitor leaves through one of the steps."""
     st.title("Can a network see depression in a face?")
     st.markdown(
         "Published code says so: take pictures of facial expressions, call the sad and neutral ones *depressed*, "
@@ -18,7 +18,7 @@ def show_home() -> None:
         for emotion, number in sample_faces.EXAMPLE_FACES:
             st.image(ui.load_sample_face(emotion, number), width=104, caption=emotion)
     for column, (title, text, page, label) in zip(
-        st.columns(3),
+        st.columns(4),
         (
             (
                 "1 · Explore",
@@ -33,7 +33,13 @@ def show_home() -> None:
                 "Train a network",
             ),
             (
-                "3 · Predict",
+                "3 · Evaluate",
+                "How good is it on faces it never saw, where does it fail, and what flatters it? Play against it.",
+                EVALUATE,
+                "Judge it",
+            ),
+            (
+                "4 · Predict",
                 "Show it your own face, a file or a drawn example, and see the answer with what it is made of.",
                 PREDICT,
                 "Try a face",

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from facedep import data, kaggle, quality, runs
+from facedep import data, emotions, kaggle, quality, runs
 from facedep.answers import find_seen, keep_answers_beside, read_answers
 from facedep.cards import read_card
 from facedep.errors import DataError, FacedepError, RunError
@@ -28,7 +28,7 @@ from facedep.evaluation import choose_rows, evaluate_run
 from facedep.export import export_dataset
 from facedep.face_check import check_faces, read_face_check
 from facedep.jobs import JobWriter
-from facedep.model_card import record_evaluation
+from facedep.model_card import record_evaluation, render_model_card
 from facedep.projection import compute_map, read_map
 from facedep.recipes import ARTICLE, RECIPES, find_recipe
 from facedep.robustness import DISTORTIONS, read_robustness
@@ -131,6 +131,12 @@ def _build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="write the answers to all pictures beside the card: with them the model can be scored without its network",
     )
+    evaluate.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.html",
+        help="also write a report that opens anywhere and, beside it, the model card as FILE.md",
+    )
     evaluate.add_argument("--json", action="store_true", help="print one JSON object")
     _add_job(evaluate)
     evaluate.set_defaults(command=_evaluate)
@@ -165,6 +171,13 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", default=data.SAMPLE, metavar="SRC", help="sample (default), kaggle, a folder or a .zip file"
     )
+    parser.add_argument(
+        "--depressed",
+        type=lambda words: words.split(","),
+        default=emotions.DEPRESSED_EMOTIONS,
+        metavar="A,B",
+        help=f"the emotions that count as depressed; default: {','.join(emotions.DEPRESSED_EMOTIONS)}",
+    )
 
 
 def _add_job(parser: argparse.ArgumentParser) -> None:
@@ -195,7 +208,7 @@ def _fetch(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     with JobWriter(options.progress) as job:
-        dataset = _load_dataset(options.data, options.folder_choices)
+        dataset = _load_dataset(options)
         with tqdm(unit="picture", desc="Scan", disable=None) as bar:
 
             def show(num_done: int, num_images: int) -> None:
@@ -249,7 +262,7 @@ def _show_progress(bar: tqdm, num_done: int, num_all: int) -> None:
 
 def _look(options: argparse.Namespace) -> int:
     with JobWriter(options.progress) as job:
-        dataset = _load_dataset(options.data, options.folder_choices)
+        dataset = _load_dataset(options)
         run_dir = runs.find_run_dir(options.model or runs.find_default_model())
         started = time.monotonic()
         scan_dataset(dataset, on_progress=functools.partial(job.report, "Looking at every picture"))
@@ -280,14 +293,23 @@ def _print_seconds(what: str, started: float) -> None:
 
 
 def _export(options: argparse.Namespace) -> int:
-    dataset = _load_dataset(options.data)
+    dataset = _load_dataset(options)
     counts = export_dataset(dataset, options.out)
     print(f"{options.out}: " + ", ".join(f"{count:,} {group}" for group, count in counts.items()))
     return 0
 
 
-def _load_dataset(source: str, folder_choices: dict[str, str] | None = None) -> data.Dataset:
-    dataset = data.load_dataset(source, folder_choices=folder_choices)
+def _load_dataset(options: argparse.Namespace) -> data.Dataset:
+    unknown = set(options.depressed) - set(emotions.EMOTIONS)
+    if unknown or not 0 < len(set(options.depressed)) < len(emotions.EMOTIONS):
+        raise DataError(
+            f"--depressed {','.join(options.depressed)}: give some of {', '.join(emotions.EMOTIONS)}, not all of them."
+        )
+    dataset = data.load_dataset(
+        options.data,
+        folder_choices=getattr(options, "folder_choices", None),
+        depressed_emotions=tuple(emotion for emotion in emotions.EMOTIONS if emotion in options.depressed),
+    )
     for folder, num_images in sorted(dataset.unknown_folders.items()):
         print(f"facedep: folder {folder!r} names no known class: {num_images:,} pictures left out", file=sys.stderr)
     if dataset.index.empty:
@@ -300,7 +322,7 @@ def _train(options: argparse.Namespace) -> int:
         return _work(options.run, options.data, shows_progress=False)
     if options.resume:
         return _work_in_terminal(runs.reopen_run(options.resume), options.data)
-    dataset = _load_dataset(options.data)
+    dataset = _load_dataset(options)
     data.check_trainable(dataset)
     config = _plan_final_fit(options.final_fit) if options.final_fit else _plan_run(options, dataset.name)
     return _work_in_terminal(runs.create_run(config, options.name), options.data)
@@ -325,6 +347,7 @@ def _plan_run(options: argparse.Namespace, data_name: str) -> runs.RunConfig:
         learning_rate=recipe.learning_rate if options.learning_rate is None else options.learning_rate,
         split=options.split,
         seed=options.seed,
+        depressed_emotions=tuple(emotion for emotion in emotions.EMOTIONS if emotion in options.depressed),
         teacher=options.teacher or "",
         num_devices=options.devices,
         num_early_epochs=num_early,
@@ -409,8 +432,12 @@ def _load_classifier(name: str | None) -> Any:
 def _evaluate(options: argparse.Namespace) -> int:
     if options.record and options.leave_out_seen:
         raise RunError("The card keeps scores of whole parts. Give --record or --leave-out-seen, not both.")
+    if options.report:
+        from facedep.report import check_report_path  # brings Plotly
+
+        check_report_path(options.report)  # what cannot be written is told before the work
     with JobWriter(options.progress) as job:
-        dataset = _load_dataset(options.data, options.folder_choices)
+        dataset = _load_dataset(options)
         run_dir = runs.find_run_dir(options.model or runs.find_default_model())
         scores = evaluate_run(
             run_dir,
@@ -426,6 +453,8 @@ def _evaluate(options: argparse.Namespace) -> int:
             _keep_answers(run_dir, dataset, job)
         if options.record:
             record_evaluation(run_dir, scores)
+        if options.report:
+            _write_report(options, run_dir, dataset, job)
     if options.json:
         _print_json(scores)
         return 0
@@ -451,18 +480,35 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _keep_answers(run_dir: Path, dataset: data.Dataset, job: JobWriter) -> None:
+    _complete_answers(run_dir, dataset, job)
+    print(f"facedep: {keep_answers_beside(run_dir, dataset)}", file=sys.stderr)
+
+
+def _complete_answers(run_dir: Path, dataset: data.Dataset, job: JobWriter) -> None:
     answers = read_answers(run_dir, dataset)
     if answers is None or not answers.is_complete:
         job.report("Waking the model")
         from facedep.answering import compute_answers
 
         compute_answers(run_dir, dataset, on_progress=functools.partial(job.report, "Asking the model"))
-    print(f"facedep: {keep_answers_beside(run_dir, dataset)}", file=sys.stderr)
+
+
+def _write_report(options: argparse.Namespace, run_dir: Path, dataset: data.Dataset, job: JobWriter) -> None:
+    from facedep.report import build_report, write_report
+
+    _complete_answers(run_dir, dataset, job)  # it also shows the scores on other parts
+    job.report("Writing the report")
+    report = build_report(
+        run_dir, dataset, split=options.split, part=options.part, leaves_out_seen=options.leave_out_seen
+    )
+    card_path = write_report(options.report, report, render_model_card(run_dir.name, read_card(run_dir)))
+    for title, path in (("report", options.report), ("model card", card_path)):
+        print(f"{title}: {path}", file=sys.stderr if options.json else sys.stdout)
 
 
 def _robustness(options: argparse.Namespace) -> int:
     with JobWriter(options.progress) as job:
-        dataset = _load_dataset(options.data, options.folder_choices)
+        dataset = _load_dataset(options)
         run_dir = runs.find_run_dir(options.model or runs.find_default_model())
         scan = scan_dataset(dataset, on_progress=functools.partial(job.report, "Looking at every picture"))
         rows = choose_rows(dataset, scan, read_card(run_dir), split=options.split, part=options.part)

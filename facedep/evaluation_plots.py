@@ -549,7 +549,8 @@ def plot_flattery(rows: Sequence[dict[str, Any]]) -> Figure:
 
     Args:
         rows: `evaluation.list_flattering_scores`'s: `what`, `num_images`, `accuracy`, `interval`,
-            `always_non_depressed`, `lookup_accuracy` (0..1; NaN or None where there is none) and `num_in_train`.
+            `always_non_depressed`, `lookup_accuracy` (0..1; NaN or None where there is none), `num_in_train` and
+            `num_seen`.
     """
     figure = go.Figure()
     places = list(range(len(rows)))
@@ -574,9 +575,12 @@ def plot_flattery(rows: Sequence[dict[str, Any]]) -> Figure:
                 hovertemplate=f"{name}: %{{x:.0%}} right<extra></extra>",
             )
     for place, row in zip(places, rows, strict=True):
-        note = f"{row['num_images']:,} faces"
+        notes = [f"{row['num_images']:,} faces"]
         if row["num_in_train"]:
-            note = f"{row['num_in_train']:,} of {row['num_images']:,} faces also in its train part"
+            notes.append(f"{row['num_in_train']:,} also in train")
+        if row["num_seen"]:
+            notes.append(f"{row['num_seen']:,} seen by the model")
+        note = ", ".join(notes)
         _write_row_name(figure, place, f"<b>{row['accuracy']:.0%} {row['what']}</b><br>{note}")
     _say_empty(figure, "Nothing to compare yet", is_empty=not rows)
     _set_tracks(figure, len(rows))

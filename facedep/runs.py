@@ -351,6 +351,8 @@ def describe_command(config: RunConfig, name: str) -> str:
             words += ["--early-epochs", str(config.num_early_epochs)]
         if config.ema_momentum != recipe.ema_momentum:
             words += ["--ema-momentum", f"{config.ema_momentum:g}"]
+        if set(config.depressed_emotions) != set(emotions.DEPRESSED_EMOTIONS):
+            words += ["--depressed", ",".join(config.depressed_emotions)]
         if config.left_out:
             words += ["--leave-out", ",".join(config.left_out)]
             words += [

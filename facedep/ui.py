@@ -16,6 +16,7 @@ from PIL import Image
 from facedep import data, emotions, kaggle, runs, sample_faces
 from facedep.cards import FINGERPRINTS_FILE, MODEL_FILE
 from facedep.errors import FacedepError
+from facedep.notices import HELP_LINE, NOTICE
 from facedep.paths import PROJECT_DIR, models_dir
 from facedep.quality import Thresholds
 from facedep.scan import Scan, find_cache_path, is_scanned, scan_dataset
@@ -60,18 +61,12 @@ def start_page(title: str) -> None:
 
 def show_notice() -> None:
     """Shows the one calm line that stands on every page."""
-    st.caption(
-        "facedep compares facial expressions with labels borrowed from emotion folders. It cannot diagnose depression, "
-        "and is not meant for judging employees, applicants, pupils or anyone else."
-    )
+    st.caption(NOTICE)
 
 
 def show_help_line() -> None:
     """Shows, under every answer and the same whatever it is, where to find somebody to talk to."""
-    st.caption(
-        "If low mood weighs on you or on someone you know, talking to a doctor or a local helpline does more than any "
-        "picture can: [findahelpline.com](https://findahelpline.com) lists them by country."
-    )
+    st.caption(HELP_LINE)
 
 
 def show_chart(figure: "Figure", *, key: str) -> None:

@@ -9,7 +9,9 @@ from facedep.answers import find_seen, has_answers, read_answers
 from facedep.data import Dataset
 from facedep.errors import FacedepError
 from facedep.evaluation import choose_rows, list_flattering_scores
+from facedep.model_card import render_model_card
 from facedep.predictions import Predictions
+from facedep.report import build_report
 from facedep.robustness import DISTORTIONS, MAX_IMAGES, read_robustness
 from facedep.thresholds import read_threshold
 from facedep.ui_evaluate import View, follow_answers
@@ -189,3 +191,46 @@ def show_robustness(view: View) -> None:
         figure = evaluation_plots.plot_robustness(curves, title=distortion.title, unit=distortion.unit, always=always)
         with columns[number % 2]:
             ui.show_chart(figure, key=f"robustness_{name}")
+
+
+# Report --------------------------------------------------------------------------------------------------------------
+
+
+def show_report(view: View) -> None:
+    """Offers what is shown here as one file to hand out, and the model card."""
+    st.write(
+        "Everything that is shown here about this model and these pictures in **one file** that opens without network "
+        "in any browser, and the model card as text. No picture of a face is in them."
+    )
+    name = f"{view.run.name} on {view.dataset.name}"
+
+    def build() -> str:
+        return build_report(
+            view.run.path,
+            view.dataset,
+            split=view.split,
+            part=view.part,
+            leaves_out_seen=bool(view.scores["num_left_out_seen"]),
+        )
+
+    with st.container(horizontal=True):
+        st.download_button(
+            "Report (HTML)",
+            build,
+            f"{name}.html",
+            "text/html",
+            key="report",
+            icon=":material/download:",
+            type="primary",
+        )
+        card = render_model_card(view.run.name, view.run.card)
+        st.download_button(
+            "Model card (Markdown)",
+            card,
+            f"{view.run.name}.md",
+            "text/markdown",
+            key="evaluate_card",
+            icon=":material/download:",
+        )
+    with st.expander("The model card"):
+        st.markdown(card)

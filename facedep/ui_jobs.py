@@ -11,8 +11,9 @@ from facedep.scan import find_cache_path
 
 
 def name_data(dataset: Dataset) -> list[str]:
-    """Returns the arguments that name a data set, with what the visitor said of its folders, to a command."""
-    return ["--data", dataset.source, "--folder-choices", ui.encode_folder_choices()]
+    """Returns the arguments that name a data set to a command: its grouping and its unknown folders with it."""
+    grouping = ["--depressed", ",".join(dataset.depressed_emotions)]
+    return ["--data", dataset.source, *grouping, "--folder-choices", ui.encode_folder_choices()]
 
 
 def name_job(kind: str, dataset: Dataset, *words: str) -> str:

@@ -70,7 +70,7 @@ def show_answer(classifier: Any, answer: Any, *, key: str, other: Any = None, ot
         left, right = st.columns(2 if other is None else [1, 2], gap="medium")
         with left, st.container(horizontal=True):
             if len(answer.faces) == 1:
-                st.image(mark_faces(answer), width=220, caption="The picture")
+                st.image(mark_faces(answer), width=200, caption="The picture")
             side = len(face.prepared)
             caption = f"What the model sees: {side} x {side} gray pixels"
             st.image(ui.enlarge(face.prepared, 320), width=160, caption=caption)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from facedep import ui, ui_compare, ui_evaluate, ui_explore, ui_game
-from facedep.ui_evaluate import COMPARE, CURVES, FAILS, FLATTERY, GAME, ROBUSTNESS, SENTENCE, THRESHOLD
+from facedep.ui_evaluate import COMPARE, CURVES, FAILS, FLATTERY, GAME, REPORT, ROBUSTNESS, SENTENCE, THRESHOLD
 
 ui.start_page("How good is it, and for whom?")
 dataset = ui.load_current_dataset()
@@ -29,6 +29,7 @@ parts = {
     ROBUSTNESS: ui_compare.show_robustness,
     COMPARE: ui_compare.show_comparison,
     GAME: ui_game.show_game,
+    REPORT: ui_compare.show_report,
 }
 tabs = dict(zip(parts, st.tabs(list(parts), key="evaluate_view", on_change="rerun"), strict=True))
 opened = next(title for title, tab in tabs.items() if tab.open)

@@ -56,6 +56,7 @@ def test_wrong_arguments_are_named_with_status_2(arguments, words, capsys):
         (["--learning-rate", "-1"], "A learning rate of -1.0: choose one above 0 and up to 1, usually 0.001."),
         (["--seed", "-1"], "The seed -1: choose a whole number from 0 to 4294967295."),
         (["--name", "../evil"], "'../evil' cannot be a run's name."),
+        (["--depressed", "sad,bored"], "--depressed sad,bored: give some of angry"),
     ],
 )
 def test_setting_that_makes_no_sense_gives_a_sentence_and_no_run(arguments, sentence, write_pictures, capsys):

@@ -225,9 +225,9 @@ def test_robustness_has_a_line_and_a_band_for_each_run():
 def test_flattery_sets_the_score_beside_remembering_and_a_constant_answer():
     rows = [
         {"what": "As published", "num_images": 898, "accuracy": 0.81, "interval": (0.78, 0.84),
-         "always_non_depressed": 0.69, "lookup_accuracy": 0.79, "num_in_train": 446},
+         "always_non_depressed": 0.69, "lookup_accuracy": 0.79, "num_in_train": 446, "num_seen": 12},
         {"what": "New faces", "num_images": 365, "accuracy": 0.68, "interval": (0.63, 0.73),
-         "always_non_depressed": 0.67, "lookup_accuracy": None, "num_in_train": 0},
+         "always_non_depressed": 0.67, "lookup_accuracy": None, "num_in_train": 0, "num_seen": 0},
     ]  # fmt: skip
     figure = plots.plot_flattery(rows)
     assert list(trace_of(figure, "the model").x) == [0.81, 0.68]
@@ -236,7 +236,7 @@ def test_flattery_sets_the_score_beside_remembering_and_a_constant_answer():
     assert remembered[0] == 0.79
     assert np.isnan(remembered[1])
     assert words_of(figure) == [
-        "<b>81% As published</b><br>446 of 898 faces also in its train part",
+        "<b>81% As published</b><br>898 faces, 446 also in train, 12 seen by the model",
         "<b>68% New faces</b><br>365 faces",
     ]
     assert figure.layout.legend.traceorder == "reversed"

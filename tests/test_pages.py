@@ -591,6 +591,12 @@ def test_evaluate_compares_with_a_run_of_which_only_the_scores_are_here(app, sma
     assert not [box for box in app.selectbox if "lonely" in box.options]
 
 
+def test_evaluate_hands_out_a_report_and_the_card(app, small_set):
+    open_evaluate(app, ui_evaluate.REPORT)
+    assert {button.key for button in app.get("download_button")} == {"report", "evaluate_card"}
+    assert "No picture of a face is in them" in texts(app)
+
+
 @pytest.mark.parametrize("title", [ui_evaluate.CURVES, ui_evaluate.FAILS, ui_evaluate.FLATTERY, ui_evaluate.ROBUSTNESS])
 def test_evaluate_shows_every_part(app, small_set, title):
     run_dir, rows = models_dir() / runs.SHIPPED_RUN, np.ones(len(small_set.index), bool)
