@@ -21,7 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from facedep import data, emotions, kaggle, quality, runs
-from facedep.answers import find_seen, keep_answers_beside, read_answers
+from facedep.answers import find_seen, has_answers, keep_answers_beside, read_answers
 from facedep.cards import read_card
 from facedep.errors import DataError, FacedepError, RunError
 from facedep.evaluation import choose_rows, evaluate_run
@@ -33,7 +33,7 @@ from facedep.projection import compute_map, read_map
 from facedep.recipes import ARTICLE, RECIPES, find_recipe
 from facedep.robustness import DISTORTIONS, read_robustness
 from facedep.run_writer import RunWriter
-from facedep.scan import scan_dataset
+from facedep.scan import Scan, scan_dataset
 from facedep.splits import LEAK_FREE, PARTS, SPLIT_KINDS
 
 
@@ -138,6 +138,7 @@ def _build_parser() -> argparse.ArgumentParser:
         help="also write a report that opens anywhere and, beside it, the model card as FILE.md",
     )
     evaluate.add_argument("--json", action="store_true", help="print one JSON object")
+    evaluate.add_argument("--like", metavar="RUN", help=argparse.SUPPRESS)  # the app: only ask, about RUN's part
     _add_job(evaluate)
     evaluate.set_defaults(command=_evaluate)
 
@@ -150,6 +151,7 @@ def _build_parser() -> argparse.ArgumentParser:
         "--leave-out-seen", action="store_true", help="measure only pictures that the model was not trained on"
     )
     robustness.add_argument("--json", action="store_true", help="print a JSON list, one object a strength")
+    robustness.add_argument("--like", metavar="RUN", help="take the pictures that belong to this run's part")
     _add_job(robustness)
     robustness.set_defaults(command=_robustness)
 
@@ -439,6 +441,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     with JobWriter(options.progress) as job:
         dataset = _load_dataset(options)
         run_dir = runs.find_run_dir(options.model or runs.find_default_model())
+        if options.like:
+            return _answer_like(options, run_dir, dataset, job)
         scores = evaluate_run(
             run_dir,
             dataset,
@@ -479,6 +483,31 @@ def _evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
+def _answer_like(options: argparse.Namespace, run_dir: Path, dataset: data.Dataset, job: JobWriter) -> int:
+    """Asks a model about the very pictures that a page shows of another one, whether scores are kept or not."""
+    from facedep.answering import compute_answers
+
+    scan, rows = _choose_rows(options, run_dir, dataset, job)
+    if not has_answers(read_answers(run_dir, dataset), scan, rows):
+        job.report("Waking the model")
+        compute_answers(run_dir, dataset, rows=rows, on_progress=functools.partial(job.report, "Asking the model"))
+    return 0
+
+
+def _choose_rows(
+    options: argparse.Namespace, run_dir: Path, dataset: data.Dataset, job: JobWriter
+) -> tuple[Scan, np.ndarray]:
+    """Returns the data set's scan and the pictures meant: the part as `--like`'s run, else the model's, cuts it."""
+    like_dir = runs.find_run_dir(options.like) if options.like else run_dir
+    scan = scan_dataset(dataset, on_progress=functools.partial(job.report, "Looking at every picture"))
+    rows = choose_rows(dataset, scan, read_card(like_dir), split=options.split, part=options.part)
+    if options.leave_out_seen:
+        rows &= ~find_seen(like_dir, scan.fingerprints)
+        if not rows.any():
+            raise DataError(f"{like_dir.name} was trained on all of these pictures. Choose another part or data.")
+    return scan, rows
+
+
 def _keep_answers(run_dir: Path, dataset: data.Dataset, job: JobWriter) -> None:
     _complete_answers(run_dir, dataset, job)
     print(f"facedep: {keep_answers_beside(run_dir, dataset)}", file=sys.stderr)
@@ -510,12 +539,7 @@ def _robustness(options: argparse.Namespace) -> int:
     with JobWriter(options.progress) as job:
         dataset = _load_dataset(options)
         run_dir = runs.find_run_dir(options.model or runs.find_default_model())
-        scan = scan_dataset(dataset, on_progress=functools.partial(job.report, "Looking at every picture"))
-        rows = choose_rows(dataset, scan, read_card(run_dir), split=options.split, part=options.part)
-        if options.leave_out_seen:
-            rows &= ~find_seen(run_dir, scan.fingerprints)
-            if not rows.any():
-                raise DataError(f"{run_dir.name} was trained on all of these pictures. Choose another part or data.")
+        _, rows = _choose_rows(options, run_dir, dataset, job)
         table = read_robustness(run_dir, dataset, rows)
         if table is None:
             job.report("Waking the model")

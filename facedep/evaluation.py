@@ -287,8 +287,9 @@ def list_flattering_scores(run_dir: Path, dataset: Dataset, *, others: Sequence[
 
     The published split's val, the supplied test, the leak-free test, and other data sets as a whole; those that a data
     set does not have are left out. A leak-free test is honest only for a run that was trained on that split's train
-    part, so where it has seen some of the pictures, the score on the others follows. It takes kept answers and runs no
-    network: `evaluate_run` with the part "all" gives what is missing.
+    part, so where it has seen some of the pictures, the score on the others follows. Last come the scores on other data
+    sets that the run's card holds. It takes kept answers and runs no network: `evaluate_run` with the part "all" gives
+    what is missing.
 
     Args:
         run_dir: The run folder.
@@ -318,6 +319,36 @@ def list_flattering_scores(run_dir: Path, dataset: Dataset, *, others: Sequence[
         what = "Pictures of another data set"
         found.append(_score_split(run_dir, other, other_scan, rows, table, what=what, split=LEAK_FREE, part=ALL))
         found += _score_unseen(run_dir, other, other_scan, rows, table, split=LEAK_FREE, part=ALL)
+    known = {dataset.content_hash, *(other.content_hash for other in others)}
+    return found + _list_recorded(card, known)
+
+
+def _list_recorded(card: dict[str, Any], known: set[str]) -> list[SplitScore]:
+    """Returns the scores on other data sets that a run's card holds; what remembering gets there was not kept.
+
+    Damaged ones are left out: a card may come from anywhere.
+    """
+    found = []
+    evaluations = card.get("evaluations")
+    for scores in evaluations if isinstance(evaluations, list) else []:
+        with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
+            low, high = scores["intervals"]["accuracy"]
+            recorded = SplitScore(
+                what=f"Another data set, {scores['data']}, as its card says",
+                data_name=str(scores["data"]),
+                split=str(scores["split"]),
+                part=str(scores["part"]),
+                num_images=int(scores["num_images"]),
+                accuracy=float(scores["accuracy"]),
+                interval=(float(low), float(high)),
+                always_non_depressed=float(scores["always_non_depressed_accuracy"]),
+                lookup_accuracy=_NAN,
+                num_in_train=0,
+                num_seen=int(scores["num_seen_in_training"]),
+                leaves_out_seen=False,
+            )
+            if scores["content_hash"] not in known:
+                found.append(recorded)
     return found
 
 

@@ -27,10 +27,12 @@ class Steadiness:
     Attributes:
         probabilities: P(depressed), 0..1, by what was changed; "as it is" among them.
         has_flipped: Whether some of them lie on different sides of the model's threshold.
+        has_wavered: Whether some of them lie in the model's uncertain band and others not.
     """
 
     probabilities: dict[str, float]
     has_flipped: bool
+    has_wavered: bool = False
 
     @property
     def lowest(self) -> float:
@@ -182,7 +184,11 @@ def measure_steadiness(classifier: Classifier, prepared: np.ndarray) -> Steadine
     probabilities = classifier.predict(np.stack(list(changed.values()))[..., np.newaxis]).probabilities
     sides = probabilities >= classifier.threshold
     named = dict(zip(changed, map(float, probabilities), strict=True))
-    return Steadiness(named, bool(sides.any() and not sides.all()))
+    low, high = classifier.uncertain_band or (2.0, 2.0)
+    is_unsure = (probabilities >= low) & (probabilities < high)
+    return Steadiness(
+        named, bool(sides.any() and not sides.all()), has_wavered=bool(is_unsure.any() and not is_unsure.all())
+    )
 
 
 def _shift(prepared: np.ndarray, right: int, down: int) -> np.ndarray:

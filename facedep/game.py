@@ -41,8 +41,8 @@ class GameScore:
 
 
 PEOPLE_SENTENCE = (
-    f"People in general agree with such labels for {PEOPLE_AGREE_ON_GROUP:.0%} of the pictures in two groups, and for "
-    f"{PEOPLE_AGREE_ON_EMOTION:.0%} where they have to name the emotion: the labels are opinions, not facts."
+    f"On FER2013's faces the vote of ten people agrees with the label for {PEOPLE_AGREE_ON_GROUP:.0%} in these two "
+    f"groups, and for {PEOPLE_AGREE_ON_EMOTION:.0%} where the emotion has to be named: labels are opinions, not facts."
 )
 
 

@@ -17,6 +17,13 @@ class Predictions:
     probabilities: np.ndarray
     emotions: list[dict[str, float]] | None
 
+    @property
+    def likeliest_emotions(self) -> np.ndarray | None:
+        """The most probable emotion of each face: `str` array of shape `(n,)`; None where it knows only the groups."""
+        if self.emotions is None:
+            return None
+        return np.array([max(answer, key=answer.get) for answer in self.emotions], dtype=str)
+
 
 def sum_depressed(outputs: np.ndarray, class_names: list[str], positive_classes: list[str]) -> np.ndarray:
     """Returns P(depressed): `float64` array of shape `(n,)`, 0..1, the sum over the classes that count as *depressed*.

@@ -51,10 +51,6 @@ _SOURCES = (
     "This is not legal advice."
 )
 _NO_FACES = "No face is shown in this report: pictures in such data sets may be of real people."
-_NO_GROUPS_OF_PEOPLE = (
-    "Nobody's age, origin or sex stands in these data sets, so whom the model treats worse cannot be measured here. "
-    "Others have found such gaps: see Rhue 2018, doi.org/10.2139/ssrn.3281765."
-)
 _MISSING = "–"
 _MAX_NAME_IN_FIGURE = 28  # letters; more do not fit into a legend on a phone
 _LINE_IN_FIGURE = 48  # letters that fit into a line on a phone
@@ -500,7 +496,7 @@ def _show_failures(told: _Told, charts: list[Figure]) -> str:
     if any(one.is_small for one in found):
         small = f" Hollow ones have fewer than {MIN_IMAGES} pictures: too few to say anything."
     figures = [figure, *_draw_emotion_confusion(told)]
-    note = f'<p class="small">{_escape(_NO_GROUPS_OF_PEOPLE)}</p>'
+    note = f'<p class="small">{_escape(evaluation_words.UNKNOWN_PEOPLE_TEXT)}</p>'
     return (
         "<p>The pictures by their emotion, and by quarters of light, contrast, sharpness and size, the worst on top."
         f"{small}</p>" + _place(charts, figures, kind="tall" if len(figures) > 1 else "one", last=note)
@@ -514,7 +510,7 @@ def _draw_emotion_confusion(told: _Told) -> list[Figure]:
     names = list(told.predictions.emotions[0])
     true_emotions = told.index["emotion"].to_numpy(dtype=str)
     is_named = np.isin(true_emotions, names)
-    answered = np.array([max(answer, key=answer.get) for answer in told.predictions.emotions])
+    answered = told.predictions.likeliest_emotions
     matrix = metrics.count_emotion_confusion(true_emotions[is_named], answered[is_named], names)
     depressed_emotions = told.dataset.depressed_emotions
     return [evaluation_plots.plot_emotion_confusion(matrix, names, depressed_emotions=depressed_emotions)]
@@ -526,10 +522,7 @@ def _show_flattery(told: _Told, charts: list[Figure]) -> str:
     except FacedepError as error:
         return f"<p>{_escape(str(error))}</p>"
     scored = [score for score in found if not math.isnan(score.accuracy)]
-    words = (
-        "The same network, scored in different ways. A lookup table only remembers the train pictures and has learned "
-        "nothing: where it does well, the pictures are no test."
-    )
+    words = evaluation_words.LOOKUP_TEXT
     if len(scored) < len(found):
         words += " Ways of choosing pictures that it has not been asked about yet are left out."
     cells = [

@@ -33,12 +33,13 @@ def read_threshold(run_dir: Path, card: dict[str, Any]) -> float:
     return float(threshold) if _is_threshold(threshold) else float(card.get("threshold", _DEFAULT))
 
 
-def write_threshold(run_dir: Path, threshold: float) -> None:
+def write_threshold(run_dir: Path, threshold: float, *, chosen_on: str = "") -> None:
     """Keeps a chosen threshold beside the model.
 
     Args:
         run_dir: The run folder.
         threshold: P(depressed) at and above which the answer is to be *depressed*, 0..1.
+        chosen_on: The pictures that it was chosen on, in words.
 
     Raises:
         RunError: The run is gone, or the disk does not take it.
@@ -47,12 +48,21 @@ def write_threshold(run_dir: Path, threshold: float) -> None:
     if not _is_threshold(threshold):
         raise ValueError(f"a threshold of {threshold!r}, expected a number from 0 to 1")
     try:
-        write_json(run_dir / THRESHOLD_FILE, {"threshold": float(threshold)})
+        write_json(run_dir / THRESHOLD_FILE, {"threshold": float(threshold), "chosen_on": chosen_on})
     except OSError as error:
         raise RunError(
             f"The threshold of {run_dir.name!r} could not be kept ({error.strerror}). Free some space there, or see "
             "that you may write to it."
         ) from None
+
+
+def read_choice(run_dir: Path) -> str:
+    """Returns the pictures that the threshold in force was chosen on, in words; "" for the model's own threshold."""
+    try:
+        content = json.loads((run_dir / THRESHOLD_FILE).read_text("utf-8"))
+        return str(content["chosen_on"]) if _is_threshold(content["threshold"]) else ""
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ""
 
 
 def forget_threshold(run_dir: Path) -> None:

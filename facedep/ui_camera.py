@@ -152,6 +152,13 @@ def watch_camera(*, key: str, answer: Callable[[bytes, int], None]) -> None:
         )
 
 
+def forget_frames() -> None:
+    """Forgets the live camera's last picture, so that it is not answered again when the camera comes back."""
+    for name in [name for name in st.session_state if isinstance(name, str) and name.startswith("live_")]:
+        if name.endswith("_last"):
+            del st.session_state[name]
+
+
 def _read_frame(state: Any) -> tuple[int, bytes] | None:
     """Returns what the component has just handed over: its number and the JPEG."""
     frame = state.get("frame") if state else None

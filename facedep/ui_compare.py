@@ -4,15 +4,16 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from facedep import evaluation_plots, evaluation_words, metrics, progress, runs, ui
-from facedep.answers import find_seen, has_answers, read_answers
+from facedep import emotions, evaluation_plots, evaluation_words, metrics, progress, runs, ui
+from facedep.answers import find_seen, read_answers
 from facedep.data import Dataset
 from facedep.errors import FacedepError
 from facedep.evaluation import choose_rows, list_flattering_scores
 from facedep.model_card import render_model_card
 from facedep.predictions import Predictions
 from facedep.report import build_report
-from facedep.robustness import DISTORTIONS, MAX_IMAGES, read_robustness
+from facedep.robustness import DISTORTIONS, MAX_IMAGES, choose_measured, read_robustness
+from facedep.slices import MIN_IMAGES
 from facedep.thresholds import read_threshold
 from facedep.ui_evaluate import View, follow_answers
 from facedep.ui_jobs import follow_job, forget_job, name_data, name_job
@@ -25,10 +26,7 @@ MAX_COMPARED = 3
 
 def show_flattery(view: View) -> None:
     """Shows one run's score on differently chosen pictures, beside a table that learned nothing, and the inversion."""
-    st.write(
-        "The same network, scored in different ways. A lookup table only remembers the train pictures and has learned "
-        "nothing: where it does well, the pictures are no test."
-    )
+    st.write(evaluation_words.LOOKUP_TEXT)
     try:
         found = list_flattering_scores(view.run.path, view.dataset)
     except FacedepError as error:
@@ -37,7 +35,8 @@ def show_flattery(view: View) -> None:
     missing = next((score for score in found if np.isnan(score.accuracy)), None)
     if missing is not None:
         rows = choose_rows(view.dataset, view.scan, view.run.card, split=missing.split, part=missing.part)
-        if follow_answers(view.dataset, view.scan, view.run, rows, missing.split, missing.part) is None:
+        choice = {"like": view.run.name, "split": missing.split, "part": missing.part}
+        if follow_answers(view.run, view.dataset, view.scan, rows, **choice) is None:
             return
     ui.show_chart(evaluation_plots.plot_flattery([vars(score) for score in found]), key="flattery")
     table = pd.DataFrame(
@@ -45,7 +44,7 @@ def show_flattery(view: View) -> None:
             "Scored on": [score.what for score in found],
             "Pictures": [score.num_images for score in found],
             "Right": [f"{score.accuracy:.1%}" for score in found],
-            "Table": [f"{score.lookup_accuracy:.1%}" for score in found],
+            "Table": ["–" if np.isnan(score.lookup_accuracy) else f"{score.lookup_accuracy:.1%}" for score in found],
             "Always “non-”": [f"{score.always_non_depressed:.1%}" for score in found],
             "Copies in train": [score.num_in_train for score in found],
             "Learned from": [score.num_seen for score in found],
@@ -76,30 +75,47 @@ def show_comparison(view: View) -> None:
         max_selections=MAX_COMPARED - 1,
         key="compared",
     )
-    compared = {view.run.name: view.predictions}
-    for run in (run for run in others if run.name in names):
+    answered = {view.run.name: read_answers(view.run.path, view.dataset)}
+    found = {view.run.name: view.run, **{run.name: run for run in others if run.name in names}}
+    for name, run in list(found.items())[1:]:
+        choice = {"like": view.run.name, "split": view.split, "part": view.part}
         try:
-            answers = follow_answers(view.dataset, view.scan, run, view.rows, view.split, view.part)
+            answered[name] = follow_answers(run, view.dataset, view.scan, view.rows, **choice)
         except FacedepError as error:
-            st.warning(f"**{run.name}** cannot be compared here. {error}", icon=":material/block:")
+            st.warning(f"**{name}** cannot be compared here. {error}", icon=":material/block:")
+            del found[name]
             continue
-        if answers is None:
+        if answered[name] is None:
             return
-        if not has_answers(answers, view.scan, view.rows):
-            st.warning(f"**{run.name}** has no answers to some of these pictures.", icon=":material/block:")
-            continue
-        compared[run.name] = answers.select(view.rows)
-        num_seen = int(find_seen(run.path, view.scan.fingerprints[view.rows]).sum())
-        if num_seen:
-            st.caption(f"{run.name} was trained on {num_seen:,} of these {int(view.rows.sum()):,} pictures.")
-    found = {run.name: run for run in (view.run, *others) if run.name in compared}
+    rows = _leave_out_seen(view, found)
+    if rows is None:
+        return
+    predictions = {name: answered[name].select(rows) for name in found}
+    is_depressed = view.is_depressed[rows[view.rows]]
     thresholds = {name: read_threshold(run.path, run.card) for name, run in found.items()}
-    is_right = {name: view.is_depressed == (compared[name].probabilities >= thresholds[name]) for name in compared}
-    for name in [name for name in compared if name != view.run.name]:
+    is_right = {name: is_depressed == (predictions[name].probabilities >= thresholds[name]) for name in found}
+    for name in list(found)[1:]:
         comparison = metrics.compare_answers(is_right[view.run.name], is_right[name])
         st.markdown(evaluation_words.describe_comparison(comparison, view.run.name, name))
-    _show_compared_scores(view, compared, is_right)
+    _show_compared_scores(is_depressed, predictions, is_right)
     _show_compared_settings(found)
+
+
+def _leave_out_seen(view: View, found: dict[str, runs.Run]) -> np.ndarray | None:
+    """Returns the pictures that none of the runs has learned from, `bool`, shape `(all,)`; None where few are left."""
+    rows = view.rows.copy()
+    for run in found.values():
+        rows &= ~find_seen(run.path, view.scan.fingerprints)
+    num_left, num_all = int(rows.sum()), int(view.rows.sum())
+    if num_left < MIN_IMAGES:
+        st.info(
+            f"Of these {num_all:,} pictures only {num_left} were learned from by none of these models: too few to "
+            "compare them. Choose other pictures above."
+        )
+        return None
+    if num_left < num_all:
+        st.caption(f"Compared on the {num_left:,} of {num_all:,} pictures that none of them has learned from.")
+    return rows
 
 
 def _can_answer(run: runs.Run, dataset: Dataset) -> bool:
@@ -110,23 +126,22 @@ def _can_answer(run: runs.Run, dataset: Dataset) -> bool:
         return False
 
 
-def _show_compared_scores(view: View, compared: dict[str, Predictions], is_right: dict[str, np.ndarray]) -> None:
+def _show_compared_scores(
+    is_depressed: np.ndarray, compared: dict[str, Predictions], is_right: dict[str, np.ndarray]
+) -> None:
     scores = []
     for name, right in is_right.items():
         low, high = metrics.compute_share_interval(int(right.sum()), len(right))
         scores.append((name, float(right.mean()), low, high))
-    always = view.scores["always_non_depressed_accuracy"]
     left, right = st.columns(2)
     with left:
-        ui.show_chart(evaluation_plots.plot_accuracies(scores, always), key="compared_scores")
+        ui.show_chart(evaluation_plots.plot_accuracies(scores, float(np.mean(~is_depressed))), key="compared_scores")
     with right:
         curves = {
-            name: metrics.compute_roc_curve(view.is_depressed, answers.probabilities)
-            for name, answers in compared.items()
+            name: metrics.compute_roc_curve(is_depressed, answers.probabilities) for name, answers in compared.items()
         }
         areas = {
-            name: metrics.compute_roc_auc(view.is_depressed, answers.probabilities)
-            for name, answers in compared.items()
+            name: metrics.compute_roc_auc(is_depressed, answers.probabilities) for name, answers in compared.items()
         }
         ui.show_chart(evaluation_plots.plot_roc(curves, areas), key="compared_roc")
 
@@ -142,7 +157,7 @@ def _show_compared_settings(found: dict[str, runs.Run]) -> None:
     st.markdown("**Settings that differ**")
     if is_different.any():
         st.table(settings[is_different])
-    else:
+    elif len(found) > 1:
         st.caption("None: the runs differ in chance only.")
 
 
@@ -177,14 +192,16 @@ def show_robustness(view: View) -> None:
     for name in (view.run.name, *names):
         run_dir = runs.find_run_dir(name)
         table = read_robustness(run_dir, view.dataset, view.rows)
-        job = name_job("robustness", view.dataset, name, view.split, view.part)
+        left_out = ["--leave-out-seen"] if view.scores["num_left_out_seen"] else []
+        job = name_job("robustness", view.dataset, name, view.run.name, view.split, view.part, *left_out)
         if table is None:
-            choice = ["--model", name, "--split", view.split, "--part", view.part]
+            choice = ["--model", name, "--like", view.run.name, "--split", view.split, "--part", view.part, *left_out]
             follow_job(job, ["robustness", *name_data(view.dataset), *choice])
             return
         forget_job(job)
         tables[name] = table
-    always = view.scores["always_non_depressed_accuracy"]
+    is_depressed = (view.dataset.index["label"] == emotions.DEPRESSED).to_numpy()
+    always = float(np.mean(~is_depressed[choose_measured(view.rows)]))
     columns = st.columns(2)
     for number, (name, distortion) in enumerate(DISTORTIONS.items()):
         curves = {run: table[table["distortion"] == name] for run, table in tables.items()}

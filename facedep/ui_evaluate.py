@@ -11,14 +11,21 @@ import pandas as pd
 import streamlit as st
 
 from facedep import emotions, evaluation_plots, evaluation_words, game, metrics, runs, splits, ui, ui_gallery
-from facedep.answers import find_seen, has_answers, read_answers
+from facedep.answers import Answers, find_seen, has_answers, read_answers
 from facedep.data import SAMPLE, Dataset
 from facedep.errors import DataError
 from facedep.evaluation import ALL, choose_rows, evaluate_run, score_answers
 from facedep.predictions import Predictions
 from facedep.scan import Scan
 from facedep.slices import find_confident_mistakes, find_slices, find_worst
-from facedep.thresholds import choose_threshold, find_band, forget_threshold, read_threshold, write_threshold
+from facedep.thresholds import (
+    choose_threshold,
+    find_band,
+    forget_threshold,
+    read_choice,
+    read_threshold,
+    write_threshold,
+)
 from facedep.ui_explore import load_quality
 from facedep.ui_jobs import follow_job, forget_job, name_data, name_job
 
@@ -30,11 +37,11 @@ PARTS = {
     (splits.LEAK_FREE, "test"): "Test part, free of leaks",
     (splits.LEAK_FREE, ALL): "All pictures, each once",
     (splits.LEAK_FREE, "val"): "Validation part, free of leaks",
+    (splits.SUPPLIED_CLEAN, "test"): "Test part as supplied, copies left out of train",
     (splits.SUPPLIED, "test"): "Test part as supplied",
     (splits.SUPPLIED, "val"): "Validation part as supplied",
     (splits.PUBLISHED, "val"): "Validation part as published",
 }
-MAX_COMPARED = 3
 _NUM_PICTURES = 18
 _NUM_MISTAKES = 8
 _CELLS = {
@@ -96,23 +103,65 @@ class View:
 
 def choose_view(dataset: Dataset, scan: Scan) -> View | None:
     """Lets the visitor choose a run and a part; returns them scored, or None while a background process is at it."""
-    found = [run for run in runs.list_runs() if run.card is not None]
+    found = {run.name: run for run in runs.list_runs() if run.card is not None}
+    if not found:
+        st.info("There is no model here yet. Train one, then see how good it is.")
+        return None
     left, middle, right = st.columns([1.2, 1.1, 0.9], vertical_alignment="bottom")
-    with left, ui.show_errors():
-        name = ui.choose_run("Model", [run.name for run in found], key="evaluated", default=runs.find_default_model())
-    run = next(run for run in found if run.name == name)
+    with left:
+        name = ui.choose_run("Model", list(found), key="evaluated", default=next(iter(found)))
+    run = found[name]
     is_seen = find_seen(run.path, scan.fingerprints)
-    options = _list_parts(dataset, scan, run)
-    first = (splits.LEAK_FREE, "test") if is_seen.any() else (splits.LEAK_FREE, ALL)
-    place = options.index(first) if first in options else 0
+    with ui.show_errors():
+        options = _list_parts(dataset, scan, run)
     with middle:
+        place = options.index(_choose_first(dataset, run, options, has_seen_some=bool(is_seen.any())))
         chosen = st.selectbox("Pictures", options, place, format_func=PARTS.get, key=f"part_{name}_{dataset.name}")
     with right:
         leaves_out_seen = st.toggle(
-            "Only pictures it never saw", key="unseen", disabled=not is_seen.any(), persist_state="session"
+            "Only pictures it never saw",
+            key="unseen",
+            disabled=not is_seen.any(),
+            persist_state="session",
+            help="Leaves out exact copies of what it was trained on. Near copies may remain.",
+        )
+    if find_grouping_mismatch(run, dataset):
+        st.warning(
+            f"**{name}** learned to call {' and '.join(find_learned_emotions(run))} faces *depressed*; these labels "
+            f"mean {' and '.join(dataset.depressed_emotions)}. It is judged by a question that it was not taught.",
+            icon=":material/tune:",
         )
     with ui.show_errors():
         return _score(dataset, scan, run, *chosen, leaves_out_seen=leaves_out_seen and bool(is_seen.any()))
+
+
+def _choose_first(
+    dataset: Dataset, run: runs.Run, options: list[tuple[str, str]], *, has_seen_some: bool
+) -> tuple[str, str]:
+    """Returns the part that is shown first: the run's own test part where it was trained on these pictures."""
+    trained_on = run.card.get("data", {})
+    own = (trained_on.get("split"), "test")
+    if trained_on.get("content_hash") == dataset.content_hash and own in options:
+        return own
+    first = (splits.LEAK_FREE, "test" if has_seen_some else ALL)
+    return first if first in options else options[0]
+
+
+def find_learned_emotions(run: runs.Run) -> list[str]:
+    """Returns the emotions that a run counts as *depressed*; the article's where its card does not say."""
+    positive = [name for name in run.card["positive_classes"] if name != emotions.DEPRESSED]
+    return sorted(positive or (run.config.depressed_emotions if run.config else emotions.DEPRESSED_EMOTIONS))
+
+
+def find_grouping_mismatch(run: runs.Run, dataset: Dataset) -> bool:
+    """Returns whether a run learned another grouping of the emotions than the one the visitor has chosen."""
+    known = [name for name in run.card["class_names"] if name in emotions.EMOTIONS] or emotions.EMOTIONS
+    return set(find_learned_emotions(run)) != set(dataset.depressed_emotions) & set(known)
+
+
+def has_published_labels(dataset: Dataset) -> bool:
+    """Returns whether labels are people's, in the article's groups: only of these it is known what they are worth."""
+    return dataset.source != SAMPLE and set(dataset.depressed_emotions) == set(emotions.DEPRESSED_EMOTIONS)
 
 
 def _list_parts(dataset: Dataset, scan: Scan, run: runs.Run) -> list[tuple[str, str]]:
@@ -133,7 +182,7 @@ def _score(dataset: Dataset, scan: Scan, run: runs.Run, split: str, part: str, *
         rows = rows & ~find_seen(run.path, scan.fingerprints)
     if not rows.any():
         raise DataError(f"{run.name} was trained on all of these pictures. Choose others.")
-    answers = follow_answers(dataset, scan, run, rows, split, part)
+    answers = follow_answers(run, dataset, scan, rows, like=run.name, split=split, part=part)
     if answers is None:
         return None
     threshold = read_threshold(run.path, run.card)
@@ -143,18 +192,30 @@ def _score(dataset: Dataset, scan: Scan, run: runs.Run, split: str, part: str, *
     return View(run, dataset, scan, split, part, rows, answers.select(rows), is_depressed, threshold, band, scores)
 
 
-def follow_answers(dataset: Dataset, scan: Scan, run: runs.Run, rows: np.ndarray, split: str, part: str) -> Any:
+def follow_answers(
+    run: runs.Run, dataset: Dataset, scan: Scan, rows: np.ndarray, *, like: str, split: str, part: str
+) -> Answers | None:
     """Returns a run's kept answers to some pictures, or shows how far the background process is and returns None.
+
+    Args:
+        run: Who is asked.
+        dataset: The data set.
+        scan: Its scan.
+        rows: `bool` array of shape `(n,)`: the pictures.
+        like: The run whose part they are, or some of it.
+        split: That part's split.
+        part: That part.
 
     Raises:
         ModelError: The run holds no model, and no answers to these pictures.
     """
     answers = read_answers(run.path, dataset)
-    job = name_job("evaluate", dataset, run.name, split, part)
+    job = name_job("evaluate", dataset, run.name, like, split, part)
     if has_answers(answers, scan, rows):
         forget_job(job)
         return answers
-    follow_job(job, ["evaluate", *name_data(dataset), "--model", run.name, "--split", split, "--part", part])
+    choice = ["--model", run.name, "--like", like, "--split", split, "--part", part]
+    follow_job(job, ["evaluate", *name_data(dataset), *choice])
     return None
 
 
@@ -168,7 +229,7 @@ def show_sentence(view: View) -> None:
     if words := evaluation_words.describe_seen(scores):
         st.warning(words, icon=":material/history:")
     words = evaluation_words.describe_answered(scores)
-    if view.dataset.source != SAMPLE:  # drawn faces have the emotion that they were drawn with
+    if has_published_labels(view.dataset):
         words = f"{words} {game.PEOPLE_SENTENCE}"
     st.markdown(words)
     with st.container(horizontal=True):
@@ -202,7 +263,7 @@ def _show_metric(title: str, value: float, interval: list[float], *, is_share: b
         delta_arrow="off",
         border=True,
         width=193,
-        help="Gray: in 95 of 100 draws of such pictures the score lies between these."
+        help="Gray: its 95 % interval. The score on very many such pictures lies in such a range 95 times of 100."
         + (
             ""
             if is_share
@@ -229,13 +290,8 @@ def _show_cells(view: View, figure: Any, *, key: str) -> None:
     else:
         true, answered = cell.split("|")
         words = f"{true}, called {answered}"
-        chosen = (view.index["emotion"] == true).to_numpy() & (find_answered_emotions(view.predictions) == answered)
+        chosen = (view.index["emotion"] == true).to_numpy() & (view.predictions.likeliest_emotions == answered)
     show_pictures(view, np.nonzero(chosen)[0], words, key=f"{key}_pictures")
-
-
-def find_answered_emotions(predictions: Predictions) -> np.ndarray:
-    """Returns each picture's most probable emotion: `str` array of shape `(n,)`."""
-    return np.array([max(answer, key=answer.get) for answer in predictions.emotions])
 
 
 def show_pictures(view: View, places: np.ndarray, words: str, *, key: str) -> None:
@@ -299,7 +355,7 @@ def show_curves(view: View) -> None:
         true_emotions = view.index["emotion"].to_numpy(dtype=str)
         is_named = np.isin(true_emotions, names)
         matrix = metrics.count_emotion_confusion(
-            true_emotions[is_named], find_answered_emotions(view.predictions)[is_named], names
+            true_emotions[is_named], view.predictions.likeliest_emotions[is_named], names
         )
         figure = evaluation_plots.plot_emotion_confusion(
             matrix, names, depressed_emotions=view.dataset.depressed_emotions
@@ -318,8 +374,10 @@ def show_threshold(view: View) -> None:
     )
     key = f"threshold_{view.run.name}"
     if key not in st.session_state:
-        st.session_state[key] = round(view.threshold, 2)
-    threshold = st.slider("Calls a face *depressed* from P(“depressed”) of", 0.01, 0.99, step=0.01, key=key)
+        st.session_state[key] = _clamp(view.threshold)
+    threshold = st.slider(
+        "Calls a face *depressed* from P(“depressed”) of", 0.01, 0.99, step=0.01, key=key, persist_state="session"
+    )
     probabilities = view.predictions.probabilities
     band = find_band(view.run.card, threshold)
     scores = score_answers(view.index, view.predictions, threshold=threshold, band=band)
@@ -340,43 +398,58 @@ def show_threshold(view: View) -> None:
 
 def _show_keeping(view: View, threshold: float) -> None:
     """Offers to keep a threshold with the run, only where it is chosen on validation pictures."""
-    is_val = view.part == "val"
+    chosen_on = read_choice(view.run.path)
+    in_force = f"In force: {view.threshold:.2f}{f', chosen on {chosen_on}' if chosen_on else ''}."
+    problem = _find_threshold_problem(view)
     with st.container(horizontal=True, vertical_alignment="center"):
-        if is_val:
+        if not problem:
             best = choose_threshold(view.is_depressed, view.predictions.probabilities)
             st.button(f"Best on these: {best:.2f}", key="best_threshold", on_click=_set_threshold, args=(view, best))
-        st.button(
+        is_same = abs(threshold - view.threshold) < 0.005
+        if st.button(
             f"Use {threshold:.2f} from now on",
             key="keep_threshold",
-            disabled=not is_val or abs(threshold - view.threshold) < 0.005,
-            on_click=_keep_threshold,
-            args=(view, threshold),
+            disabled=bool(problem) or is_same,
             icon=":material/save:",
+        ):
+            with ui.show_errors(ends_page=False):
+                write_threshold(view.run.path, threshold, chosen_on=f"the validation part of {view.dataset.name}")
+                st.rerun()
+        is_chosen = view.threshold != float(view.run.card.get("threshold", 0.5))
+        if is_chosen and st.button("Back to its own threshold", key="forget_threshold"):
+            with ui.show_errors(ends_page=False):
+                forget_threshold(view.run.path)
+                del st.session_state[f"threshold_{view.run.name}"]
+                st.rerun()
+    st.caption(
+        f"{in_force} {problem or 'A kept threshold lies beside the model; Predict follows it.'} Within its uncertain "
+        "band a model gives no answer anyway: moved inside, the threshold only changes which way it leans there."
+    )
+
+
+def _find_threshold_problem(view: View) -> str:
+    """Returns why no threshold may be chosen on these pictures, "" where it may."""
+    if (view.split, view.part) != (splits.LEAK_FREE, "val"):
+        return (
+            "It can be changed only while the **validation part, free of leaks** is shown: one chosen on test pictures "
+            "would make their score too good."
         )
-        if view.threshold != float(view.run.card.get("threshold", 0.5)):
-            st.button("Back to its own threshold", key="forget_threshold", on_click=_forget_threshold, args=(view,))
-    if is_val:
-        st.caption(f"In force: {view.threshold:.2f}. A kept threshold lies beside the model; Predict follows it.")
-    else:
-        st.caption(
-            f"In force: {view.threshold:.2f}. It can be changed only while a **validation part** is shown above: one "
-            "chosen on test pictures would make their score too good."
-        )
+    if view.scores["num_seen_in_training"]:
+        return "It learned from some of these pictures: leave them out (above) to choose a threshold on the others."
+    if find_grouping_mismatch(view.run, view.dataset):
+        return "It was trained with another grouping of the emotions."
+    if view.is_depressed.all() or not view.is_depressed.any():
+        return "All of these pictures have the same label."
+    return ""
 
 
 def _set_threshold(view: View, threshold: float) -> None:
-    st.session_state[f"threshold_{view.run.name}"] = min(0.99, max(0.01, round(threshold, 2)))
+    st.session_state[f"threshold_{view.run.name}"] = _clamp(threshold)
 
 
-def _keep_threshold(view: View, threshold: float) -> None:
-    with ui.show_errors(ends_page=False):
-        write_threshold(view.run.path, threshold)
-
-
-def _forget_threshold(view: View) -> None:
-    st.session_state.pop(f"threshold_{view.run.name}", None)
-    with ui.show_errors(ends_page=False):
-        forget_threshold(view.run.path)
+def _clamp(threshold: float) -> float:
+    """Returns a threshold as the slider can show it."""
+    return min(0.99, max(0.01, round(threshold, 2)))
 
 
 # Where it fails ------------------------------------------------------------------------------------------------------
@@ -405,10 +478,7 @@ def show_failures(view: View) -> None:
         chosen = found[int(place[0] if isinstance(place, list) else place)]
         is_wrong = ~view.is_right[chosen.rows]
         show_pictures(view, chosen.rows[is_wrong], f"mistakes among “{chosen.name}”", key="slice_pictures")
-    st.caption(
-        "Nobody's age, origin or sex stands in these data sets, so this app cannot measure whom the model treats "
-        "worse. Others have found such gaps: see Rhue 2018, https://doi.org/10.2139/ssrn.3281765."
-    )
+    st.caption(evaluation_words.UNKNOWN_PEOPLE_TEXT)
 
 
 @st.fragment

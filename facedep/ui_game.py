@@ -1,21 +1,21 @@
 """The game on the Evaluate page: the visitor guesses ten faces that the model never saw, then sees both scores."""
 
+import hashlib
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from facedep import emotions, evaluation_plots, game, ui, ui_gallery
+from facedep import emotions, evaluation_plots, game, ui, ui_evaluate, ui_gallery
 from facedep.answers import find_seen
-from facedep.data import SAMPLE
-from facedep.scan import find_cache_path
 from facedep.ui_evaluate import View
 
 
 @st.fragment
 def show_game(view: View) -> None:
     """Lets the visitor guess ten faces that the model never saw, then shows both scores. Nothing of it is kept."""
-    key = f"{view.run.name} {find_cache_path(view.dataset).stem}"
+    state_of_view = (view.run.name, view.rows.tobytes(), view.is_depressed.tobytes())
+    key = hashlib.sha256(repr(state_of_view).encode()).hexdigest()  # other faces or labels make another round
     state = st.session_state.get("game")
     if not state or state["key"] != key:
         state = _start_round(view, key, 0, {})
@@ -33,7 +33,7 @@ def show_game(view: View) -> None:
     result = game.score_game(guessed, truths, answered)
     state["rounds"][state["number"]] = (result.num_right_visitor, result.num_right_model, result.num_faces)
     st.markdown(f"### {result.sentence}")
-    if view.dataset.source != SAMPLE:
+    if ui_evaluate.has_published_labels(view.dataset):
         st.markdown(game.PEOPLE_SENTENCE)
     captions = [
         f"{view.dataset.index['emotion'].iat[place] or view.dataset.index['label'].iat[place]} · "
@@ -65,6 +65,11 @@ def _start_round(view: View, key: str, number: int, rounds: dict[int, tuple[int,
     return state
 
 
+def _guess(state: dict[str, Any], guess: bool) -> None:
+    if len(state["guesses"]) < len(state["places"]):  # a second click on the last face is none
+        state["guesses"].append(guess)
+
+
 def _ask(view: View, state: dict[str, Any]) -> None:
     """Shows the next face with the two answers to choose from."""
     number = len(state["guesses"])
@@ -81,6 +86,4 @@ def _ask(view: View, state: dict[str, Any]) -> None:
         )
         with st.container(horizontal=True):
             for label, guess in (("Depressed", True), ("Non-depressed", False)):
-                st.button(
-                    f"“{label}”", key=f"guess_{label}", width=180, on_click=state["guesses"].append, args=(guess,)
-                )
+                st.button(f"“{label}”", key=f"guess_{label}", width=180, on_click=_guess, args=(state, guess))

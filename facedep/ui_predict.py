@@ -17,6 +17,7 @@ import streamlit as st
 from facedep import emotions, plots, ui, ui_gallery
 from facedep.answers import find_seen
 from facedep.errors import FacedepError
+from facedep.images import prepare_image
 from facedep.lookalikes import build_appearance, find_lookalikes
 from facedep.paths import models_dir
 from facedep.scan import is_scanned
@@ -108,8 +109,11 @@ def show_face(classifier: Any, face: Any, *, key: str) -> None:
 
 def _show_both(models: tuple[Any, Any], faces: tuple[Any, Any], *, key: str) -> None:
     """Shows what two models say of the same face, and whether they agree."""
-    if faces[0].label == faces[1].label:
+    said = ["uncertain" if face.is_uncertain else face.label for face in faces]
+    if said[0] == said[1]:
         st.markdown("**They agree** on this face.")
+    elif "uncertain" in said:
+        st.markdown("**One is sure, the other is not.** One face, two trainings: neither is a finding about you.")
     else:
         st.markdown("**They disagree.** One face, two trainings, two answers: neither of them is a finding about you.")
     for column, model, face in zip(st.columns(2), models, faces, strict=True):
@@ -170,6 +174,8 @@ def _show_map(classifier: Any, prepared: np.ndarray, *, key: str) -> None:
     words = f"Mirrored, shifted a little, lighter or darker it says {steady.lowest:.0%} to {steady.highest:.0%}"
     if steady.has_flipped:
         right.warning(f"{words}: **the answer flips**, so take none of them at its word.", icon=":material/sync:")
+    elif steady.has_wavered:
+        right.warning(f"{words}: **it is sure of some of them only.**", icon=":material/sync:")
     else:
         right.markdown(f"{words}: the answer stays the same.")
 
@@ -194,7 +200,7 @@ def _show_lookalikes(classifier: Any, prepared: np.ndarray, *, key: str) -> None
     is_learned = find_seen(models_dir() / classifier.name, scan.fingerprints) & scan.is_readable
     among = is_learned if is_learned.any() else scan.is_readable
     appearance = ui_gallery.load_appearance(dataset, scan)
-    own = build_appearance(np.asarray(ui.enlarge(prepared, scan.thumbnails.shape[1]))[np.newaxis])
+    own = build_appearance(prepare_image(prepared, scan.thumbnails.shape[1])[np.newaxis, :, :, 0])
     rows, correlations = find_lookalikes(
         np.concatenate([appearance, own]), len(appearance), _NUM_LOOKALIKES, among=np.append(among, False)
     )
@@ -223,9 +229,10 @@ def answer_many(classifier: Any, pictures: Sequence[Any], *, state: str) -> list
     """
     from facedep.predict_many import answer_pictures
 
+    state = (state, classifier.name, id(classifier), classifier.threshold)  # another object once the model was changed
     kept = st.session_state.get("many", {})
-    if kept.get("state") != (state, classifier.name):
-        kept = st.session_state.many = {"state": (state, classifier.name), "pictures": []}
+    if kept.get("state") != state:
+        kept = st.session_state.many = {"state": state, "pictures": []}
     done = kept["pictures"]  # a touch of another widget breaks off a run: the next one goes on behind what is kept
     if len(done) < len(pictures):
         bar = st.progress(0.0)
@@ -236,11 +243,12 @@ def answer_many(classifier: Any, pictures: Sequence[Any], *, state: str) -> list
     return done
 
 
-def show_table(answered: Sequence[Sequence[Any]]) -> int:
+def show_table(answered: Sequence[Sequence[Any]], *, num_left_out: int = 0) -> int:
     """Shows one line for each face, sortable, with downloads; returns the number of the chosen picture.
 
     Args:
         answered: The rows of each picture, from `answer_many`.
+        num_left_out: Files in archives that are no pictures.
     """
     from facedep.predict_many import build_json, build_table, encode_table
 
@@ -250,6 +258,7 @@ def show_table(answered: Sequence[Sequence[Any]]) -> int:
     num_faces = sum(not np.isnan(row.probability_depressed) for row in rows)
     words = [f"{len(answered):,} pictures", f"{num_faces:,} faces answered"]
     words += [f"{num_failed:,} could not be read"] if num_failed else []
+    words += [f"{num_left_out:,} other files left out"] if num_left_out else []
     st.markdown(f"**{' · '.join(words)}.** Click a column's name to sort, a line to see its whole answer.")
     shown = pd.DataFrame(
         {
@@ -316,9 +325,9 @@ def keep_snapshot(classifier: Any, answer: Any, *, number: Any) -> None:
         answer: Its `predict.PictureAnswer`.
         number: Tells one picture from the next.
     """
-    if st.session_state.get("last_snapshot") == number or not answer.faces:
+    if st.session_state.get("last_snapshot") == (number, classifier.name) or not answer.faces:
         return
-    st.session_state.last_snapshot = number
+    st.session_state.last_snapshot = (number, classifier.name)
     face = answer.faces[0]
     visit = st.session_state.setdefault("visit", [])
     visit.append(Snapshot(face.prepared, face.probability_depressed, classifier.name, time.time()))
@@ -341,21 +350,34 @@ def show_strip(classifier: Any) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         for snapshot in visit[-_NUM_SHOWN_SNAPSHOTS:]:
             st.image(ui.enlarge(snapshot.prepared, 144), width=72, caption=f"{snapshot.probability:.0%}")
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption("Kept for this visit only, on this computer, in memory: gone with the tab.", width="stretch")
-        st.button("Forget all", key="forget", on_click=forget_visit, icon=":material/delete:")
+
+
+def show_forgetting() -> None:
+    """Offers to forget, wherever the visitor is on this page, what is kept of pictures."""
+    if st.session_state.get("visit") or _list_camera_keys():
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption("Kept for this visit only, on this computer, in memory: gone with the tab.", width="stretch")
+            st.button("Forget all", key="forget", on_click=forget_visit, icon=":material/delete:")
+
+
+def _list_camera_keys() -> list[str]:
+    names = [name for name in st.session_state if isinstance(name, str)]
+    return [name for name in names if name.startswith(("live_", "snapshot_")) and st.session_state[name]]
 
 
 def _find_visit(classifier: Any) -> list[Snapshot]:
     return [snapshot for snapshot in st.session_state.get("visit", []) if snapshot.model == classifier.name]
 
 
+def forget_files() -> None:
+    """Forgets the faces of many files, once the files have been taken away."""
+    st.session_state.pop("many", None)
+
+
 def forget_visit() -> None:
-    """Forgets every snapshot of this visit, the one in the camera's widget among them."""
+    """Forgets every snapshot of this visit, those in the cameras' widgets among them."""
     for name in ("visit", "last_snapshot"):
         st.session_state.pop(name, None)
     st.session_state.visit_number = st.session_state.get("visit_number", 0) + 1
-    for name in [
-        name for name in st.session_state if isinstance(name, str) and name.startswith(("live_", "snapshot_"))
-    ]:
+    for name in _list_camera_keys():
         del st.session_state[name]

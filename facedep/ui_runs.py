@@ -238,18 +238,22 @@ def _describe_row(run: runs.Run) -> dict[str, Any]:
 
 def _show_actions(run: runs.Run) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        if run.has_model and st.button("Predict with it", type="primary", key="use_run", icon=":material/face:"):
+            st.session_state.model = run.name
+            st.switch_page("pages/predict.py")
+        if run.card is not None and st.button("Evaluate it", key="evaluate_run", icon=":material/fact_check:"):
+            st.session_state.evaluated = run.name
+            st.switch_page("pages/evaluate.py")
         if run.has_model:
-            if st.button("Predict with it", type="primary", key="use_run", icon=":material/face:"):
-                st.session_state.model = run.name
-                st.switch_page("pages/predict.py")
             if st.button("Prepare download", key="pack_run", icon=":material/folder_zip:"):
                 st.session_state.packed = (run.name, pack_run(run))
-            st.download_button(
-                "Model card", render_model_card(run.name, run.card), f"{run.name} card.md", "text/markdown", key="card"
-            )
             packed_name, content = st.session_state.get("packed", (None, b""))
             if packed_name == run.name:
                 st.download_button("Download bundle", content, f"{run.name}.zip", "application/zip", key="download_run")
+        if run.card is not None:
+            st.download_button(
+                "Model card", render_model_card(run.name, run.card), f"{run.name} card.md", "text/markdown", key="card"
+            )
         if not run.is_shipped:
             with st.popover("Rename", icon=":material/edit:"), st.form("rename", border=False):
                 new_name = st.text_input("New name", run.name, key=f"new_name_{run.name}")

@@ -93,6 +93,7 @@ def show_live() -> None:
         ui_camera.watch_camera(key=f"live_{st.session_state.get('visit_number', 0)}", answer=answer_frame)
         ui_predict.show_movement(classifier)
     ui_predict.show_strip(classifier)
+    ui_predict.show_forgetting()
 
 
 def show_many(files: list[tuple[str, Any]]) -> None:
@@ -101,13 +102,14 @@ def show_many(files: list[tuple[str, Any]]) -> None:
 
     pictures = list_pictures(files)
     answered = ui_predict.answer_many(classifier, pictures, state=" ".join(file.file_id for _, file in files))
-    picture = pictures[ui_predict.show_table(answered)]
+    number = ui_predict.show_table(answered, num_left_out=sum(picture.num_left_out for picture in pictures))
+    picture = pictures[number]
     st.subheader(picture.path)
     if picture.error:
         st.error(picture.error, icon=":material/broken_image:")
     else:
         with ui.show_errors():
-            show_picture(picture.path, picture.read(), key="chosen")
+            show_picture(picture.path, picture.read(), key=f"chosen_{number}")
 
 
 ui.start_page("Show it a face")
@@ -126,7 +128,12 @@ if route == LIVE:
 else:
     is_on = False
     pictures = {CAMERA: take_snapshot, FILES: choose_files, EXAMPLES: choose_example}[route]()
+if not is_on:
+    ui_camera.forget_frames()
+if route != FILES or not pictures:
+    ui_predict.forget_files()
 if not pictures and not is_on:
+    ui_predict.show_forgetting()
     st.stop()
 ui.wait_for_warm_up()
 with ui.show_errors():
@@ -145,4 +152,5 @@ else:
         ui_predict.keep_snapshot(classifier, answer, number=content.file_id)
         ui_predict.show_movement(classifier)
         ui_predict.show_strip(classifier)
+    ui_predict.show_forgetting()
 ui.show_help_line()

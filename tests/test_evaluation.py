@@ -548,5 +548,21 @@ def test_leak_free_test_is_also_scored_without_the_pictures_that_the_run_has_see
     assert (without.num_images, without.num_seen, without.accuracy) == (is_test.sum() - 1, 0, 1.0)
 
 
+def test_scores_on_other_data_that_the_card_holds_come_last_and_damaged_ones_not_at_all(run_dir, dataset):
+    path = run_dir / "card.json"
+    card = json.loads(path.read_text("utf-8"))
+    good = {
+        "data": "other.zip", "content_hash": "0123", "split": "supplied", "part": "test", "num_images": 50,
+        "accuracy": 0.7, "intervals": {"accuracy": [0.6, 0.8]}, "always_non_depressed_accuracy": 0.65,
+        "num_seen_in_training": 3,
+    }  # fmt: skip
+    same = {**good, "content_hash": dataset.content_hash}
+    path.write_text(json.dumps({**card, "evaluations": [good, same, "?", {**good, "accuracy": None}, {}]}), "utf-8")
+    *_, last = list_flattering_scores(run_dir, dataset)
+    assert (last.data_name, last.accuracy, last.interval, last.num_seen) == ("other.zip", 0.7, (0.6, 0.8), 3)
+    assert np.isnan(last.lookup_accuracy)
+    assert [row.split for row in list_flattering_scores(run_dir, dataset)] == [PUBLISHED, LEAK_FREE, SUPPLIED]
+
+
 def test_splits_that_a_data_set_does_not_have_are_left_out(run_dir, dataset):
     assert [row.split for row in list_flattering_scores(run_dir, dataset)] == [PUBLISHED, LEAK_FREE]

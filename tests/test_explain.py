@@ -1,5 +1,6 @@
 """The map points to where the evidence was planted, and a steady network is called steady."""
 
+import dataclasses
 import time
 
 import keras
@@ -75,6 +76,16 @@ def test_network_that_looks_at_one_side_flips_when_the_picture_is_mirrored():
     assert found.has_flipped
     assert found.probabilities["as it is"] > 0.9
     assert found.probabilities["mirrored"] == found.lowest < 0.1
+
+
+def test_answer_that_moves_out_of_the_uncertain_band_wavers_without_flipping():
+    picture = np.full((48, 48), 128, np.uint8)
+    classifier = build_classifier(layers.Activation("linear"), weight=8, bias=-3.77)
+    band = {"calibration": {"uncertain": {"low": 0.05, "high": 0.75}}}
+    found = measure_steadiness(dataclasses.replace(classifier, card={**CARD, **band, "threshold": 0.05}), picture)
+    assert (found.has_flipped, found.has_wavered) == (False, True)
+    found = measure_steadiness(dataclasses.replace(classifier, card={**CARD, "threshold": 0.05}), picture)
+    assert (found.has_flipped, found.has_wavered) == (False, False)
 
 
 def test_network_that_looks_at_nothing_is_steady():

@@ -28,7 +28,9 @@ from facedep import (
     ui,
     ui_camera,
     ui_evaluate,
+    ui_game,
 )
+from facedep.__main__ import main
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE
 from facedep.face_check import read_face_check
 from facedep.paths import PROJECT_DIR, models_dir
@@ -557,7 +559,7 @@ def test_evaluate_moves_the_threshold_and_keeps_it_only_when_chosen_on_val(app, 
     app.slider(key=slider).set_value(0.37).run()
     app.button(key="keep_threshold").click().run()
     assert thresholds.read_threshold(run_dir, {}) == 0.37
-    assert "In force: 0.37" in texts(app)
+    assert "In force: 0.37, chosen on the validation part of small.zip." in texts(app)
     assert ui.load_classifier(runs.SHIPPED_RUN).threshold == 0.37  # Predict follows
     app.button(key="forget_threshold").click().run()
     assert not (run_dir / "threshold.json").exists()
@@ -591,6 +593,41 @@ def test_evaluate_compares_with_a_run_of_which_only_the_scores_are_here(app, sma
     assert not [box for box in app.selectbox if "lonely" in box.options]
 
 
+def test_second_click_on_the_last_face_of_a_round_is_no_guess():
+    state = {"places": [3, 5], "guesses": []}
+    for _ in range(3):
+        ui_game._guess(state, True)
+    assert state["guesses"] == [True, True]
+
+
+def test_evaluate_compares_only_on_pictures_that_no_run_has_learned_from(app, small_set):
+    shutil.copytree(models_dir() / runs.SHIPPED_RUN, models_dir() / "twin")
+    seen = scan_dataset(small_set).fingerprints
+    (models_dir() / "twin" / FINGERPRINTS_FILE).write_text("\n".join(seen[:4]) + "\n")
+    answering.compute_answers(models_dir() / "twin", small_set)
+    open_evaluate(app, ui_evaluate.COMPARE)
+    app.multiselect(key="compared").set_value(["twin"]).run()
+    assert "only 26 were learned from by none of these models" in texts(app)
+
+
+def test_evaluate_says_that_a_model_learned_another_grouping(app, small_set):
+    app.session_state["depressed_emotions"] = ("fear", "sad")
+    open_evaluate(app, ui_evaluate.THRESHOLD)
+    assert "learned to call neutral and sad faces *depressed*; these labels mean fear and sad" in texts(app)
+    app.selectbox(key=f"part_{runs.SHIPPED_RUN}_{small_set.name}").set_value(("leak-free", "val")).run()
+    assert app.button(key="keep_threshold").disabled
+    assert "It was trained with another grouping of the emotions." in texts(app)
+
+
+def test_job_of_a_page_asks_again_where_scores_are_kept_but_answers_are_gone(app, small_set):
+    run_dir = models_dir() / runs.SHIPPED_RUN
+    evaluation.evaluate_run(run_dir, small_set, part="all")
+    answers.find_answers_path(run_dir, small_set).unlink()
+    words = ["evaluate", "--data", small_set.source, "--part", "all", "--like", runs.SHIPPED_RUN]
+    assert main([*words, "--model", runs.SHIPPED_RUN]) == 0
+    assert answers.read_answers(run_dir, small_set).is_complete
+
+
 def test_evaluate_hands_out_a_report_and_the_card(app, small_set):
     open_evaluate(app, ui_evaluate.REPORT)
     assert {button.key for button in app.get("download_button")} == {"report", "evaluate_card"}
@@ -610,6 +647,6 @@ def test_shipped_model_can_be_taken_away_but_not_renamed_or_deleted(app):
     app.switch_page("pages/train.py").run()
     app.selectbox(key="shown_run").set_value(runs.SHIPPED_RUN).run()
     keys = {button.key for button in app.button}
-    assert "use_run" in keys
+    assert keys >= {"use_run", "evaluate_run"}
     assert not {"delete_run"} & keys
     assert not [field for field in app.text_input if field.key == f"new_name_{runs.SHIPPED_RUN}"]

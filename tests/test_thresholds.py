@@ -132,6 +132,12 @@ def test_mistakes_of_a_programmer_are_refused():
         choose_threshold(np.array([True, False]), np.array([0.5, 0.4]), aim="f1")
 
 
-def test_what_is_written_is_one_number(tmp_path):
-    thresholds.write_threshold(tmp_path, 0.1 + 0.2)
-    assert json.loads((tmp_path / THRESHOLD_FILE).read_text()) == {"threshold": 0.1 + 0.2}
+def test_what_is_written_is_one_number_and_what_it_was_chosen_on(tmp_path):
+    thresholds.write_threshold(tmp_path, 0.1 + 0.2, chosen_on="val of faces.zip")
+    assert json.loads((tmp_path / THRESHOLD_FILE).read_text()) == {
+        "threshold": 0.1 + 0.2,
+        "chosen_on": "val of faces.zip",
+    }
+    assert thresholds.read_choice(tmp_path) == "val of faces.zip"
+    thresholds.forget_threshold(tmp_path)
+    assert thresholds.read_choice(tmp_path) == ""
