@@ -48,7 +48,8 @@ with RunWriter(run_dir) as writer:
 """
 
 PARENT = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in a shell's background
 sys.executable = {fake!r}
 from facedep import runs
 
