@@ -157,9 +157,7 @@ def _build_parser() -> argparse.ArgumentParser:
 
     predict = commands.add_parser("predict", help="answer for pictures")
     _add_model(predict)
-    predict.add_argument(
-        "files", nargs="+", metavar="FILE", help="pictures, folders of pictures, .zip files of pictures"
-    )
+    predict.add_argument("files", nargs="+", metavar="FILE", help="pictures, .zip files of pictures")
     predict.add_argument("--json", action="store_true", help="print a JSON list, one object a picture")
     predict.add_argument("--csv", type=Path, metavar="FILE", help="also write a table with one row a face")
     predict.add_argument(

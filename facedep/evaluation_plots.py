@@ -662,8 +662,10 @@ def plot_learning(curves: dict[str, Sequence[dict[str, Any]]]) -> Figure:
             showlegend=True,
         )
     _say_empty(figure, "No curves are kept", is_empty=not any(known.values()))
-    figure.update_xaxes(title="epoch", rangemode="tozero", tickformat="d")
-    figure.update_yaxes(tickformat=".0%")
+    last = max((row["epoch"] for epochs in known.values() for row in epochs), default=1)
+    figure.update_xaxes(title="epoch", range=[0, last + 0.5], tickformat="d", dtick=1 if last <= 12 else None)
+    lowest = min((row["val_accuracy"] for epochs in known.values() for row in epochs), default=0)
+    figure.update_yaxes(range=[max(0, lowest - 0.05), 1], tickformat=".0%")
     return _finish(
         figure,
         "How they learned",

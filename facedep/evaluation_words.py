@@ -40,16 +40,17 @@ def describe_accuracy(scores: dict[str, Any]) -> str:
     )
 
 
-def describe_seen(scores: dict[str, Any]) -> str:
+def describe_seen(scores: dict[str, Any], *, is_own_data: bool = False) -> str:
     """Returns what makes the score doubtful, in Markdown: few pictures, some seen before; "" where nothing does.
 
     Args:
         scores: From `evaluation.evaluate_run`.
+        is_own_data: Whether the run was trained on this very data set.
     """
     words = []
     if scores["num_images"] < _FEW_IMAGES:
         words.append(f"These are **{scores['num_images']} pictures only**, too few to say anything.")
-    if scores["part"] == "val":
+    if scores["part"] == "val" and is_own_data:
         words.append("Validation pictures choose the best epoch of a run that trains on this split: they flatter it.")
     if scores["num_seen_in_training"]:
         words.append(

@@ -1,4 +1,4 @@
-"""Answers for any number of pictures: files, folders and .zip archives, one picture at a time.
+"""Answers for any number of pictures: files and .zip archives, one picture at a time.
 
 Of each picture only its numbers and a small thumbnail stay, so that memory does not grow with their size. Nothing is
 unpacked to disk, and nothing is written to a log.
@@ -21,7 +21,7 @@ from facedep.errors import DataError, ImageError
 from facedep.images import FORMATS_TEXT
 from facedep.model import Classifier
 from facedep.predict import FaceAnswer, PictureAnswer, face_to_json, predict_picture
-from facedep.stores import FolderStore, ZipStore
+from facedep.stores import ZipStore
 
 THUMBNAIL_PX = 64
 _THUMBNAIL_MARGIN = 0.25  # around the face's box, as a share of its longer side
@@ -39,16 +39,16 @@ class PictureSource:
 
     Attributes:
         path: What it is called: the name given, or `archive.zip/inner/name.jpg`.
-        content: Where its bytes are: the bytes, a binary file that can seek, a path, or the archive or folder it is in;
+        content: Where its bytes are: the bytes, a binary file that can seek, a path, or the archive it is in;
             None where `error` is set.
-        inner_path: Its path in that archive or folder; "" for all others.
+        inner_path: Its path in that archive; "" for all others.
         error: Why nothing can be read, in a sentence, as for a damaged archive; None mostly.
         num_left_out: How many files of its archive are no pictures and were left out; told by the archive's first
             picture, so that the sum over a list is the number for all.
     """
 
     path: str
-    content: bytes | BinaryIO | Path | FolderStore | ZipStore | None
+    content: bytes | BinaryIO | Path | ZipStore | None
     inner_path: str = ""
     error: str | None = None
     num_left_out: int = 0
@@ -63,7 +63,7 @@ class PictureSource:
             raise ImageError(self.error)
         if isinstance(self.content, bytes | Path):
             return self.content
-        if isinstance(self.content, FolderStore | ZipStore):
+        if isinstance(self.content, ZipStore):
             return self.content.read_bytes(self.inner_path)
         self.content.seek(0)
         return self.content.read()
@@ -106,25 +106,23 @@ class PictureRow:
 
 
 def list_pictures(sources: Iterable[tuple[str, bytes | BinaryIO | Path]]) -> list[PictureSource]:
-    """Returns every picture in files, folders and .zip archives, in the order given. Only the archives' lists are read.
+    """Returns every picture in files and .zip archives, in the order given. Only the archives' lists are read.
 
-    An archive or a folder that cannot be used, or that holds no picture, is one entry with an error. Archives inside
-    archives or folders are not opened.
+    An archive that cannot be used, or that holds no picture, is one entry with an error. Archives inside archives are
+    not opened, nor are folders: one entry each, without an answer.
 
     Args:
-        sources: Name and content of each: bytes, a binary file that can seek, or a path (a file's or a folder's). What
-            is named `.zip` is taken for an archive. An archive is read while its pictures are asked for, so it must
+        sources: Name and content of each: bytes, a binary file that can seek, or a path. What is
+            named `.zip` is taken for an archive. An archive is read while its pictures are asked for, so it must
             not be closed or changed before.
     """
     pictures = []
     for name, content in sources:
         is_path = isinstance(content, Path)
         try:
-            if is_path and os.path.isdir(content):  # unlike Path.is_dir, never raises
-                pictures += _list_store(name, FolderStore(content), 0)
-            elif name.lower().endswith(".zip") and (not is_path or os.path.isfile(content)):
+            if name.lower().endswith(".zip") and (not is_path or os.path.isfile(content)):  # never raises
                 store = ZipStore(io.BytesIO(content) if isinstance(content, bytes) else content, name)
-                pictures += _list_store(name, store, store.num_others)
+                pictures += _list_archive(name, store)
             else:
                 pictures.append(PictureSource(name, content))
         except DataError as error:
@@ -132,9 +130,9 @@ def list_pictures(sources: Iterable[tuple[str, bytes | BinaryIO | Path]]) -> lis
     return pictures
 
 
-def _list_store(name: str, store: FolderStore | ZipStore, num_left_out: int) -> list[PictureSource]:
-    start = name.rstrip("/\\")
-    pictures = [PictureSource(f"{start}/{path}", store, path) for path in store.paths]
+def _list_archive(name: str, store: ZipStore) -> list[PictureSource]:
+    num_left_out = store.num_others
+    pictures = [PictureSource(f"{name}/{path}", store, path) for path in store.paths]
     if not pictures:
         others = f" ({num_left_out:,} other files)" if num_left_out else ""
         error = f"{name} holds no pictures{others}. Put {FORMATS_TEXT} files into it."

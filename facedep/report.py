@@ -333,7 +333,9 @@ def _show_head(told: _Told, links: str) -> str:
     words = evaluation_words.describe_answered(scores)
     if told.dataset.source != SAMPLE:  # drawn faces have the emotion that they were drawn with
         words = f"{words} {game.PEOPLE_SENTENCE}".strip()
-    warning = evaluation_words.describe_seen(scores)
+    warning = evaluation_words.describe_seen(
+        scores, is_own_data=told.card.get("data", {}).get("content_hash") == told.dataset.content_hash
+    )
     parts = [
         '<header><p class="kind">facedep · how good is it?</p>',
         f"<h1>{_escape(told.run_dir.name)}</h1>",

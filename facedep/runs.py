@@ -256,7 +256,7 @@ def read_run(path: Path) -> Run:
 
 
 def list_runs() -> list[Run]:
-    """Returns all runs, the shipped one first, then the newest first."""
+    """Returns all runs: the shipped one, then the newest first, then those of which only the scores are here."""
     folder = models_dir()
     if not folder.is_dir():
         return []

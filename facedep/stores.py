@@ -140,7 +140,7 @@ class ZipStore:
         except zipfile.BadZipFile:
             raise DataError(
                 f"{name} is not a .zip archive, or it is cut off. Download or export it again; other archive kinds "
-                "(.rar, .7z, .tar) must be unpacked first: then choose the folder."
+                "(.rar, .7z, .tar) must be unpacked first: then choose what was in it."
             ) from None
         except (OSError, NotImplementedError, ValueError, struct.error) as error:
             reason = getattr(error, "strerror", None) or error

@@ -1,5 +1,7 @@
 """The parts of the Evaluate page that set a score beside others: other pictures, other runs, harder pictures."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -8,6 +10,7 @@ from facedep import emotions, evaluation_plots, evaluation_words, metrics, progr
 from facedep.answers import find_seen, read_answers
 from facedep.data import Dataset
 from facedep.errors import FacedepError
+from facedep.estimate import describe_seconds
 from facedep.evaluation import choose_rows, list_flattering_scores
 from facedep.model_card import render_model_card
 from facedep.predictions import Predictions
@@ -19,6 +22,20 @@ from facedep.ui_evaluate import View, follow_answers
 from facedep.ui_jobs import follow_job, forget_job, name_data, name_job
 
 MAX_COMPARED = 3
+_SETTINGS = {
+    "split": "split",
+    "seed": "seed",
+    "num_epochs": "epochs",
+    "num_early_epochs": "of these with small pictures",
+    "batch_size": "pictures in a step",
+    "learning_rate": "learning rate",
+    "ema_momentum": "averaging of weights",
+    "depressed_emotions": "counted as depressed",
+    "left_out": "faults left out",
+    "thresholds": "thresholds of faults",
+    "teacher": "labels mixed with answers of",
+    "final_fit_of": "final fit, on train and val, of",
+}
 
 
 # Honest or flattering ------------------------------------------------------------------------------------------------
@@ -45,7 +62,7 @@ def show_flattery(view: View) -> None:
             "Pictures": [score.num_images for score in found],
             "Right": [f"{score.accuracy:.1%}" for score in found],
             "Table": ["–" if np.isnan(score.lookup_accuracy) else f"{score.lookup_accuracy:.1%}" for score in found],
-            "Always “non-”": [f"{score.always_non_depressed:.1%}" for score in found],
+            "Constant": [f"{score.always_non_depressed:.1%}" for score in found],
             "Copies in train": [score.num_in_train for score in found],
             "Learned from": [score.num_seen for score in found],
         }
@@ -65,16 +82,26 @@ def show_flattery(view: View) -> None:
 def show_comparison(view: View) -> None:
     """Compares up to three runs on the same pictures: scores, whether the difference is chance, curves, settings."""
     others = [run for run in runs.list_runs() if run.card is not None and run.name != view.run.name]
+    only_elsewhere = [run.name for run in others if not _can_answer(run, view.dataset)]
+    others = [run for run in others if run.name not in only_elsewhere]
+    if only_elsewhere:
+        st.caption(
+            f"{' and '.join(only_elsewhere)}: only the scores on other pictures are here, without the network, so that "
+            "they cannot be compared on these."
+        )
     if not others:
-        st.info("There is only one model. Train another one, then compare them here.")
+        st.info("No other model can be asked about these pictures. Train one, then compare them here.")
         return
     names = st.multiselect(
         f"Compare {view.run.name} with",
         [run.name for run in others],
-        [run.name for run in others if _can_answer(run, view.dataset)][: MAX_COMPARED - 1],
+        [run.name for run in others][: MAX_COMPARED - 1],
         max_selections=MAX_COMPARED - 1,
         key="compared",
     )
+    if not names:
+        st.info("Choose at least one run to compare with.")
+        return
     answered = {view.run.name: read_answers(view.run.path, view.dataset)}
     found = {view.run.name: view.run, **{run.name: run for run in others if run.name in names}}
     for name, run in list(found.items())[1:]:
@@ -164,17 +191,21 @@ def _show_compared_settings(found: dict[str, runs.Run]) -> None:
 def _list_settings(run: runs.Run) -> dict[str, str]:
     card, settings = run.card, {}
     if run.config:
-        settings = {name.replace("_", " "): str(value) for name, value in vars(run.config).items()}
+        settings = {words: _describe_setting(getattr(run.config, name)) for name, words in _SETTINGS.items()}
     trained_on, training = card.get("data", {}), card.get("training", {})
     return {
         **settings,
         "recipe": card["recipe"],
-        "data name": str(trained_on.get("name", "–")),
+        "data": str(trained_on.get("name", "–")),
         "train pictures": f"{trained_on.get('num_images', {}).get('train', 0):,}",
         "input": f"{card['input_size_px']} x {card['input_size_px']}",
         "answers with": ", ".join(card["class_names"]),
-        "training took": f"{training['seconds']:,.0f} s" if training.get("seconds") else "–",
+        "training took": describe_seconds(training["seconds"]) if training.get("seconds") else "–",
     }
+
+
+def _describe_setting(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple | dict) else str(value)
 
 
 # Robustness ----------------------------------------------------------------------------------------------------------
@@ -182,10 +213,15 @@ def _list_settings(run: runs.Run) -> dict[str, str]:
 
 def show_robustness(view: View) -> None:
     """Shows how the accuracy of up to three runs falls when the same faces get blurred, dark, turned or covered."""
+    num_measured = len(choose_measured(view.rows))
+    drawn = f"{num_measured:,} of these pictures, drawn by chance" if num_measured == MAX_IMAGES else "these pictures"
     st.write(
-        "The same faces again, each time a little worse: what people's own snapshots are like. Measured on at most "
-        f"{MAX_IMAGES} of these pictures."
+        f"The same faces again, each time a little worse: what people's own snapshots are like. Measured on {drawn}; "
+        "the first point of each line is the score on them as they are."
     )
+    if not view.run.has_model:
+        st.info("Only this model's scores came with the app, not its network: it cannot be asked about other pictures.")
+        return
     others = [run.name for run in runs.list_runs() if run.has_model and run.name != view.run.name]
     names = st.multiselect("Beside it", others, max_selections=MAX_COMPARED - 1, key="robust_others") if others else []
     tables = {}

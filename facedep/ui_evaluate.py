@@ -120,7 +120,8 @@ def choose_view(dataset: Dataset, scan: Scan) -> View | None:
     with right:
         leaves_out_seen = st.toggle(
             "Only pictures it never saw",
-            key="unseen",
+            bool(is_seen.mean() > 0.5),  # else the first number that is seen would be memory
+            key=f"unseen_{name}_{dataset.name}",
             disabled=not is_seen.any(),
             persist_state="session",
             help="Leaves out exact copies of what it was trained on. Near copies may remain.",
@@ -226,8 +227,15 @@ def show_sentence(view: View) -> None:
     """Shows the one sentence, the scores with their intervals, what is mistaken for what; a cell shows its pictures."""
     scores = view.scores
     st.markdown(f"### {evaluation_words.describe_accuracy(scores)}")
-    if words := evaluation_words.describe_seen(scores):
+    is_own_data = view.run.card.get("data", {}).get("content_hash") == view.dataset.content_hash
+    if words := evaluation_words.describe_seen(scores, is_own_data=is_own_data):
         st.warning(words, icon=":material/history:")
+    if view.dataset.source == SAMPLE and view.run.name == runs.SHIPPED_RUN:
+        st.info(
+            "It learned from photographs, and these are drawings: the hardest question it can be asked. On photographs "
+            "of real faces it does better (see its card, or choose the Kaggle set on Explore).",
+            icon=":material/draw:",
+        )
     words = evaluation_words.describe_answered(scores)
     if has_published_labels(view.dataset):
         words = f"{words} {game.PEOPLE_SENTENCE}"
@@ -431,8 +439,8 @@ def _find_threshold_problem(view: View) -> str:
     """Returns why no threshold may be chosen on these pictures, "" where it may."""
     if (view.split, view.part) != (splits.LEAK_FREE, "val"):
         return (
-            "It can be changed only while the **validation part, free of leaks** is shown: one chosen on test pictures "
-            "would make their score too good."
+            "To change it, choose **validation part, free of leaks** above: one chosen on test pictures would make "
+            "their score too good."
         )
     if view.scores["num_seen_in_training"]:
         return "It learned from some of these pictures: leave them out (above) to choose a threshold on the others."
@@ -505,4 +513,7 @@ def _show_overlays(view: View, wrong: np.ndarray) -> None:
                 values = compute_occlusion_map(classifier, prepared)
                 says = "depressed" if view.predictions.probabilities[place] >= view.threshold else "non-depressed"
                 st.image(overlay_map(prepared, values, size_px=144, strength=0.6), width=144, caption=f"says {says}")
-        st.caption("Blue: covering this place makes the answer less “depressed”. Orange: more. Where, not why.")
+        st.caption(
+            f"The first {len(wrong)}. Blue: covering this place makes the answer less “depressed”. Orange: more. "
+            "Where, not why."
+        )

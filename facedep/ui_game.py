@@ -41,7 +41,10 @@ def show_game(view: View) -> None:
         for place, number in zip(places, at, strict=True)
     ]
     ui_gallery.show_grid(view.dataset, places.tolist(), key="game_pictures", captions=captions)
-    st.caption("Beneath each face: its label, and the model's P(“depressed”).")
+    st.caption(
+        "Beneath each face: its label, and the model's P(“depressed”). Where it is uncertain, the side that it leans "
+        "to counts."
+    )
     ui.show_chart(evaluation_plots.plot_game(truths, guessed, answered), key="game_chart")
     if len(state["rounds"]) > 1:
         you, model, faces = np.sum(list(state["rounds"].values()), axis=0)
@@ -65,8 +68,8 @@ def _start_round(view: View, key: str, number: int, rounds: dict[int, tuple[int,
     return state
 
 
-def _guess(state: dict[str, Any], guess: bool) -> None:
-    if len(state["guesses"]) < len(state["places"]):  # a second click on the last face is none
+def _guess(state: dict[str, Any], number: int, guess: bool) -> None:
+    if len(state["guesses"]) == number:  # the second click of a double click is none on the next face
         state["guesses"].append(guess)
 
 
@@ -86,4 +89,4 @@ def _ask(view: View, state: dict[str, Any]) -> None:
         )
         with st.container(horizontal=True):
             for label, guess in (("Depressed", True), ("Non-depressed", False)):
-                st.button(f"“{label}”", key=f"guess_{label}", width=180, on_click=_guess, args=(state, guess))
+                st.button(f"“{label}”", key=f"guess_{label}", width=180, on_click=_guess, args=(state, number, guess))

@@ -64,9 +64,7 @@ def follow_job(name: str, words: list[str], *, offer: str = "") -> None:
         share = job.num_done / job.num_total if job.num_total else 0.0
         count = f": {job.num_done:,} of {job.num_total:,}" if job.num_total else " …"
         st.progress(min(1.0, share), f"{job.stage or 'Starting'}{count}")
-        st.caption(
-            "This goes on in the background, once for these pictures. The rest of the page can be used meanwhile."
-        )
+        st.caption("This goes on in the background, once for these pictures. Everything else can be used meanwhile.")
 
     show()
 

@@ -45,6 +45,19 @@ class Snapshot:
     seconds: float
 
 
+def warn_of_untrained(classifier: Any) -> None:
+    """Says so where a model is no better than a constant answer on the pictures that it was tested on."""
+    scores = classifier.card.get("scores", {})
+    tested = scores.get("test") or scores.get("val") or {}
+    accuracy, always = tested.get("accuracy"), tested.get("always_non_depressed_accuracy")
+    if accuracy is not None and always is not None and accuracy <= always:
+        st.warning(
+            f"**{classifier.name}** is no better than always answering *non-depressed*: {accuracy:.0%} against "
+            f"{always:.0%} right on pictures that it did not learn from. Take nothing it says at its word.",
+            icon=":material/warning:",
+        )
+
+
 # One answer ----------------------------------------------------------------------------------------------------------
 
 
@@ -121,7 +134,7 @@ def _show_both(models: tuple[Any, Any], faces: tuple[Any, Any], *, key: str) -> 
             st.caption(ui.describe_run(model.name))
             show_face(model, face, key=f"{key}_{model.name}")
             if face.is_seen and model is models[1]:
-                st.warning("This model was trained on this very picture.", icon=":material/history:")
+                st.warning(f"{model.name} was trained on this very picture.", icon=":material/history:")
 
 
 def describe_label(label: str, classifier: Any) -> str:
@@ -210,9 +223,9 @@ def _show_lookalikes(classifier: Any, prepared: np.ndarray, *, key: str) -> None
         for row, correlation in zip(rows, correlations, strict=True)
     ]
     ui_gallery.show_grid(dataset, rows.tolist(), key=f"similar_{key}", captions=captions)
-    where = f"{is_learned.sum():,} pictures of {ui.describe_source()} that this model has learned from"
+    where = f"{is_learned.sum():,} pictures of {ui.describe_source()} that {classifier.name} has learned from"
     if not is_learned.any():
-        where = f"{ui.describe_source()}, of which this model has learned from none"
+        where = f"{ui.describe_source()}, of which {classifier.name} has learned from none"
     st.caption(f"Among {where}. The number is the correlation of the pixels: 1.00 is the same picture.")
 
 
@@ -256,9 +269,9 @@ def show_table(answered: Sequence[Sequence[Any]], *, num_left_out: int = 0) -> i
     numbers = [number for number, some in enumerate(answered) for _ in some]
     num_failed = sum(row.error is not None for row in rows)
     num_faces = sum(not np.isnan(row.probability_depressed) for row in rows)
-    words = [f"{len(answered):,} pictures", f"{num_faces:,} faces answered"]
+    words = [_count(len(answered), "picture"), f"{_count(num_faces, 'face')} answered"]
     words += [f"{num_failed:,} could not be read"] if num_failed else []
-    words += [f"{num_left_out:,} other files left out"] if num_left_out else []
+    words += [f"{_count(num_left_out, 'other file')} left out"] if num_left_out else []
     st.markdown(f"**{' · '.join(words)}.** Click a column's name to sort, a line to see its whole answer.")
     shown = pd.DataFrame(
         {
@@ -300,6 +313,10 @@ def show_table(answered: Sequence[Sequence[Any]], *, num_left_out: int = 0) -> i
     places = chosen.selection.rows
     first_answered = next((place for place, row in enumerate(rows) if not row.error), 0)
     return numbers[places[0] if places and places[0] < len(rows) else first_answered]
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def _encode(thumbnail: bytes) -> str:
@@ -356,7 +373,10 @@ def show_forgetting() -> None:
     """Offers to forget, wherever the visitor is on this page, what is kept of pictures."""
     if st.session_state.get("visit") or _list_camera_keys():
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption("Kept for this visit only, on this computer, in memory: gone with the tab.", width="stretch")
+            st.caption(
+                "Kept for this visit only, in the memory of the computer that runs this app: gone with the tab.",
+                width="stretch",
+            )
             st.button("Forget all", key="forget", on_click=forget_visit, icon=":material/delete:")
 
 
@@ -375,7 +395,8 @@ def forget_files() -> None:
 
 
 def forget_visit() -> None:
-    """Forgets every snapshot of this visit, those in the cameras' widgets among them."""
+    """Forgets every snapshot of this visit, those in the cameras' widgets among them, and switches the camera off."""
+    st.session_state.camera_on = False
     for name in ("visit", "last_snapshot"):
         st.session_state.pop(name, None)
     st.session_state.visit_number = st.session_state.get("visit_number", 0) + 1

@@ -19,7 +19,9 @@ def choose_files() -> list[tuple[str, Any]]:
         accept_multiple_files=True,
         key="files",
     )
-    st.caption("Read and answered in this computer's memory: nothing is stored, nothing is sent anywhere.")
+    st.caption(
+        "Read and answered in the memory of the computer that runs this app: nothing is stored, nothing is sent on."
+    )
     return [(file.name, file) for file in files]
 
 
@@ -47,7 +49,7 @@ def switch_camera_on(words: str) -> bool:
 
 def take_snapshot() -> list[tuple[str, Any]]:
     """Offers the camera, one picture at a time."""
-    if not switch_camera_on("The picture stays in this computer's memory and is gone with this tab."):
+    if not switch_camera_on("The picture stays in the memory of the computer that runs this app."):
         return []
     file = ui_camera.take_snapshot(key=f"snapshot_{st.session_state.get('visit_number', 0)}")
     return [("snapshot", file)] if file else []
@@ -110,6 +112,7 @@ def show_many(files: list[tuple[str, Any]]) -> None:
     else:
         with ui.show_errors():
             show_picture(picture.path, picture.read(), key=f"chosen_{number}")
+    ui_predict.show_forgetting()
 
 
 ui.start_page("Show it a face")
@@ -123,7 +126,9 @@ with middle:
 with right:
     other_name = choose_other(name) if route != LIVE else None
 if route == LIVE:
-    is_on = switch_camera_on("It answers every 1.5 seconds; the pictures stay in this computer's memory.")
+    is_on = switch_camera_on(
+        "It answers every 1.5 seconds; the pictures stay in the memory of the computer that runs this app."
+    )
     pictures = []
 else:
     is_on = False
@@ -138,6 +143,7 @@ if not pictures and not is_on:
 ui.wait_for_warm_up()
 with ui.show_errors():
     classifier = ui.load_classifier(name)
+    ui_predict.warn_of_untrained(classifier)
     other = ui.load_classifier(other_name) if other_name else None
 from facedep.predict import predict_picture  # noqa: E402  imports TensorFlow, which is loaded by now
 

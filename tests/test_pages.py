@@ -467,7 +467,7 @@ def test_predict_keeps_snapshots_until_they_are_to_be_forgotten(app):
     app.button(key="forget").click().run()
     assert "visit" not in app.session_state
     assert not is_answered(app)
-    assert app.get("camera_input")
+    assert not app.get("camera_input")  # it is switched off, too
 
 
 def test_predict_compares_two_models_on_the_same_face(app):
@@ -542,7 +542,7 @@ def test_evaluate_counts_pictures_that_the_model_was_trained_on_and_can_leave_th
     open_evaluate(app, ui_evaluate.SENTENCE)
     app.selectbox(key=f"part_{runs.SHIPPED_RUN}_{small_set.name}").set_value(("leak-free", "all")).run()
     assert "It was trained on **6 of these" in texts(app)
-    app.toggle(key="unseen").set_value(True).run()
+    app.toggle(key=f"unseen_{runs.SHIPPED_RUN}_{small_set.name}").set_value(True).run()
     assert "It was trained on" not in texts(app)
     assert "faces it has never seen" in read_sentence(app)
 
@@ -593,11 +593,11 @@ def test_evaluate_compares_with_a_run_of_which_only_the_scores_are_here(app, sma
     assert not [box for box in app.selectbox if "lonely" in box.options]
 
 
-def test_second_click_on_the_last_face_of_a_round_is_no_guess():
+def test_second_click_of_a_double_click_is_no_guess_on_the_next_face():
     state = {"places": [3, 5], "guesses": []}
-    for _ in range(3):
-        ui_game._guess(state, True)
-    assert state["guesses"] == [True, True]
+    for number in (0, 0, 1, 1):
+        ui_game._guess(state, number, number == 0)
+    assert state["guesses"] == [True, False]
 
 
 def test_evaluate_compares_only_on_pictures_that_no_run_has_learned_from(app, small_set):

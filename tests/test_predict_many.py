@@ -1,4 +1,4 @@
-"""Any number of pictures, one at a time: files, folders and archives, tables of what comes out, and bounded memory."""
+"""Any number of pictures, one at a time: files and archives, tables of what comes out, and bounded memory."""
 
 import csv
 import gc
@@ -78,10 +78,9 @@ def build_row(**changes) -> PictureRow:
 # What is listed -------------------------------------------------------------------------------------------------------
 
 
-def test_pictures_of_files_folders_and_archives_are_listed_in_order(tmp_path):
-    (tmp_path / "album" / "old").mkdir(parents=True)
-    (tmp_path / "album" / "old" / "1.jpg").write_bytes(b"")
-    (tmp_path / "album" / "notes.txt").write_text("no picture")
+def test_pictures_of_files_and_archives_are_listed_in_order(tmp_path):
+    (tmp_path / "album").mkdir()
+    (tmp_path / "album" / "1.jpg").write_bytes(b"")
     archive = make_zip(
         {"b/2.png": b"", "a.HEIC": b"", "readme.txt": b"", "more.zip": b"", "__MACOSX/a.png": b"", "b/": b""}
     )
@@ -92,7 +91,7 @@ def test_pictures_of_files_folders_and_archives_are_listed_in_order(tmp_path):
         ("gone.zip", tmp_path / "gone.zip"),
     ]
     pictures = list_pictures(sources)
-    expected = ["upload.zip/a.HEIC", "upload.zip/b/2.png", "snapshot", f"{tmp_path}/album/old/1.jpg", "gone.zip"]
+    expected = ["upload.zip/a.HEIC", "upload.zip/b/2.png", "snapshot", f"{tmp_path}/album/", "gone.zip"]
     assert [picture.path for picture in pictures] == expected
     assert [picture.error for picture in pictures] == [None] * 5
     assert sum(picture.num_left_out for picture in pictures) == 2  # readme.txt and more.zip; hidden ones do not count
@@ -189,7 +188,7 @@ def test_whole_pictures_are_answered_on_request(classifier):
 def test_pictures_are_read_when_their_turn_comes_and_not_before(classifier, tmp_path):
     for name in ("1.png", "2.png"):
         (tmp_path / name).write_bytes(draw_crop("happy"))
-    answers = answer_pictures(classifier, list_pictures([("faces", tmp_path)]))
+    answers = answer_pictures(classifier, list_pictures((name, tmp_path / name) for name in ("1.png", "2.png")))
     assert next(answers)[0].error is None
     (tmp_path / "2.png").unlink()
     assert "there is no such file" in next(answers)[0].error
@@ -276,12 +275,12 @@ def _shipped(monkeypatch):
 
 
 @pytest.mark.usefixtures("_shipped")
-def test_command_answers_folders_and_archives_and_writes_a_table(tmp_path, capsys, monkeypatch):
+def test_command_answers_archives_and_writes_a_table(tmp_path, capsys, monkeypatch):
     (tmp_path / "album").mkdir()
     (tmp_path / "album" / "=1+1.png").write_bytes(draw_crop("happy"))
     (tmp_path / "faces.zip").write_bytes(make_zip({"pair.jpg": make_pair(), "notes.txt": b""}))
     (tmp_path / "torn.png").write_bytes(draw_crop("sad")[:100])
-    files = ["album", "faces.zip", "torn.png"]
+    files = ["album/=1+1.png", "faces.zip", "torn.png"]
     monkeypatch.chdir(tmp_path)
     assert main(["predict", "--csv", "out.csv", *files]) == 1
     output = capsys.readouterr()

@@ -437,7 +437,7 @@ def test_run_with_a_card_and_no_model_is_listed_and_never_the_default():
     path = _make_ended_run("only scores", created=300.0)
     (path / MODEL_FILE).unlink()
     _make_ended_run("old", created=100.0)
-    run, other = runs.list_runs()
+    other, run = runs.list_runs()  # last, though it is newer
     assert (run.name, run.state, run.has_model, run.is_scores_only) == ("only scores", "finished", False, True)
     assert (other.has_model, other.is_scores_only) == (True, False)
     assert runs.find_default_model() == "old"
