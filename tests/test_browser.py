@@ -53,7 +53,7 @@ def test_visitor_explores_trains_watches_and_predicts(folders, webcam_flags):
         expect(page.locator(".st-key-first_pictures img")).to_have_count(9, timeout=30_000)
 
         open_page(page, "Train")
-        page.get_by_text("A small modern network").click()
+        page.get_by_test_id("stRadioGroup").get_by_text("A small modern network").click()
         page.get_by_role("button", name="Start training").click()
         expect(page.get_by_role("button", name="Stop and keep")).to_be_visible(timeout=60_000)
         expect(page.get_by_text(re.compile(r"Epoch \d+ of 20"))).to_be_visible(timeout=120_000)
@@ -228,6 +228,8 @@ def test_visitor_evaluates_moves_the_threshold_and_plays_a_round(folders):
         page.goto(f"{address}/evaluate")
         # The answers come from a background process; then the one sentence and a cell that shows its pictures.
         expect(page.get_by_text(re.compile("Of 100 faces it has never seen, it puts"))).to_be_visible(timeout=120_000)
+        page.locator(".st-key-emotion_errors").scroll_into_view_if_needed()
+        page.wait_for_timeout(1000)
         cell = page.locator(".st-key-confusion .nsewdrag").bounding_box()
         page.mouse.click(cell["x"] + 0.75 * cell["width"], cell["y"] + 0.25 * cell["height"])
         expect(page.get_by_text(re.compile(r"\d+ pictures: labelled depressed, called non-depressed"))).to_be_visible()
