@@ -23,7 +23,7 @@ from facedep.paths import models_dir
 from facedep.scan import is_scanned
 
 MAX_KEPT_SNAPSHOTS = 120  # three minutes of the live camera
-_NUM_SHOWN_SNAPSHOTS = 12
+_NUM_SHOWN_SNAPSHOTS = 9  # one row at 1280 pixels
 _NUM_LOOKALIKES = 8
 _OCCLUSION, _ACTIVATION = "Cover each place", "Class activation map"
 
