@@ -66,7 +66,6 @@ def _describe_what_is_loaded() -> str:
 
 
 st.set_page_config(page_title="facedep", page_icon=":material/face:", layout="wide")
-ui.keep_uploads_off_disk()
 HOME = st.Page(show_home, title="Home", icon=":material/home:", default=True)
 EXPLORE = st.Page("pages/explore.py", title="Explore", icon=":material/grid_view:")
 TRAIN = st.Page("pages/train.py", title="Train", icon=":material/show_chart:")

@@ -119,12 +119,7 @@ def _build_parser() -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("evaluate", help="score a model on a part of a data set")
     _add_model(evaluate)
-    _add_data(evaluate)
-    _add_split(evaluate)
-    evaluate.add_argument("--part", default="test", choices=(*PARTS, "all"))
-    evaluate.add_argument(
-        "--leave-out-seen", action="store_true", help="score only pictures that the model was not trained on"
-    )
+    _add_part(evaluate)
     evaluate.add_argument("--record", action="store_true", help="add the scores to the model's card")
     evaluate.add_argument(
         "--keep-answers",
@@ -138,20 +133,13 @@ def _build_parser() -> argparse.ArgumentParser:
         help="also write a report that opens anywhere and, beside it, the model card as FILE.md",
     )
     evaluate.add_argument("--json", action="store_true", help="print one JSON object")
-    evaluate.add_argument("--like", metavar="RUN", help=argparse.SUPPRESS)  # the app: only ask, about RUN's part
     _add_job(evaluate)
     evaluate.set_defaults(command=_evaluate)
 
     robustness = commands.add_parser("robustness", help="score a model on ever worse versions of a part's pictures")
     _add_model(robustness)
-    _add_data(robustness)
-    _add_split(robustness)
-    robustness.add_argument("--part", default="test", choices=(*PARTS, "all"))
-    robustness.add_argument(
-        "--leave-out-seen", action="store_true", help="measure only pictures that the model was not trained on"
-    )
+    _add_part(robustness)
     robustness.add_argument("--json", action="store_true", help="print a JSON list, one object a strength")
-    robustness.add_argument("--like", metavar="RUN", help="take the pictures that belong to this run's part")
     _add_job(robustness)
     robustness.set_defaults(command=_robustness)
 
@@ -184,6 +172,16 @@ def _add_job(parser: argparse.ArgumentParser) -> None:
     """Adds what only the app says when it starts the command in the background."""
     parser.add_argument("--progress", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--folder-choices", type=json.loads, default={}, help=argparse.SUPPRESS)
+
+
+def _add_part(parser: argparse.ArgumentParser) -> None:
+    """Adds what says on which pictures a model is judged."""
+    _add_data(parser)
+    _add_split(parser)
+    parser.add_argument("--part", default="test", choices=(*PARTS, "all"))
+    parser.add_argument("--leave-out-seen", action="store_true", help="only pictures that the model was not trained on")
+    # The app: the part as RUN cuts it, to compare with RUN; `evaluate` then only asks and scores nothing.
+    parser.add_argument("--like", metavar="RUN", help=argparse.SUPPRESS)
 
 
 def _add_split(parser: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from facedep.metrics import Confusion, PairedComparison
+from facedep.slices import MIN_IMAGES
 
 LOOKUP_TEXT = (
     "The same network, scored in different ways. A lookup table only remembers the train pictures and has learned "
@@ -13,7 +14,10 @@ UNKNOWN_PEOPLE_TEXT = (
     "Nobody's age, origin or sex stands in these data sets, so this app cannot measure whom the model treats worse. "
     "Others have found such gaps: see Rhue 2018, doi.org/10.2139/ssrn.3281765."
 )
-_FEW_IMAGES = 30  # with fewer, the 95 % interval of a share near 0.8 is 0.3 wide or wider
+INVERSION_TEXT = (
+    "The article's code reads its network's answers the wrong way; so would the answers of this model come out if that "
+    "code printed them."
+)
 
 
 def describe_accuracy(scores: dict[str, Any]) -> str:
@@ -48,7 +52,7 @@ def describe_seen(scores: dict[str, Any], *, is_own_data: bool = False) -> str:
         is_own_data: Whether the run was trained on this very data set.
     """
     words = []
-    if scores["num_images"] < _FEW_IMAGES:
+    if scores["num_images"] < MIN_IMAGES:
         words.append(f"These are **{scores['num_images']} pictures only**, too few to say anything.")
     if scores["part"] == "val" and is_own_data:
         words.append("Validation pictures choose the best epoch of a run that trains on this split: they flatter it.")

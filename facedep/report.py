@@ -552,8 +552,7 @@ def _show_flattery(told: _Told, charts: list[Figure]) -> str:
     return (
         f"<p>{words}</p>"
         + (_build_table(header, cells, kind="wide") if cells else "")
-        + "<p><strong>And what is published is turned round.</strong> The article's code reads its network's answers "
-        "the wrong way; so would the answers of this model come out if that code printed them.</p>"
+        + f"<p><strong>And what is published is turned round.</strong> {_escape(evaluation_words.INVERSION_TEXT)}</p>"
         + _place(charts, figures, kind="apart")
     )
 

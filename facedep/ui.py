@@ -14,7 +14,8 @@ import streamlit as st
 from PIL import Image
 
 from facedep import data, emotions, kaggle, runs, sample_faces
-from facedep.cards import FINGERPRINTS_FILE, MODEL_FILE
+from facedep.answers import find_seen
+from facedep.cards import MODEL_FILE
 from facedep.errors import FacedepError
 from facedep.notices import HELP_LINE, NOTICE
 from facedep.paths import PROJECT_DIR, models_dir
@@ -191,19 +192,7 @@ def load_scan(dataset: data.Dataset) -> Scan:
 
 def count_seen_by_shipped(dataset: data.Dataset) -> int:
     """Returns how many pictures of a data set the model that comes with the app was trained on; 0 where it is gone."""
-    seen = load_fingerprints(runs.SHIPPED_RUN)
-    return sum(fingerprint in seen for fingerprint in load_scan(dataset).fingerprints.tolist()) if seen else 0
-
-
-def load_fingerprints(model: str) -> frozenset[str]:
-    """Returns the fingerprints of the pictures that a model was trained on; none where their list is gone."""
-    path = models_dir() / model / FINGERPRINTS_FILE
-    return _load_fingerprints(str(path), path.stat().st_mtime_ns) if path.is_file() else frozenset()
-
-
-@st.cache_resource(max_entries=3, show_spinner=False)
-def _load_fingerprints(path: str, modified: int) -> frozenset[str]:
-    return frozenset(Path(path).read_text("ascii", "replace").split())
+    return int(find_seen(models_dir() / runs.SHIPPED_RUN, load_scan(dataset).fingerprints).sum())
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

@@ -68,10 +68,7 @@ def show_flattery(view: View) -> None:
         }
     )
     st.dataframe(table, hide_index=True, key="flattery_table")
-    st.markdown(
-        "**And what is published is turned round.** The article's code reads its network's answers the wrong way; so "
-        "would the answers of this model come out if that code printed them:"
-    )
+    st.markdown(f"**And what is published is turned round.** {evaluation_words.INVERSION_TEXT}")
     confusion = metrics.count_confusion(view.is_depressed, view.predictions.probabilities, view.threshold)
     ui.show_chart(evaluation_plots.plot_inversion(confusion), key="inversion")
 

@@ -5,7 +5,6 @@ What imports TensorFlow is imported within functions: the page shows "the model 
 
 import base64
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,13 +35,11 @@ class Snapshot:
         prepared: What the network saw: `uint8` array of shape `(size, size)`, 0-255.
         probability: P(depressed), 0..1.
         model: The model that answered.
-        seconds: When, as `time.time()`.
     """
 
     prepared: np.ndarray
     probability: float
     model: str
-    seconds: float
 
 
 def warn_of_untrained(classifier: Any) -> None:
@@ -53,7 +50,7 @@ def warn_of_untrained(classifier: Any) -> None:
     if accuracy is not None and always is not None and accuracy <= always:
         st.warning(
             f"**{classifier.name}** is no better than always answering *non-depressed*: {accuracy:.0%} against "
-            f"{always:.0%} right on pictures that it did not learn from. Take nothing it says at its word.",
+            f"{always:.0%} right on the pictures that it was tested on. Take nothing it says at its word.",
             icon=":material/warning:",
         )
 
@@ -347,7 +344,7 @@ def keep_snapshot(classifier: Any, answer: Any, *, number: Any) -> None:
     st.session_state.last_snapshot = (number, classifier.name)
     face = answer.faces[0]
     visit = st.session_state.setdefault("visit", [])
-    visit.append(Snapshot(face.prepared, face.probability_depressed, classifier.name, time.time()))
+    visit.append(Snapshot(face.prepared, face.probability_depressed, classifier.name))
     del visit[:-MAX_KEPT_SNAPSHOTS]
 
 
