@@ -27,6 +27,7 @@ from facedep.errors import DataError, FacedepError, RunError
 from facedep.evaluation import choose_rows, evaluate_run
 from facedep.export import export_dataset
 from facedep.face_check import check_faces, read_face_check
+from facedep.files import nan_to_null
 from facedep.jobs import JobWriter
 from facedep.model_card import record_evaluation, render_model_card
 from facedep.projection import compute_map, read_map
@@ -613,7 +614,7 @@ def _show_number(value: float | None) -> str:
 
 def _print_json(value: Any) -> None:
     """Prints JSON with null for whatever is undefined, in ASCII: any terminal and any file name can be printed so."""
-    print(json.dumps(runs.replace_nan(value), indent=1))
+    print(json.dumps(nan_to_null(value), indent=1))
 
 
 if __name__ == "__main__":

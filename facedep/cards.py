@@ -1,11 +1,11 @@
 """The `card.json` of a model: what its outputs mean, what it was trained on, how it scored. Read without Keras."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from facedep import emotions
 from facedep.errors import ModelError
+from facedep.files import read_json
 from facedep.recipes import RECIPES
 
 MODEL_FILE = "model.keras"
@@ -24,15 +24,12 @@ def read_card(run_dir: Path) -> dict[str, Any]:
         ModelError: There is no such run or card, or the card is not one of this project's.
     """
     path = run_dir / CARD_FILE
-    try:
-        card = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    card = read_json(path)
+    if card is None and not path.exists():
         found = "has no finished model" if run_dir.is_dir() else "does not exist"
-        raise ModelError(f"The model {run_dir.name!r} {found}. Choose one from the list on the Train page.") from None
-    except (OSError, ValueError, RecursionError):
-        raise ModelError(
-            f"{CARD_FILE} of {run_dir.name!r} cannot be read. Delete this model, or load it again."
-        ) from None
+        raise ModelError(f"The model {run_dir.name!r} {found}. Choose one from the list on the Train page.")
+    if card is None:
+        raise ModelError(f"{CARD_FILE} of {run_dir.name!r} cannot be read. Delete this model, or load it again.")
     problem = find_card_problem(card)
     if problem:
         raise ModelError(f"{CARD_FILE} of {run_dir.name!r} is not one of this app's: {problem}. Choose another model.")

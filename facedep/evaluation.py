@@ -23,11 +23,11 @@ from facedep.cards import FINGERPRINTS_FILE, read_card
 from facedep.data import Dataset
 from facedep.errors import DataError, ModelError
 from facedep.face_check import check_faces
+from facedep.files import evict_oldest, nan_to_null, null_to_nan, read_json, write_json
 from facedep.lookalikes import build_appearance, score_lookup_table
 from facedep.metrics import compute_accuracy, compute_intervals, compute_share_interval, score_predictions
 from facedep.predictions import Predictions
 from facedep.quality import FAULT_NAMES, Thresholds, choose_clean, find_faults, measure_quality
-from facedep.runs import replace_nan, write_json
 from facedep.scan import Scan, scan_dataset
 from facedep.splits import LEAK_FREE, PARTS, PUBLISHED, SUPPLIED, split_dataset
 from facedep.thresholds import find_band, read_threshold
@@ -183,13 +183,10 @@ def read_scores(
     card = read_card(run_dir)
     threshold = read_threshold(run_dir, card) if threshold is None else threshold
     choice = {"split": split, "part": part, "threshold": threshold, "leaves_out_seen": leaves_out_seen}
-    try:
-        scores = json.loads(_find_scores_path(run_dir, dataset, card, choice).read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
+    scores = read_json(_find_scores_path(run_dir, dataset, card, choice))
     if not isinstance(scores, dict) or "num_images" not in scores:
         return None
-    return {**_restore_nan(scores), "model": run_dir.name, "data": dataset.name}  # a run may have been renamed
+    return {**null_to_nan(scores), "model": run_dir.name, "data": dataset.name}  # a run may have been renamed
 
 
 def split_as_trained(
@@ -543,16 +540,5 @@ def _keep_scores(path: Path, scores: dict[str, Any]) -> None:
     """Keeps scores, and of all kept ones the newest; a folder that may only be read costs the time, not the scores."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(exist_ok=True)
-        write_json(path, replace_nan(scores))
-        kept = sorted(path.parent.glob("*.json"), key=lambda file: file.stat().st_mtime)
-        for old in kept[:-_MAX_KEPT]:
-            old.unlink(missing_ok=True)
-
-
-def _restore_nan(value: Any) -> Any:
-    """Returns the same tables and lists with NaN for null."""
-    if isinstance(value, dict):
-        return {key: _restore_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_restore_nan(item) for item in value]
-    return _NAN if value is None else value
+        write_json(path, nan_to_null(scores))
+        evict_oldest(path.parent, pattern="*.json", max_files=_MAX_KEPT)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facedep import emotions, runs
+from facedep import emotions
 from facedep.cards import CARD_FILE, MODEL_CARD_FILE, read_card
+from facedep.files import nan_to_null, write_json, write_text
 from facedep.quality import FAULT_NAMES
 from facedep.recipes import RECIPES
 from facedep.splits import SPLIT_KINDS
@@ -106,9 +107,9 @@ def record_evaluation(run_dir: Path, scores: dict[str, Any]) -> None:
     card = read_card(run_dir)
     what = ("content_hash", "split", "part")
     others = [old for old in card.get("evaluations", []) if any(old.get(key) != scores[key] for key in what)]
-    card["evaluations"] = [*others, runs.replace_nan(scores)]
-    runs.write_json(run_dir / CARD_FILE, card)
-    (run_dir / MODEL_CARD_FILE).write_text(render_model_card(run_dir.name, card), "utf-8")
+    card["evaluations"] = [*others, nan_to_null(scores)]
+    write_json(run_dir / CARD_FILE, card)
+    write_text(run_dir / MODEL_CARD_FILE, render_model_card(run_dir.name, card))
 
 
 def render_model_card(name: str, card: dict[str, Any]) -> str:

@@ -1,10 +1,10 @@
 """What the measurements of a run say so far: how far it is, how fast, and whether it is learning."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from facedep.files import read_json_lines
 from facedep.runs import METRICS_FILE
 
 LEARNING, MEMORISING, NOT_LEARNING, TOO_EARLY = "learning", "memorising", "not learning", "too early to say"
@@ -81,13 +81,8 @@ class Progress:
 def read_progress(run_dir: Path) -> Progress:
     """Returns the measurements of a run; a half-written last line and lines that make no sense are left out."""
     start, steps, epochs = {}, [], []
-    try:
-        lines = (run_dir / METRICS_FILE).read_text("utf-8", "replace").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
+    for row in read_json_lines(run_dir / METRICS_FILE):
         try:
-            row = json.loads(line)
             kind = row["kind"]
             if not all(_is_number(row[name]) for name in _COLUMNS[kind]):
                 continue

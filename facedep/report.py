@@ -9,13 +9,11 @@ import base64
 import hashlib
 import html
 import math
-import os
 import re
-import secrets
 import shlex
 import textwrap
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +29,7 @@ from facedep.cards import MODEL_FILE, read_card
 from facedep.data import KAGGLE, SAMPLE, Dataset
 from facedep.errors import DataError, FacedepError, ModelError
 from facedep.evaluation import ALL, choose_rows, evaluate_run, list_flattering_scores
+from facedep.files import check_writable, write_text
 from facedep.notices import NOTICE
 from facedep.plots import Figure
 from facedep.predictions import Predictions
@@ -217,9 +216,8 @@ def check_report_path(path: Path) -> Path:
         raise DataError(f"{path} is no name for a report. Give one that ends in .html.")
     card_path = path.with_suffix(".md")
     for target in (path, card_path):
-        if target.is_dir():
-            raise DataError(f"{target} could not be written (it is a folder). Choose another name.")
-        _write_in_one_step(target, b"", keeps=False)
+        with _explain_unwritable(target):
+            check_writable(target)
     return card_path
 
 
@@ -238,25 +236,21 @@ def write_report(path: Path, report: str, card_text: str) -> Path:
         DataError: A file cannot be written.
     """
     card_path = check_report_path(path)
-    _write_in_one_step(card_path, card_text.encode())
-    _write_in_one_step(path, report.encode())
+    for target, text in ((card_path, card_text), (path, report)):
+        with _explain_unwritable(target):
+            write_text(target, text)
     return card_path
 
 
-def _write_in_one_step(path: Path, content: bytes, *, keeps: bool = True) -> None:
-    partial = path.with_name(f".{secrets.token_hex(8)}.part")
+@contextmanager
+def _explain_unwritable(path: Path) -> Iterator[None]:
     try:
-        partial.write_bytes(content)
-        if keeps:
-            os.replace(partial, path)
+        yield
     except OSError as error:
         raise DataError(
             f"{path} could not be written ({error.strerror or error}). Choose a folder that exists and that you may "
             "write to, with free space."
         ) from None
-    finally:
-        with suppress(OSError):
-            partial.unlink()
 
 
 # What is told --------------------------------------------------------------------------------------------------------

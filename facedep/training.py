@@ -19,6 +19,7 @@ from facedep.data import Dataset, check_trainable, load_dataset
 from facedep.devices import find_devices, skip_graph_rewriting
 from facedep.errors import RunError
 from facedep.evaluation import clean_scan, score_answers
+from facedep.files import nan_to_null, write_json, write_text
 from facedep.fitting import FitProgress, Goal, Part, fit_network
 from facedep.model import (
     Classifier,
@@ -132,10 +133,10 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
     card["scores"] = {
         part: _score(classifier, dataset, scan, split == part) for part in ("val", "test") if (split == part).any()
     }
-    (writer.run_dir / FINGERPRINTS_FILE).write_text("\n".join(sorted(fingerprints)) + "\n", "ascii")
+    write_text(writer.run_dir / FINGERPRINTS_FILE, "\n".join(sorted(fingerprints)) + "\n")
     save_network(network, recipe, writer.run_dir / MODEL_FILE)
-    runs.write_json(writer.run_dir / CARD_FILE, card)
-    (writer.run_dir / MODEL_CARD_FILE).write_text(render_model_card(writer.run_dir.name, card), "utf-8")
+    write_json(writer.run_dir / CARD_FILE, card)
+    write_text(writer.run_dir / MODEL_CARD_FILE, render_model_card(writer.run_dir.name, card))
     if progress.was_stopped:
         return runs.STOPPED
     (writer.run_dir / runs.CHECKPOINT_FILE).unlink(missing_ok=True)
@@ -368,4 +369,4 @@ def _score(classifier: Classifier, dataset: Dataset, scan: Scan, rows: np.ndarra
         threshold=classifier.threshold,
         band=classifier.uncertain_band,
     )
-    return runs.replace_nan(scores)
+    return nan_to_null(scores)
