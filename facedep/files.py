@@ -170,7 +170,8 @@ def evict_oldest(
             or (max_bytes is not None and num_bytes > max_bytes)
             or (max_age_seconds is not None and used < now - max_age_seconds)
         )
-        if is_over and used <= now - min_age_seconds:
+        is_in_use = min_age_seconds > 0 and used > now - min_age_seconds
+        if is_over and not is_in_use:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
                 num_files, num_bytes = num_files - 1, num_bytes - size

@@ -365,6 +365,14 @@ def test_locks_partial_files_and_folders_neither_count_nor_go(folder):
     assert _list(folder) == [".start.lock", "6.a", "deeper"]
 
 
+def test_a_file_dated_in_the_future_by_another_computers_clock_counts_as_the_newest(folder):
+    _age(folder / "5.a", -3600)
+    evict_oldest(folder, max_files=1)
+    assert _list(folder) == ["5.a"]
+    evict_oldest(folder, max_files=0)
+    assert _list(folder) == []
+
+
 def test_leftovers_go_with_the_oldest_files(folder):
     left = folder / f".facedep-{'0' * 16}.part.a"
     left.touch()
