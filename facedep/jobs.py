@@ -69,7 +69,7 @@ def start_job(name: str, words: list[str]) -> None:
             start_python(
                 ["facedep", *words, "--progress", str(path)],
                 path.with_suffix(".log"),
-                on_end=functools.partial(_speak_for_dead, path, started),
+                on_end=functools.partial(_record_crash, path, started),
             )
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -184,8 +184,8 @@ def _write_progress(path: Path, job: Job, started: float | None) -> None:
     write_json(path, values)
 
 
-def _speak_for_dead(path: Path, started: float, exit_status: int) -> None:
-    """Writes down the end of a job whose process died without a word."""
+def _record_crash(path: Path, started: float, exit_status: int) -> None:
+    """Writes down that a job's process ended before it had written its end."""
     values = _read_progress(path)
     if values.get("state") == RUNNING and values.get("started") == started:
         message = f"The background process ended without a word (exit status {exit_status}). Start it again."
