@@ -3,12 +3,17 @@
 import math
 from typing import Any
 
+from facedep.baselines import read_majority_baseline
 from facedep.metrics import Confusion, PairedComparison
 from facedep.slices import MIN_IMAGES
 
 LOOKUP_TEXT = (
     "The same network, scored in different ways. A lookup table only remembers the train pictures and has learned "
     "nothing: where it does well, the pictures are no test."
+)
+INTERVAL_TEXT = (
+    "If the test were repeated with other pictures of the same kind, about 95 of 100 such intervals would contain the "
+    "score on all such pictures. It does not cover another training, or other kinds of pictures."
 )
 UNKNOWN_PEOPLE_TEXT = (
     "Nobody's age, origin or sex stands in these data sets, so this app cannot measure whom the model treats worse. "
@@ -36,11 +41,10 @@ def describe_accuracy(scores: dict[str, Any]) -> str:
     else:
         faces = "faces it has never seen,"
     between = f" (between {100 * low:.0f} and {100 * high:.0f})" if not math.isnan(low) else ""
-    always = scores["always_non_depressed_accuracy"]
-    constant, share = ("non-depressed", always) if always >= 0.5 else ("depressed", 1 - always)
+    baseline = read_majority_baseline(scores)
     return (
         f"Of 100 {faces} it puts **{100 * scores['accuracy']:.0f}**{between} into the group of their label; "
-        f"always answering *{constant}* would get **{100 * share:.0f}**."
+        f"always answering *{baseline.label}* would get **{100 * baseline.share:.0f}**."
     )
 
 

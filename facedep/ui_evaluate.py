@@ -271,7 +271,7 @@ def _show_metric(title: str, value: float, interval: list[float], *, is_share: b
         delta_arrow="off",
         border=True,
         width=193,
-        help="Gray: its 95 % interval. The score on very many such pictures lies in such a range 95 times of 100."
+        help=f"Gray: its 95 % confidence interval. {evaluation_words.INTERVAL_TEXT}"
         + (
             ""
             if is_share
