@@ -1,11 +1,12 @@
 """What scores mean, in sentences for people: the page and the report say the same."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from facedep.baselines import read_majority_baseline
 from facedep.metrics import Confusion, PairedComparison
-from facedep.slices import MIN_IMAGES
+from facedep.slices import MIN_IMAGES, Slice
 
 LOOKUP_TEXT = (
     "The same network, scored in different ways. A lookup table only remembers the train pictures and has learned "
@@ -89,6 +90,20 @@ def describe_confusion(confusion: Confusion) -> str:
         share = confusion.num_missed / depressed
         words.append(f"Of 100 whose picture is labelled *depressed* it would miss **{100 * share:.0f}**.")
     return " ".join(words)
+
+
+def describe_slices(slices: Sequence[Slice]) -> str:
+    """Returns what makes a slice count as worse, and what its line means, in Markdown.
+
+    Args:
+        slices: From `slices.find_slices`.
+    """
+    num_tested = sum(not one.is_small for one in slices)
+    return (
+        f"“Surely worse” is corrected for having {num_tested} kinds of pictures to choose from (Fisher's exact test, "
+        "Holm's correction): if the model were equally good on all of them, the chance of even one such mark would be "
+        "at most 5 %. The lines are each kind's own 95 % interval, without that correction."
+    )
 
 
 def describe_answered(scores: dict[str, Any]) -> str:
