@@ -14,7 +14,7 @@ from PIL import Image
 
 from facedep import emotions, evaluation
 from facedep.answers import Answers, find_answers_path, keep_answers_beside, write_answers
-from facedep.baselines import MajorityBaseline
+from facedep.baselines import MajorityBaseline, read_majority_baseline
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, read_card
 from facedep.data import Dataset, load_dataset
 from facedep.errors import DataError, ModelError
@@ -28,10 +28,11 @@ from facedep.evaluation import (
     split_as_trained,
 )
 from facedep.lookalikes import build_appearance, score_lookup_table
-from facedep.metrics import compute_intervals, compute_wilson_interval, score_predictions
+from facedep.metrics import compute_intervals, compute_reliability, compute_wilson_interval, score_predictions
 from facedep.paths import PROJECT_DIR
 from facedep.predictions import Predictions
 from facedep.scan import scan_dataset
+from facedep.slices import find_slices
 from facedep.splits import LEAK_FREE, PUBLISHED, SUPPLIED, split_dataset
 from facedep.thresholds import write_threshold
 
@@ -93,6 +94,30 @@ def test_per_emotion_by_hand():
     assert per_emotion["happy"]["group_accuracy"] == 0.5
     assert per_emotion["contempt"]["group_accuracy"] == 1.0
     assert _are_undefined(per_emotion["contempt"], "emotion_accuracy", "emotion_accuracy_interval")
+
+
+def test_one_share_has_one_interval_wherever_it_is_shown():
+    is_depressed = np.array([True] * 30 + [False] * 20)
+    probabilities = np.array([0.9] * 27 + [0.1] * 3 + [0.1] * 20)
+    names = ["sad" if value else "happy" for value in is_depressed]
+    index = _index(*names)
+    scores = _score(index, _answer(*zip(names, probabilities, strict=True)), band=(0.5, 0.5))
+    overall = list(compute_wilson_interval(47, 50))
+    assert scores["intervals"]["accuracy"] == scores["answered"]["accuracy_interval"] == overall
+    table = pd.DataFrame(dict.fromkeys(("brightness", "contrast", "sharpness", "width", "height"), [1.0] * 50))
+    is_right = is_depressed == (probabilities >= 0.5)
+    for one in find_slices(index, table, is_right, probabilities):
+        assert scores["per_emotion"][one.name]["group_accuracy_interval"] == [one.low, one.high]
+        assert (one.low, one.high) == compute_wilson_interval(round(one.accuracy * one.num_images), one.num_images)
+    reliability = compute_reliability(is_right, np.full(50, 0.95))
+    assert [reliability.low[-1], reliability.high[-1]] == overall
+
+
+def test_flattering_scores_have_the_intervals_of_the_evaluation(run_dir, dataset):
+    for row in list_flattering_scores(run_dir, dataset):
+        scores = evaluate_run(run_dir, dataset, split=row.split, part=row.part)
+        assert (row.accuracy, list(row.interval)) == (scores["accuracy"], scores["intervals"]["accuracy"])
+        assert row.majority_baseline == read_majority_baseline(scores)
 
 
 def test_group_accuracy_moves_with_the_threshold():
