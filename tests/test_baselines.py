@@ -1,14 +1,26 @@
 """The majority baseline is the larger group's share, whichever group that is, also in what earlier versions wrote."""
 
+import json
 import math
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
+from facedep.__main__ import _describe_scores
 from facedep.baselines import UNKNOWN, MajorityBaseline, find_majority_baseline, read_majority_baseline
+from facedep.cards import find_card_problem
 from facedep.emotions import DEPRESSED, NON_DEPRESSED
+from facedep.evaluation_words import describe_accuracy
 from facedep.metrics import score_predictions
 from facedep.runs import replace_nan
+
+# A network that guesses, on pictures of which 72 % are depressed, as this and as an earlier version describe it.
+SCORES = {"num_images": 400, "accuracy": 0.72, "balanced_accuracy": 0.5, "roc_auc": 0.5, "ece": 0.0}
+GUESSING = {
+    "as written": {**SCORES, "majority_baseline": {"name": DEPRESSED, "share": 0.72}},
+    "of an earlier version": {**SCORES, "always_non_depressed_accuracy": 0.28},
+}
 
 
 @pytest.mark.parametrize(
@@ -67,3 +79,55 @@ def test_baseline_of_scores_is_read_back_from_their_json(is_depressed):
 )
 def test_what_is_missing_or_makes_no_sense_is_unknown(scores):
     assert math.isnan(read_majority_baseline(scores).share)
+
+
+@pytest.mark.parametrize("scores", GUESSING.values(), ids=GUESSING)
+def test_every_sentence_compares_with_the_larger_group(scores):
+    assert "(always depressed: 0.720)" in _describe_scores(scores)
+    asked = {**scores, "intervals": {"accuracy": [0.67, 0.76]}, "num_seen_in_training": 0}
+    assert "always answering *depressed* would get **72**" in describe_accuracy(asked)
+
+
+@pytest.mark.parametrize("scores", GUESSING.values(), ids=GUESSING)
+def test_predict_warns_of_a_model_that_is_no_better_than_the_larger_group(scores):
+    def page(scores):
+        from types import SimpleNamespace
+
+        from facedep.ui_predict import warn_of_untrained
+
+        warn_of_untrained(SimpleNamespace(name="guessing", card={"scores": {"test": scores}}))
+
+    shown = AppTest.from_function(page, kwargs={"scores": scores}, default_timeout=60).run()
+    assert not shown.exception
+    assert "always answering *depressed*: 72% against 72% right" in shown.warning[0].value
+    assert not AppTest.from_function(page, kwargs={"scores": scores | {"accuracy": 0.8}}).run(timeout=60).warning
+
+
+@pytest.mark.parametrize("scores", GUESSING.values(), ids=GUESSING)
+def test_train_compares_a_run_with_the_larger_group(scores):
+    def page(scores):
+        from types import SimpleNamespace
+
+        import streamlit as st
+
+        from facedep import ui_runs
+
+        card = {"recipe": "compact", "scores": {"test": scores}}
+        run = SimpleNamespace(name="guessing", state="finished", config=None, card=card)
+        ui_runs._show_scores(run)
+        st.json(ui_runs._describe_row(run))
+
+    shown = AppTest.from_function(page, kwargs={"scores": scores}, default_timeout=60).run()
+    assert not shown.exception
+    assert "72 into the right group**; always answering *depressed* would get 72." in shown.markdown[0].value
+    assert json.loads(shown.json[0].value)["always one answer, %"] == 72.0
+
+
+@pytest.mark.parametrize("scores", GUESSING.values(), ids=GUESSING)
+def test_card_with_the_baseline_of_any_version_is_sound_and_one_without_is_not(scores):
+    card = {"recipe": "compact", "class_names": [DEPRESSED], "positive_classes": [DEPRESSED]}
+    assert find_card_problem({**card, "scores": {"test": scores, "val": {}}}) is None
+    assert find_card_problem({**card, "scores": {"test": SCORES}}) is not None
+    undefined = {**scores, "majority_baseline": {"name": DEPRESSED, "share": None}}
+    assert find_card_problem({**card, "scores": {"test": undefined}}) is not None
+    assert find_card_problem({**card, "scores": {"test": {**undefined, "accuracy": None}}}) is None
