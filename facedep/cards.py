@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from facedep import emotions
+from facedep.baselines import read_majority_baseline
 from facedep.errors import ModelError
 from facedep.files import read_json
 from facedep.recipes import RECIPES
@@ -13,7 +14,7 @@ CARD_FILE = "card.json"
 MODEL_CARD_FILE = "MODEL_CARD.md"
 FINGERPRINTS_FILE = "trained_on.txt"
 ANSWERS_FILE = "answers.npz"  # of a run whose model file is not there: what it answered to one data set
-_SCORE_NAMES = {"num_images", "accuracy", "always_non_depressed_accuracy", "balanced_accuracy", "roc_auc"}
+_SCORE_NAMES = {"num_images", "accuracy", "balanced_accuracy", "roc_auc"}
 _LEAK_NAMES = {"num_images", "num_identical", "num_similar"}
 
 
@@ -70,6 +71,9 @@ def find_card_problem(card: Any) -> str | None:
         tables = card.get(name, {}) if name == "scores" else trained_on.get(name, {})
         if not isinstance(tables, dict) or not all(_is_table(table, needed) for table in tables.values()):
             return f"its {name} are no tables of numbers"
+    for scores in card.get("scores", {}).values():
+        if scores.get("accuracy") is not None and not read_majority_baseline(scores).is_known:
+            return "its scores do not say what always answering one group would get"
     return None
 
 

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from facedep import emotions
+from facedep.baselines import UNKNOWN, MajorityBaseline
 from facedep.metrics import Confusion, Curve, Reliability
 from facedep.plots import (
     DIVERGING,
@@ -433,7 +434,7 @@ def plot_emotion_confusion(
 def plot_slices(slices: Sequence[Slice], *, accuracy: float | None = None) -> Figure:
     """Returns the accuracy of each slice with its interval, in the order given, the first on top.
 
-    Slices that are surely worse than all pictures together are coloured, too small ones hollow. A selected point's
+    Slices on which the model is surely worse (`Slice.is_worse`) are coloured, too small ones hollow. A selected point's
     `customdata` is the slice's place in the list.
 
     Args:
@@ -443,11 +444,10 @@ def plot_slices(slices: Sequence[Slice], *, accuracy: float | None = None) -> Fi
     figure = go.Figure()
     kinds = {"worse": [], "usual": [], "small": []}
     for place, one in enumerate(slices):
-        is_worse = accuracy is not None and one.high < accuracy
-        kinds["small" if one.is_small else "worse" if is_worse else "usual"].append(place)
+        kinds["small" if one.is_small else "worse" if one.is_worse else "usual"].append(place)
     looks = {
-        "worse": ("worse than all faces together", VERMILION, "circle"),
-        "usual": ("about as good or better", _RUN_STYLES[2][0], "circle"),
+        "worse": ("surely worse than on the other faces", VERMILION, "circle"),
+        "usual": ("not surely worse", _RUN_STYLES[2][0], "circle"),
         "small": ("too few faces to say", GRAY, "circle-open"),
     }
     for kind, (name, color, symbol) in looks.items():
@@ -491,14 +491,16 @@ def plot_slices(slices: Sequence[Slice], *, accuracy: float | None = None) -> Fi
     )
 
 
-def plot_robustness(curves: dict[str, pd.DataFrame], *, title: str, unit: str, always: float | None = None) -> Figure:
+def plot_robustness(
+    curves: dict[str, pd.DataFrame], *, title: str, unit: str, baseline: MajorityBaseline = UNKNOWN
+) -> Figure:
     """Returns how the accuracy falls with one distortion, a line with its 95 % band for each of up to three runs.
 
     Args:
         curves: Run to its table, cut to this distortion: columns `strength`, `accuracy`, `low`, `high` (0..1).
         title: The distortion in words.
         unit: Of its strength, in words.
-        always: What always answering *non-depressed* would get, 0..1.
+        baseline: What always answering the larger group would get.
     """
     figure = go.Figure()
     shown = {name: table for name, table in curves.items() if len(table)}
@@ -527,13 +529,13 @@ def plot_robustness(curves: dict[str, pd.DataFrame], *, title: str, unit: str, a
             "(between %{customdata[0]:.0%} and %{customdata[1]:.0%})<extra></extra>",
         )
     lows = [low for table in shown.values() for low in table["low"]]
-    if always is not None and shown:
-        lows.append(always)
+    if baseline.is_known and shown:
+        lows.append(baseline.share)
         strengths = [strength for table in shown.values() for strength in table["strength"]]
         figure.add_scatter(
-            name=_name_always(always),
+            name=f"{_name_baseline(baseline)}: {baseline.share:.0%}",
             x=[min(strengths), max(strengths)],
-            y=[always] * 2,
+            y=[baseline.share] * 2,
             mode="lines",
             line={"color": GRAY, "dash": "longdash", "width": 1.5},
             hoverinfo="skip",
@@ -549,7 +551,7 @@ def plot_flattery(rows: Sequence[dict[str, Any]]) -> Figure:
 
     Args:
         rows: `evaluation.list_flattering_scores`'s: `what`, `num_images`, `accuracy`, `interval`,
-            `always_non_depressed`, `lookup_accuracy` (0..1; NaN or None where there is none), `num_in_train` and
+            `majority_baseline`, `lookup_accuracy` (0..1; NaN or None where there is none), `num_in_train` and
             `num_seen`.
     """
     figure = go.Figure()
@@ -557,9 +559,10 @@ def plot_flattery(rows: Sequence[dict[str, Any]]) -> Figure:
     scores = [row["accuracy"] for row in rows]
     lows, highs = ([row["interval"][end] for row in rows] for end in (0, 1))
     lookups = [float("nan") if row["lookup_accuracy"] is None else row["lookup_accuracy"] for row in rows]
+    baselines = [row["majority_baseline"] for row in rows]
     if rows:
         marks = (
-            ("always “non-depressed”", [row["always_non_depressed"] for row in rows], GRAY, "line-ns", 14),
+            (_name_baseline(*baselines), [one.share for one in baselines], GRAY, "line-ns", 14),
             ("a table that only remembers its training data", lookups, _RUN_STYLES[1][0], "diamond-open", 11),
             ("the model", scores, GREEN, "circle", 12),
         )
@@ -585,7 +588,8 @@ def plot_flattery(rows: Sequence[dict[str, Any]]) -> Figure:
     _say_empty(figure, "Nothing to compare yet", is_empty=not rows)
     _set_tracks(figure, len(rows))
     figure.update_layout(legend_traceorder="reversed")
-    numbers = [value for row in rows for value in (row["interval"][0], row["always_non_depressed"])] + lookups
+    numbers = [value for row in rows for value in (row["interval"][0], row["majority_baseline"].share)]
+    numbers += lookups
     _set_accuracy_axis(figure, numbers)
     return _finish(
         figure,
@@ -597,12 +601,12 @@ def plot_flattery(rows: Sequence[dict[str, Any]]) -> Figure:
     )
 
 
-def plot_accuracies(scores: Sequence[tuple[str, float, float, float]], always: float | None = None) -> Figure:
+def plot_accuracies(scores: Sequence[tuple[str, float, float, float]], baseline: MajorityBaseline = UNKNOWN) -> Figure:
     """Returns the accuracies of some runs with their intervals, in the order given, the first on top.
 
     Args:
         scores: Name, accuracy, low and high end of its interval, 0..1.
-        always: What always answering *non-depressed* would get, 0..1.
+        baseline: What always answering the larger group would get.
     """
     figure = go.Figure()
     for place, (name, accuracy, low, high) in enumerate(scores):
@@ -620,10 +624,10 @@ def plot_accuracies(scores: Sequence[tuple[str, float, float, float]], always: f
             )
         words = f"{accuracy:.1%} ({low:.0%} to {high:.0%})" if accuracy == accuracy else "not defined"
         _write_row_name(figure, place, f"<b>{name}</b>: {words}")
-    if always is not None and scores:
+    if baseline.is_known and scores:
         figure.add_scatter(
-            name=_name_always(always),
-            x=[always] * len(scores),
+            name=f"{_name_baseline(baseline)}: {baseline.share:.0%}",
+            x=[baseline.share] * len(scores),
             y=list(range(len(scores))),
             mode="markers",
             marker={"size": 14, "symbol": "line-ns", "line": {"width": 2.5, "color": GRAY}},
@@ -632,13 +636,13 @@ def plot_accuracies(scores: Sequence[tuple[str, float, float, float]], always: f
         )
     _say_empty(figure, "No scores yet", is_empty=not scores)
     _set_tracks(figure, len(scores))
-    _set_accuracy_axis(figure, [low for _, _, low, _ in scores] + ([always] if always is not None else []))
+    _set_accuracy_axis(figure, [low for _, _, low, _ in scores] + ([baseline.share] if baseline.is_known else []))
     return _finish(
         figure,
         "How often it is right",
         _ACCURACY_WORDS,
         height=130 + 58 * max(2, len(scores)),
-        num_legend_lines=1 if always is not None and scores else 0,
+        num_legend_lines=1 if baseline.is_known and scores else 0,
     )
 
 
@@ -971,8 +975,10 @@ def _mark_baseline(figure: Figure, value: float, words: str) -> None:
     _write(figure, words, value, 1, size=12, yref="paper", yanchor="bottom", yshift=2)
 
 
-def _name_always(always: float) -> str:
-    return f"always “non-depressed”: {always:.0%}"
+def _name_baseline(*baselines: MajorityBaseline) -> str:
+    """Returns what always answering the larger group is called, on pictures among which it is not always the same."""
+    labels = {baseline.label for baseline in baselines}
+    return f"always “{labels.pop()}”" if len(labels) == 1 else "always the larger group"
 
 
 def _set_tracks(figure: Figure, num_rows: int) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from facedep import emotions
+from facedep.baselines import read_majority_baseline
 from facedep.cards import CARD_FILE, MODEL_CARD_FILE, read_card
 from facedep.files import nan_to_null, write_json, write_text
 from facedep.quality import FAULT_NAMES
@@ -215,8 +216,8 @@ def _describe_factors(card: dict[str, Any], sets: list[_ScoredSet]) -> list[str]
 
 def _describe_metrics(sets: list[_ScoredSet]) -> list[str]:
     definitions = {
-        "accuracy": "- **Right:** share of pictures put into the right group; 100 % is best. **Always non-depressed** "
-        "is what this one answer for every picture would get.",
+        "accuracy": "- **Right:** share of pictures put into the right group; 100 % is best. **Always one answer** is "
+        "what always answering the larger group would get.",
         "balanced_accuracy": "- **Balanced:** mean of the two groups' own shares; 0.5 is guessing, 1 is best.",
         "roc_auc": "- **ROC AUC:** chance that of two pictures, one of each group, the “depressed” one gets the higher "
         "P(depressed); 0.5 is guessing, 1 is best (Hanley & McNeil 1982).",
@@ -325,16 +326,14 @@ def _describe_scores(card: dict[str, Any], sets: list[_ScoredSet]) -> list[str]:
     if not sets:
         return ["This card holds no scores."]
     lines = _build_table(
-        ["scored on", "pictures", "right", "always non-depressed", "balanced", "ROC AUC", "ECE", "right emotion"],
+        ["scored on", "pictures", "right", "always one answer", "balanced", "ROC AUC", "ECE", "right emotion"],
         [_build_score_row(scored) for scored in sets],
     )
     for scored in sets:
-        accuracy, baseline = (
-            _get_number(scored.scores, name) for name in ("accuracy", "always_non_depressed_accuracy")
-        )
+        accuracy, baseline = _get_number(scored.scores, "accuracy"), read_majority_baseline(scored.scores)
         interval = _get_interval(_get_table(scored.scores, "intervals"), "accuracy")
-        if accuracy is not None and baseline is not None and (interval[0] if interval else accuracy) <= baseline:
-            lines += ["", f"On {scored.title}, it is not shown to do better than always answering “non-depressed”."]
+        if accuracy is not None and (interval[0] if interval else accuracy) <= baseline.share:
+            lines += ["", f"On {scored.title}, it is not shown to do better than always answering “{baseline.label}”."]
     positive = _get_names(card, "positive_classes") if _knows_emotions(card) else []
     is_too_narrow = False
     for scored in sets:
@@ -375,7 +374,7 @@ def _build_score_row(scored: _ScoredSet) -> list[str]:
         scored.title,
         _format(_count, _get_number(scores, "num_images")),
         _format_share(scores, "accuracy", _get_interval(intervals, "accuracy")),
-        _format(_percent, _get_number(scores, "always_non_depressed_accuracy")),
+        _format_baseline(scores),
         _format_decimal(scores, "balanced_accuracy", _get_interval(intervals, "balanced_accuracy")),
         _format_decimal(scores, "roc_auc", _get_interval(intervals, "roc_auc")),
         _format(_decimal, _get_number(scores, "ece")),
@@ -422,11 +421,11 @@ def _describe_calibration(card: dict[str, Any], sets: list[_ScoredSet]) -> list[
                     _format(_percent, _get_number(answered, "share")),
                     _format(_count, _get_number(answered, "num_images")),
                     _format_share(answered, "accuracy", _get_interval(answered, "accuracy_interval")),
-                    _format(_percent, _get_number(answered, "always_non_depressed_accuracy")),
+                    _format_baseline(answered),
                 ]
             )
     if rows:
-        header = ["scored on", "answered", "pictures answered", "right among them", "always non-depressed among them"]
+        header = ["scored on", "answered", "pictures answered", "right among them", "always one answer among them"]
         lines += ["", *_build_table(header, rows)]
     return lines
 
@@ -651,6 +650,11 @@ def _decimal(score: float) -> str:
 
 def _format(formatter: Callable[[float], str], number: float | None) -> str:
     return MISSING if number is None else formatter(number)
+
+
+def _format_baseline(scores: dict[str, Any]) -> str:
+    baseline = read_majority_baseline(scores)
+    return f"{_percent(baseline.share)} ({baseline.label})" if baseline.is_known else MISSING
 
 
 def _format_share(scores: dict[str, Any], name: str, interval: tuple[float, float] | None) -> str:

@@ -25,6 +25,7 @@ from plotly.offline import get_plotlyjs
 
 from facedep import __version__, emotions, evaluation_plots, evaluation_words, game, metrics
 from facedep.answers import find_seen, has_answers, read_answers
+from facedep.baselines import read_majority_baseline
 from facedep.cards import MODEL_FILE, read_card
 from facedep.data import KAGGLE, SAMPLE, Dataset
 from facedep.errors import DataError, FacedepError, ModelError
@@ -381,9 +382,9 @@ def _show_scores(told: _Told, charts: list[Figure]) -> str:
             _write_interval(intervals["accuracy"], "share"),
         ),
         (
-            "Always “non-depressed”",
+            f"Always “{read_majority_baseline(scores).label}”",
             "What this one answer for every picture would get.",
-            _write_share(scores["always_non_depressed_accuracy"]),
+            _write_share(read_majority_baseline(scores).share),
             "",
         ),
         (
@@ -528,14 +529,14 @@ def _show_flattery(told: _Told, charts: list[Figure]) -> str:
             f'<span>{_write_share(score.accuracy)}<span class="small">{_write_interval(score.interval, "share")}</span>'
             "</span>",
             _write_share(score.lookup_accuracy),
-            _write_share(score.always_non_depressed),
+            f"{_write_share(score.majority_baseline.share)} ({score.majority_baseline.label})",
             f"{score.num_in_train:,}",
             f"{score.num_seen:,}",
         ]
         for score in scored
     ]
     header = [
-        "Scored on", "Pictures", "Right (95% interval)", "Lookup table", "Always “non-depressed”", "Copies in train",
+        "Scored on", "Pictures", "Right (95% interval)", "Lookup table", "Always one answer", "Copies in train",
         "Learned from",
     ]  # fmt: skip
     rows = [{**vars(score), "what": "<br>".join(textwrap.wrap(score.what, _LINE_IN_FIGURE))} for score in scored]
@@ -561,16 +562,16 @@ def _show_robustness(told: _Told, charts: list[Figure]) -> str:
             f"<p>It was not measured on worse pictures. This does it, for the next report:</p>{_show_code([command])}"
         )
     num_images = int(table["num_images"].iloc[0])
-    always = told.scores["always_non_depressed_accuracy"]
+    baseline = read_majority_baseline(told.scores)
     figures, cells = [], []
     for name, kind in DISTORTIONS.items():
         curve = table[table["distortion"] == name]
         figures.append(
             evaluation_plots.plot_robustness(
-                {told.name_in_figure: curve}, title=kind.title, unit=kind.unit, always=always
+                {told.name_in_figure: curve}, title=kind.title, unit=kind.unit, baseline=baseline
             )
         )
-        is_better = (curve["low"] > always).cumprod().astype(bool)
+        is_better = (curve["low"] > baseline.share).cumprod().astype(bool)
         strengths = curve["strength"]
         cells.append(
             [
@@ -579,7 +580,7 @@ def _show_robustness(told: _Told, charts: list[Figure]) -> str:
                 f"{_write_share(curve['accuracy'].iloc[-1])} at {strengths.iloc[-1]:g}",
             ]
         )
-    header = ["Worse pictures", "Surely better than always “non-depressed” up to", "Right at the worst"]
+    header = ["Worse pictures", f"Surely better than always “{baseline.label}” up to", "Right at the worst"]
     summary = _build_table(header, cells, kind="falls")
     return (
         "<p>The same faces again, each time a little worse: what people's own snapshots are like. Measured on "

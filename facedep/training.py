@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from facedep import __version__, calibration, emotions, runs
+from facedep.baselines import UNKNOWN, find_majority_baseline
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
 from facedep.data import Dataset, check_trainable, load_dataset
 from facedep.devices import find_devices, skip_graph_rewriting
@@ -281,7 +282,7 @@ def _write_start(
         num_steps=-(-num_inputs // config.batch_size),
         num_epochs=config.num_epochs,
         keeps=recipe.keeps if val else "last",
-        always_non_depressed=float(np.mean(~val.is_depressed)) if val else float("nan"),
+        majority_baseline=dataclasses.asdict(find_majority_baseline(val.is_depressed) if val else UNKNOWN),
     )
 
 

@@ -185,6 +185,9 @@ def test_explore_regroups_the_emotions_and_the_whole_app_follows(app):
     app.switch_page("pages/explore.py").run()
     app.pills(key="grouping").set_value(["sad"]).run()
     assert [metric.value for metric in app.metric] == ["2,100", "14%", "86%", "7"]
+    app.pills(key="grouping").set_value(["angry", "fear", "happy", "neutral", "sad"]).run()
+    assert ("“Always depressed” is right", "71%") in [(metric.label, metric.value) for metric in app.metric]
+    app.pills(key="grouping").set_value(["sad"]).run()
     app.pills(key="grouping").set_value([]).run()
     assert "Choose at least one emotion" in texts(app)
     assert app.metric[1].value == "14%"

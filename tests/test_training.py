@@ -453,10 +453,10 @@ def test_evaluate_gives_the_scores_on_the_card_again(evaluated, first_dir):
 
 
 def _flatten(value: Any) -> list[float]:
-    """Returns the numbers in nested tables and lists, in order."""
+    """Returns the numbers in nested tables and lists, in order; words are left out."""
     if isinstance(value, dict | list):
         return [number for item in (value.values() if isinstance(value, dict) else value) for number in _flatten(item)]
-    return [] if value is None else [float(value)]
+    return [] if value is None or isinstance(value, str) else [float(value)]
 
 
 def test_every_training_picture_counts_as_seen(first_dir, workshop, parts):
