@@ -220,6 +220,11 @@ def check_name(name: str) -> str:
     return name
 
 
+def lock_names() -> FileLock:
+    """Returns the lock to hold while a free name is looked for and taken, so that no two runs get the same one."""
+    return FileLock(models_dir() / ".start.lock")
+
+
 def read_run(path: Path) -> Run:
     """Returns what the files of a run folder say now; damaged ones are reported, never raised."""
     config = _read_config(path)
@@ -295,7 +300,7 @@ def create_run(config: RunConfig, name: str | None = None) -> Path:
     folder = models_dir()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".start.lock"):  # two starts at the same moment: the second finds the first one's folder
+        with lock_names():  # two starts at the same moment: the second finds the first one's folder
             active = find_active_run()
             if active:
                 raise RunError(
@@ -322,7 +327,7 @@ def reopen_run(name: str) -> Path:
         RunError: There is no such run, it has nothing to go on from, or another training is running.
     """
     run = read_run(find_run_dir(name))
-    with FileLock(models_dir() / ".start.lock"):
+    with lock_names():
         active = find_active_run()
         if active:
             raise RunError(f"The training {active.name!r} is still {active.state}. Stop it or wait for its end first.")
@@ -434,9 +439,9 @@ def rename_run(run: Run, new_name: str) -> None:
         RunError: It is in training or the shipped one, or the name cannot be used.
     """
     _check_changeable(run, "renamed")
-    new_path = models_dir() / check_name(new_name)
     try:
-        run.path.rename(new_path)
+        with lock_names():
+            run.path.rename(models_dir() / check_name(new_name))
     except OSError as error:  # on Windows: a file of it is open
         raise RunError(f"{run.name!r} could not be renamed ({error.strerror}). Retry in a moment.") from None
 
