@@ -35,6 +35,7 @@ from facedep.robustness import DISTORTIONS, read_robustness
 from facedep.run_writer import RunWriter
 from facedep.scan import Scan, scan_dataset
 from facedep.splits import LEAK_FREE, PARTS, SPLIT_KINDS
+from facedep.tables import check_csv_path, write_csv
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -205,6 +206,8 @@ def _fetch(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    if options.csv:
+        check_csv_path(options.csv)  # before the scan
     with JobWriter(options.progress) as job:
         dataset = _load_dataset(options)
         with tqdm(unit="picture", desc="Scan", disable=None) as bar:
@@ -230,7 +233,7 @@ def _check(options: argparse.Namespace) -> int:
     shared = quality.find_shared_pictures(dataset.index, table)
     num_unique = table.loc[scan.is_readable, "picture"].nunique()
     if options.csv:
-        quality.write_flags_table(options.csv, quality.build_flags_table(dataset.index, table, faults))
+        write_csv(options.csv, quality.build_flags_table(dataset.index, table, faults))
     if options.json:
         _print_json(
             {
@@ -555,11 +558,11 @@ def _robustness(options: argparse.Namespace) -> int:
 
 
 def _predict(options: argparse.Namespace) -> int:
+    if options.csv:
+        check_csv_path(options.csv)  # before the work that fills it
     classifier = _load_classifier(options.model)
     from facedep.predict_many import answer_pictures, build_json, build_table, list_pictures
 
-    if options.csv:
-        quality.write_flags_table(options.csv, build_table([]))  # what cannot be written is told before the work
     pictures = list_pictures((file, Path(file)) for file in options.files)
     has_failed, objects, table_rows = False, [], []
     answers = answer_pictures(classifier, pictures, is_whole_picture=options.whole_picture)
@@ -573,7 +576,7 @@ def _predict(options: argparse.Namespace) -> int:
             if options.csv:
                 table_rows += [dataclasses.replace(row, thumbnail=b"") for row in rows]
     if options.csv:
-        quality.write_flags_table(options.csv, build_table(table_rows))
+        write_csv(options.csv, build_table(table_rows))
     if num_left_out := sum(picture.num_left_out for picture in pictures):
         print(f"facedep: {num_left_out:,} files in archives are no pictures and were left out", file=sys.stderr)
     if options.json:

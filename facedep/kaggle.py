@@ -243,17 +243,38 @@ def start_download() -> None:
 def read_download() -> DownloadStatus:
     """Returns where the latest download stands, whichever process has started it."""
     started, written = _read_json("start.json"), _read_json("status.json")
-    if not started:
+    if "id" not in started:
         return DownloadStatus("none")
-    status = DownloadStatus(**written) if written.pop("id", None) == started["id"] else DownloadStatus("running")
+    status = _parse_status(written) if written.get("id") == started["id"] else DownloadStatus("running")
     if status.state == "finished" and find_cached_dataset() is None:
         return DownloadStatus("none")  # deleted since
-    signs_of_life = [path for name in ("start.json", "heartbeat") if (path := _state_dir() / name).exists()]
-    age_seconds = time.time() - max(path.stat().st_mtime for path in signs_of_life)
+    signs_of_life = [0.0]
+    for name in ("start.json", "heartbeat"):
+        with contextlib.suppress(OSError):  # not there yet, or no longer
+            signs_of_life.append((_state_dir() / name).stat().st_mtime)
+    age_seconds = time.time() - max(signs_of_life)
     if status.state == "running" and age_seconds > LOST_SECONDS:
         lost = _data_error("The download ended early: its process was stopped, or the computer turned off. Try again.")
         return replace(status, state="failed", message=str(lost))
     return status
+
+
+def _parse_status(written: dict) -> DownloadStatus:
+    """Returns what `status.json` says; a damaged one counts as one that is not written yet."""
+    state, message = written.get("state"), written.get("message")
+    num_bytes, total_bytes = written.get("num_bytes"), written.get("total_bytes")
+    is_whole = (
+        state in ("running", "finished", "failed", "cancelled")
+        and isinstance(message, str | None)
+        and (total_bytes is None or _is_count(total_bytes))
+    )
+    if not is_whole or not _is_count(num_bytes):
+        return DownloadStatus("running")
+    return DownloadStatus(state, num_bytes, total_bytes, message)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def cancel_download() -> None:
@@ -270,9 +291,10 @@ def _state_dir() -> Path:
 
 def _read_json(name: str) -> dict:
     try:
-        return json.loads((_state_dir() / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = json.loads((_state_dir() / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _write_json(name: str, content: dict) -> None:

@@ -380,7 +380,7 @@ def show_threshold(view: View) -> None:
     st.write(
         "A network gives a number; somebody has to say from where on it means *depressed*. Each place has its price."
     )
-    key = f"threshold_{view.run.name}"
+    key = _name_threshold_key(view)
     if key not in st.session_state:
         st.session_state[key] = _clamp(view.threshold)
     threshold = st.slider(
@@ -427,7 +427,7 @@ def _show_keeping(view: View, threshold: float) -> None:
         if is_chosen and st.button("Back to its own threshold", key="forget_threshold"):
             with ui.show_errors(ends_page=False):
                 forget_threshold(view.run.path)
-                del st.session_state[f"threshold_{view.run.name}"]
+                del st.session_state[_name_threshold_key(view)]
                 st.rerun()
     st.caption(
         f"{in_force} {problem or 'A kept threshold lies beside the model; Predict follows it.'} Within its uncertain "
@@ -452,7 +452,12 @@ def _find_threshold_problem(view: View) -> str:
 
 
 def _set_threshold(view: View, threshold: float) -> None:
-    st.session_state[f"threshold_{view.run.name}"] = _clamp(threshold)
+    st.session_state[_name_threshold_key(view)] = _clamp(threshold)
+
+
+def _name_threshold_key(view: View) -> str:
+    """Returns the slider's key; a run's name holds no colon, so none makes the key of another widget."""
+    return f"threshold:{view.run.name}"
 
 
 def _clamp(threshold: float) -> float:

@@ -20,6 +20,7 @@ from facedep.images import prepare_image
 from facedep.lookalikes import build_appearance, find_lookalikes
 from facedep.paths import models_dir
 from facedep.scan import is_scanned
+from facedep.tables import encode_csv
 
 MAX_KEPT_SNAPSHOTS = 120  # three minutes of the live camera
 _NUM_SHOWN_SNAPSHOTS = 9  # one row at 1280 pixels
@@ -260,7 +261,7 @@ def show_table(answered: Sequence[Sequence[Any]], *, num_left_out: int = 0) -> i
         answered: The rows of each picture, from `answer_many`.
         num_left_out: Files in archives that are no pictures.
     """
-    from facedep.predict_many import build_json, build_table, encode_table
+    from facedep.predict_many import build_json, build_table
 
     rows = [row for some in answered for row in some]
     numbers = [number for number, some in enumerate(answered) for _ in some]
@@ -297,7 +298,7 @@ def show_table(answered: Sequence[Sequence[Any]], *, num_left_out: int = 0) -> i
         },
     )
     with st.container(horizontal=True):
-        table = encode_table(build_table(rows))
+        table = encode_csv(build_table(rows))
         st.download_button("Table (CSV)", table, "answers.csv", "text/csv", key="many_csv", icon=":material/download:")
         st.download_button(
             "All details (JSON)",

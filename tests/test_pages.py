@@ -550,7 +550,7 @@ def test_evaluate_counts_pictures_that_the_model_was_trained_on_and_can_leave_th
 def test_evaluate_moves_the_threshold_and_keeps_it_only_when_chosen_on_val(app, small_set):
     run_dir = models_dir() / runs.SHIPPED_RUN
     open_evaluate(app, ui_evaluate.THRESHOLD)
-    slider = f"threshold_{runs.SHIPPED_RUN}"
+    slider = f"threshold:{runs.SHIPPED_RUN}"
     assert app.slider(key=slider).value == 0.5
     app.slider(key=slider).set_value(0.01).run()
     assert "would miss **0**" in texts(app)
@@ -564,6 +564,14 @@ def test_evaluate_moves_the_threshold_and_keeps_it_only_when_chosen_on_val(app, 
     app.button(key="forget_threshold").click().run()
     assert not (run_dir / "threshold.json").exists()
     assert "In force: 0.50" in texts(app)
+
+
+@pytest.mark.parametrize("name", ["scores", "confusion", "max_shadows"])
+def test_run_may_be_named_like_a_widget(app, small_set, name):
+    (models_dir() / runs.SHIPPED_RUN).rename(models_dir() / name)
+    app.session_state["evaluated"] = name
+    open_evaluate(app, ui_evaluate.THRESHOLD)
+    assert app.slider(key=f"threshold:{name}").value == 0.5
 
 
 def test_evaluate_plays_a_round_of_the_game(app, small_set):
