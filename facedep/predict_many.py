@@ -236,7 +236,7 @@ def build_table(rows: Iterable[PictureRow]) -> pd.DataFrame:
 
 
 def _to_utf8(text: str) -> str:
-    """Returns text with escapes for what UTF-8, and so a table of pandas, cannot hold: a file's name may be any bytes."""
+    """Returns text with escapes for what UTF-8, and so a table of pandas, cannot hold: names may be any bytes."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
