@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from facedep import emotions
-from facedep.card_format import DamagedCardError, TableReader, upgrade_evaluation
+from facedep.card_format import DamagedCardError, TableReader, upgrade_evaluation, upgrade_scores
 from facedep.errors import ModelError
 
 _NAN = float("nan")
@@ -71,6 +71,18 @@ class Scores:
     selective_accuracy_interval: tuple[float, float] | None = None
     selective_majority_baseline: MajorityBaseline | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Scores":
+        """Returns the scores that JSON (or the result of `evaluation.score_answers`) holds.
+
+        Raises:
+            ModelError: A value is missing, of the wrong kind or out of range.
+        """
+        try:
+            return read_scores_table(TableReader(upgrade_scores(values), "the scores"))
+        except DamagedCardError as error:
+            raise ModelError(f"These scores cannot be kept: {error}.") from None
 
 
 @dataclass(frozen=True)

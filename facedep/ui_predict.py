@@ -45,13 +45,14 @@ class Snapshot:
 
 def warn_of_untrained(classifier: Any) -> None:
     """Says so where a model is no better than a constant answer on the pictures that it was tested on."""
-    scores = classifier.card.get("scores", {})
-    tested = scores.get("test") or scores.get("val") or {}
-    accuracy, always = tested.get("accuracy"), tested.get("always_non_depressed_accuracy")
-    if accuracy is not None and always is not None and accuracy <= always:
+    scores = classifier.card.scores
+    tested = scores.get("test") or scores.get("val")
+    baseline = tested.majority_baseline if tested else None
+    if baseline and tested.accuracy <= baseline.share:
+        constant = baseline.name.replace("_", "-")
         st.warning(
-            f"**{classifier.name}** is no better than always answering *non-depressed*: {accuracy:.0%} against "
-            f"{always:.0%} right on the pictures that it was tested on. Take nothing it says at its word.",
+            f"**{classifier.name}** is no better than always answering *{constant}*: {tested.accuracy:.0%} against "
+            f"{baseline.share:.0%} right on the pictures that it was tested on. Take nothing it says at its word.",
             icon=":material/warning:",
         )
 
@@ -114,7 +115,7 @@ def show_face(classifier: Any, face: Any, *, key: str) -> None:
             "be wrong too often there."
         )
     if face.emotions:
-        figure = plots.plot_emotion_probabilities(face.emotions, classifier.card["positive_classes"])
+        figure = plots.plot_emotion_probabilities(face.emotions, classifier.card.positive_classes)
         ui.show_chart(figure, key=f"emotions_{key}")
 
 
@@ -137,7 +138,7 @@ def _show_both(models: tuple[Any, Any], faces: tuple[Any, Any], *, key: str) -> 
 
 def describe_label(label: str, classifier: Any) -> str:
     """Returns the data set's class name, in quotes, with what it means."""
-    positive = [name for name in classifier.card["positive_classes"] if name != emotions.DEPRESSED]
+    positive = [name for name in classifier.card.positive_classes if name != emotions.DEPRESSED]
     meant = " and ".join(sorted(positive)) or "sad and neutral"
     if label == emotions.DEPRESSED:
         return f"“Depressed”: looks like the {meant} pictures it was trained on"
