@@ -76,7 +76,7 @@ def upgrade_scores(values: Any) -> Any:
         names["accuracy_interval"] = "selective_accuracy_interval"
         scores |= _rename(_rename_baseline(answered, "selective_majority_baseline"), names)
     elif answered is not None:
-        scores["coverage"] = answered  # damaged, and found to be so there
+        raise DamagedCardError("answered of its scores is no table")
     return scores
 
 

@@ -82,8 +82,8 @@ def test_bundle_names_no_path_of_this_computer(shipped):
         ({"card.json": b"{"}, "cannot be read"),
         ({"card.json": b'{"class_names": ["x"], "positive_classes": ["x"], "recipe": "compact"}'}, "unknown"),
         ({"model.keras": b"no model"}, "damaged or belongs to another network"),
-        ({"card.json": with_card(scores=[])}, "its scores are no tables"),
-        ({"card.json": with_card(scores={"test": {"accuracy": 0.9}})}, "its scores are no tables"),
+        ({"card.json": with_card(scores=[])}, "scores is no table"),
+        ({"card.json": with_card(scores={"test": {"accuracy": 0.9}})}, "num_images of its scores is missing"),
         ({"card.json": with_card(training={"seconds": "long"})}, "of its training"),
     ],
 )
