@@ -172,9 +172,9 @@ def train_own_recipe(
     run_dir, result = _time_run(source, _configure(recipe, split, num_epochs), max_steps=max_steps)
     card = read_card(run_dir)
     result |= {
-        "num_images": card["data"]["num_images"],
-        "num_seen_before": card["data"]["num_seen_before"],
-        "test_roc_auc": card["scores"]["test"]["roc_auc"],
+        "num_images": dict(card.data.num_images),
+        "num_seen_before": dict(card.data.num_in_training_set),
+        "test_roc_auc": card.scores["test"].roc_auc,
         "peak_bytes": measure_peak_memory(),
         "import_bytes": import_bytes,
     }
@@ -195,9 +195,9 @@ def _configure(recipe: str, split: str, num_epochs: int) -> Any:
         num_epochs,
         found.batch_size,
         found.learning_rate,
-        split=split,
+        protocol=split,
         seed=SEED,
-        num_early_epochs=found.count_early_epochs(num_epochs),
+        num_progressive_resizing_epochs=found.count_early_epochs(num_epochs),
         ema_momentum=found.ema_momentum,
     )
 

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from facedep import data, emotions, kaggle, quality, runs
 from facedep.answers import find_seen, has_answers, keep_answers_beside, read_answers
-from facedep.baselines import read_majority_baseline
+from facedep.card_scores import Scores
 from facedep.cards import read_card
 from facedep.errors import DataError, FacedepError, RunError
 from facedep.evaluation import choose_rows, evaluate_run
@@ -37,6 +37,7 @@ from facedep.robustness import DISTORTIONS, read_robustness
 from facedep.run_writer import RunWriter
 from facedep.scan import Scan, scan_dataset
 from facedep.splits import LEAK_FREE, PARTS, SPLIT_KINDS
+from facedep.tables import check_csv_path, write_csv
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -207,6 +208,8 @@ def _fetch(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    if options.csv:
+        check_csv_path(options.csv)  # before the scan
     with JobWriter(options.progress) as job:
         dataset = _load_dataset(options)
         with tqdm(unit="picture", desc="Scan", disable=None) as bar:
@@ -232,7 +235,7 @@ def _check(options: argparse.Namespace) -> int:
     shared = quality.find_shared_pictures(dataset.index, table)
     num_unique = table.loc[scan.is_readable, "picture"].nunique()
     if options.csv:
-        quality.write_flags_table(options.csv, quality.build_flags_table(dataset.index, table, faults))
+        write_csv(options.csv, quality.build_flags_table(dataset.index, table, faults))
     if options.json:
         _print_json(
             {
@@ -332,7 +335,7 @@ def _plan_final_fit(name: str) -> runs.RunConfig:
     config = runs.read_run(runs.find_run_dir(name)).config
     if config is None:
         raise RunError(f"The settings of {name!r} are missing or damaged. Choose another run.")
-    return dataclasses.replace(config, final_fit_of=name)
+    return dataclasses.replace(config, refit_of=name)
 
 
 def _plan_run(options: argparse.Namespace, data_name: str) -> runs.RunConfig:
@@ -345,15 +348,15 @@ def _plan_run(options: argparse.Namespace, data_name: str) -> runs.RunConfig:
         num_epochs=num_epochs,
         batch_size=recipe.batch_size if options.batch_size is None else options.batch_size,
         learning_rate=recipe.learning_rate if options.learning_rate is None else options.learning_rate,
-        split=options.split,
+        protocol=options.split,
         seed=options.seed,
         depressed_emotions=tuple(emotion for emotion in emotions.EMOTIONS if emotion in options.depressed),
         teacher=options.teacher or "",
         num_devices=options.devices,
-        num_early_epochs=num_early,
+        num_progressive_resizing_epochs=num_early,
         ema_momentum=recipe.ema_momentum if options.ema_momentum is None else options.ema_momentum,
-        left_out=tuple(filter(None, options.leave_out.split(","))),
-        thresholds=dict(map(_parse_threshold, options.threshold)),
+        drop_issues=tuple(filter(None, options.leave_out.split(","))),
+        issue_limits=dict(map(_parse_threshold, options.threshold)),
     )
 
 
@@ -402,7 +405,7 @@ def _work(run_dir: Path, source: str, *, shows_progress: bool) -> int:
             writer.write_status(runs.FAILED, message=message)
             return 1
     if shows_progress:
-        scores = runs.read_run(run_dir).card["scores"]
+        scores = runs.read_run(run_dir).card.scores
         for part, values in scores.items():
             print(f"{part}: {_describe_scores(values)}")
         print(run_dir)
@@ -447,7 +450,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             split=options.split,
             part=options.part,
             # A threshold that somebody chose on this computer is none of the card's.
-            threshold=read_card(run_dir).get("threshold", 0.5) if options.record else None,
+            threshold=read_card(run_dir).decision_threshold if options.record else None,
             leaves_out_seen=options.leave_out_seen,
             on_progress=job.report,
         )
@@ -460,9 +463,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.json:
         _print_json(scores)
         return 0
-    print(
-        f"{scores['model']} on {scores['data']}, {scores['split']} split, {scores['part']}: {_describe_scores(scores)}"
-    )
+    described = _describe_scores(Scores.from_json(scores))
+    print(f"{scores['model']} on {scores['data']}, {scores['split']} split, {scores['part']}: {described}")
     answered = scores.get("answered")
     if answered and answered["num_images"]:
         print(
@@ -528,7 +530,7 @@ def _write_report(options: argparse.Namespace, run_dir: Path, dataset: data.Data
     report = build_report(
         run_dir, dataset, split=options.split, part=options.part, leaves_out_seen=options.leave_out_seen
     )
-    card_path = write_report(options.report, report, render_model_card(run_dir.name, read_card(run_dir)))
+    card_path = write_report(options.report, report, render_model_card(run_dir.name, read_card(run_dir).to_json()))
     for title, path in (("report", options.report), ("model card", card_path)):
         print(f"{title}: {path}", file=sys.stderr if options.json else sys.stdout)
 
@@ -557,11 +559,11 @@ def _robustness(options: argparse.Namespace) -> int:
 
 
 def _predict(options: argparse.Namespace) -> int:
+    if options.csv:
+        check_csv_path(options.csv)  # before the work that fills it
     classifier = _load_classifier(options.model)
     from facedep.predict_many import answer_pictures, build_json, build_table, list_pictures
 
-    if options.csv:
-        quality.write_flags_table(options.csv, build_table([]))  # what cannot be written is told before the work
     pictures = list_pictures((file, Path(file)) for file in options.files)
     has_failed, objects, table_rows = False, [], []
     answers = answer_pictures(classifier, pictures, is_whole_picture=options.whole_picture)
@@ -575,7 +577,7 @@ def _predict(options: argparse.Namespace) -> int:
             if options.csv:
                 table_rows += [dataclasses.replace(row, thumbnail=b"") for row in rows]
     if options.csv:
-        quality.write_flags_table(options.csv, build_table(table_rows))
+        write_csv(options.csv, build_table(table_rows))
     if num_left_out := sum(picture.num_left_out for picture in pictures):
         print(f"facedep: {num_left_out:,} files in archives are no pictures and were left out", file=sys.stderr)
     if options.json:
@@ -600,13 +602,13 @@ def _print_answer(rows: list[Any]) -> None:
             print(f"facedep: {row.path}: {row.note} (--whole-picture)", file=sys.stderr)
 
 
-def _describe_scores(scores: dict[str, Any]) -> str:
-    baseline = read_majority_baseline(scores)
+def _describe_scores(scores: Scores) -> str:
+    baseline = scores.majority_baseline
     return (
-        f"{scores['num_images']:,} pictures, accuracy {_show_number(scores['accuracy'])} "
+        f"{scores.num_images:,} pictures, accuracy {_show_number(scores.accuracy)} "
         f"(always {baseline.label}: {_show_number(baseline.share)}), "
-        f"balanced accuracy {_show_number(scores['balanced_accuracy'])}, ROC AUC {_show_number(scores['roc_auc'])}, "
-        f"calibration error {_show_number(scores['ece'])}, emotions {_show_number(scores.get('emotion_accuracy'))}"
+        f"balanced accuracy {_show_number(scores.balanced_accuracy)}, ROC AUC {_show_number(scores.roc_auc)}, "
+        f"calibration error {_show_number(scores.ece)}, emotions {_show_number(scores.emotion_accuracy)}"
     )
 
 

@@ -61,7 +61,7 @@ def compute_answers(
     kept = read_answers(run_dir, dataset)  # another process may have asked about other pictures meanwhile
     answers = Answers(
         class_names=list(classifier.class_names),
-        positive_classes=list(classifier.card["positive_classes"]),
+        positive_classes=list(classifier.card.positive_classes),
         outputs=_put(outputs[source], is_new, kept.outputs if kept else None),
         features=_put(features[source], is_new, kept.features if kept else None),
         is_answered=is_new | kept.is_answered if kept else is_new,
@@ -80,7 +80,7 @@ def _ask(
     """
     network = classifier.network
     both = expose_features(network)
-    averages_mirror = bool(classifier.card.get("averages_mirror"))
+    averages_mirror = classifier.card.uses_flip_tta
     num_images = len(images)
     outputs = np.empty((num_images, network.output_shape[-1]), np.float32)
     features = np.empty((num_images, both.output_shape[1][-1]), np.float16)

@@ -105,9 +105,8 @@ def find_answers_key(run_dir: Path, dataset: Dataset) -> str:
 
 def _compute_key(run_dir: Path, dataset: Dataset, content: str) -> str:
     card = read_card(run_dir)
-    meaning = [card["recipe"], card["class_names"], card["positive_classes"], card.get("averages_mirror", False)]
-    temperature = card.get("calibration", {}).get("temperature", 1.0)
-    state = [_VERSION, content, *meaning, temperature, find_cache_path(dataset).stem]
+    meaning = [card.recipe, card.class_names, card.positive_classes, card.uses_flip_tta]
+    state = [_VERSION, content, *meaning, card.temperature, find_cache_path(dataset).stem]
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
 
 
@@ -177,21 +176,21 @@ def _read_answers_beside(run_dir: Path, dataset: Dataset) -> Answers:
         and kept["is_answered"].shape == (len(kept["paths"]),)
         and (kept["outputs"].dtype.kind, kept["is_answered"].dtype.kind) == ("f", "b")
         and np.isfinite(kept["outputs"][kept["is_answered"]]).all()
-        and all(kept[name].tolist() == card[name] for name in ("class_names", "positive_classes"))
+        and all(kept[name].tolist() == list(getattr(card, name)) for name in ("class_names", "positive_classes"))
     )
     if not fits:
         raise ModelError(f"The answers of {run_dir.name!r} in {ANSWERS_FILE} are damaged. Choose another model.")
     place_of_path = {path: place for place, path in enumerate(kept["paths"].tolist())}
     places = [place_of_path.get(path) for path in dataset.index["path"]]
     if str(kept["content_hash"]) != dataset.content_hash or None in places:
-        data_name = card.get("data", {}).get("name", "another data set")
+        data_name = card.data.name or "another data set"
         raise ModelError(
             f"{run_dir.name!r} has no {MODEL_FILE}, only its answers to other pictures than {dataset.name}. Choose "
             f"those ({data_name}), or another model."
         )
     return Answers(
-        class_names=card["class_names"],
-        positive_classes=card["positive_classes"],
+        class_names=list(card.class_names),
+        positive_classes=list(card.positive_classes),
         outputs=kept["outputs"][places],
         features=np.empty((len(places), 0), np.float16),
         is_answered=kept["is_answered"][places],

@@ -1,12 +1,15 @@
 """A run as one .zip file: to keep, to hand on, to load back. It holds no pictures and no paths."""
 
+import contextlib
 import io
 import shutil
+import time
+import uuid
 import zipfile
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from facedep import runs
-from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, read_card
+from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE
 from facedep.errors import ModelError, RunError
 from facedep.files import write_json
 from facedep.paths import models_dir
@@ -15,6 +18,8 @@ from facedep.stores import UNPACKING_ERRORS
 # The log stays at home: it may name folders of this computer.
 BUNDLED_FILES = (runs.CONFIG_FILE, runs.STATUS_FILE, runs.METRICS_FILE, CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE)
 MAX_BUNDLE_BYTES = 512 * 1024**2
+_LOADING_PREFIX = ".loading"  # hidden: no run's name starts with a dot
+_STALE_SECONDS = 3600.0  # a load takes seconds; what is older was left by a process that died
 
 
 def pack_run(run: runs.Run) -> bytes:
@@ -61,27 +66,51 @@ def unpack_run(content: bytes) -> str:
     except UNPACKING_ERRORS:
         raise ModelError(f"The bundle is not a .zip archive, or it is damaged. {remedy}") from None
     stem = first_part if runs.is_valid_name(first_part) else "loaded model"
-    models_dir().mkdir(parents=True, exist_ok=True)
-    partial = models_dir() / ".loading"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
     try:
-        for name, data in files.items():
-            (partial / name).write_bytes(data)
-        if runs.read_run(partial).state not in (runs.FINISHED, runs.STOPPED):  # whatever it was, it does not run here
-            write_json(partial / runs.STATUS_FILE, {"state": runs.FINISHED})
-        read_card(partial)
-        from facedep.model import load_classifier
+        models_dir().mkdir(parents=True, exist_ok=True)
+        _clear_stale_loads()
+        partial = models_dir() / f"{_LOADING_PREFIX}-{uuid.uuid4().hex}"  # its own: visitors load at the same time
+        partial.mkdir()
+    except OSError as error:
+        raise _explain_disk_error(error) from None
+    try:
+        _write_checked(partial, files)
+        return _give_name(partial, stem)
+    except ModelError as error:
+        raise ModelError(str(error).replace(repr(partial.name), "the bundle")) from None
+    except OSError as error:
+        raise _explain_disk_error(error) from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
-        load_classifier(partial)
+
+def _clear_stale_loads() -> None:
+    for folder in models_dir().glob(f"{_LOADING_PREFIX}*"):
+        with contextlib.suppress(OSError):  # another load has just cleared it
+            if time.time() - folder.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_checked(folder: Path, files: dict[str, bytes]) -> None:
+    """Writes a bundle's files and builds the network from them, so that a damaged one is found out here."""
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    if runs.read_run(folder).state not in (runs.FINISHED, runs.STOPPED):  # no process on this computer trains it
+        write_json(folder / runs.STATUS_FILE, {"state": runs.FINISHED})
+    from facedep.model import load_classifier  # brings Keras
+
+    load_classifier(folder)
+
+
+def _give_name(folder: Path, stem: str) -> str:
+    """Moves a checked folder into the list of runs under the first free name, and returns that name."""
+    with runs.lock_names():
         name, number = stem, 2
         while (models_dir() / name).exists():
             name, number = f"{stem[:50]} {number}", number + 1
-        partial.rename(models_dir() / name)
-    except ModelError as error:
-        raise ModelError(str(error).replace("'.loading'", "the bundle")) from None
-    except OSError as error:
-        raise ModelError(f"The bundle could not be kept ({error.strerror}). Free some space and try again.") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        folder.rename(models_dir() / name)
     return name
+
+
+def _explain_disk_error(error: OSError) -> ModelError:
+    return ModelError(f"The bundle could not be kept ({error.strerror}). Free some space and try again.")

@@ -1,10 +1,19 @@
-"""The `card.json` of a model: what its outputs mean, what it was trained on, how it scored. Read without Keras."""
+"""The `card.json` of a model: what its outputs mean, what it was trained on, how it scored. Read without Keras.
 
+A card is parsed and checked once, here, and written by `Card.to_json` alone. Cards come with models from elsewhere: one
+with a number of the wrong kind or out of range is damaged as a whole. Keys that this version does not know are kept.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from facedep import emotions
-from facedep.baselines import read_majority_baseline
+from facedep.baselines import MajorityBaseline
+from facedep.card_format import FORMAT, DamagedCardError, TableReader, drop_nan, upgrade_card
+from facedep.card_scores import RecordedEvaluation, Scores, read_evaluation_table, read_scores_table
 from facedep.errors import ModelError
 from facedep.files import read_json
 from facedep.recipes import RECIPES
@@ -14,94 +23,312 @@ CARD_FILE = "card.json"
 MODEL_CARD_FILE = "MODEL_CARD.md"
 FINGERPRINTS_FILE = "trained_on.txt"
 ANSWERS_FILE = "answers.npz"  # of a run whose model file is not there: what it answered to one data set
-_SCORE_NAMES = {"num_images", "accuracy", "balanced_accuracy", "roc_auc"}
-_LEAK_NAMES = {"num_images", "num_identical", "num_similar"}
+_MAX_SEED = 2**32 - 1
+_MAX_SIZE_PX = 4096
+_MAX_SECONDS = 1e9
 
 
-def read_card(run_dir: Path) -> dict[str, Any]:
-    """Returns the content of a run's `card.json`, checked.
+@dataclass(frozen=True)
+class LeakCounts:
+    """How many of a subset's `num_images` are also in train: pixel for pixel, or at least nearly."""
+
+    num_images: int
+    num_identical: int
+    num_similar: int
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CardData:
+    """What a model was trained on.
+
+    Attributes:
+        name: The data set's name; "" where the card does not say.
+        content_hash: Of its files; "" likewise.
+        protocol: How it was cut, one of `splits.SPLIT_KINDS`; "" likewise.
+        seed: Of the cut.
+        num_images: Subset to its number of pictures.
+        dropped_issues: Name of an issue to the pictures that were dropped for it, and "all".
+        issue_limits: Name of a limit of `quality.Thresholds` to its value, where pictures were dropped.
+        leaks: Subset to what of it is also in train.
+        num_in_training_set: Subset to its pictures that the model which the run started from was trained on.
+        extra: Keys that this version does not know, as in all classes here.
+    """
+
+    name: str = ""
+    content_hash: str = ""
+    protocol: str = ""
+    seed: int = 0
+    num_images: Mapping[str, int] = field(default_factory=dict)
+    dropped_issues: Mapping[str, int] = field(default_factory=dict)
+    issue_limits: Mapping[str, float] = field(default_factory=dict)
+    leaks: Mapping[str, LeakCounts] = field(default_factory=dict)
+    num_in_training_set: Mapping[str, int] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AbstentionBand:
+    """From `low` up to, not with, `high` a model does not answer; chosen for this share of errors outside, 0..1."""
+
+    low: float
+    high: float
+    target_error: float
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How probabilities were made to mean what they say.
+
+    Attributes:
+        temperature: What the logits are divided by.
+        abstention_band: None for a model that always answers.
+        chosen_on: The subset both were chosen on; "" where the card does not say.
+        num_images: Its pictures; None likewise.
+        run: The run they were taken over from; "" for this one.
+    """
+
+    temperature: float = 1.0
+    abstention_band: AbstentionBand | None = None
+    chosen_on: str = ""
+    num_images: int | None = None
+    run: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """How a training went.
+
+    Attributes:
+        num_epochs: Whole epochs.
+        selected_epoch: Whose weights became the model; None for those of a first, unfinished one.
+        seconds: What it took, scoring not included.
+        was_stopped: Whether somebody ended it early.
+        num_images_seen: Pictures shown, counted again in every epoch; None where the card does not say.
+        has_diverged: Whether it ended because the loss was no number.
+        teacher: The run whose predictions were mixed into the labels; "" for none.
+        refit_of: The run whose settings were fitted again, on train and val together; "" for none.
+    """
+
+    num_epochs: int
+    selected_epoch: int | None
+    seconds: float
+    was_stopped: bool = False
+    num_images_seen: int | None = None
+    has_diverged: bool = False
+    teacher: str = ""
+    refit_of: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model is.
+
+    Attributes:
+        recipe: Name of its recipe.
+        class_names: What each output stands for.
+        positive_classes: Those of them that count as *depressed*.
+        input_size_px: Side of the square gray input.
+        decision_threshold: P(depressed) at and above which the answer is *depressed*, 0..1.
+        uses_flip_tta: Whether each output is the mean over the face and its mirror image.
+        data: What it was trained on.
+        calibration: None for a model whose probabilities are used as they are.
+        training: None where the card does not say.
+        scores: Subset of its own data to the scores on it.
+        evaluations: Scores on data sets that were recorded later.
+        command: The command line that made it; "" where the card does not say.
+        earlier_commands: Those that made the runs it builds on, in their order.
+        versions: Name of a package to its version.
+        extra: Keys that this version does not know.
+    """
+
+    recipe: str
+    class_names: tuple[str, ...]
+    positive_classes: tuple[str, ...]
+    input_size_px: int
+    decision_threshold: float = 0.5
+    uses_flip_tta: bool = False
+    data: CardData = CardData()
+    calibration: Calibration | None = None
+    training: TrainingSummary | None = None
+    scores: Mapping[str, Scores] = field(default_factory=dict)
+    evaluations: tuple[RecordedEvaluation, ...] = ()
+    command: str = ""
+    earlier_commands: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def temperature(self) -> float:
+        """What the logits are divided by; 1 without calibration."""
+        return self.calibration.temperature if self.calibration else 1.0
+
+    @property
+    def abstention_band(self) -> AbstentionBand | None:
+        """Where the model does not answer; None for always answering."""
+        return self.calibration.abstention_band if self.calibration else None
+
+    @classmethod
+    def from_json(cls, values: Any) -> "Card":
+        """Returns the card that the content of a `card.json` of any format makes.
+
+        Raises:
+            ModelError: It is not one of this project's, or damaged.
+        """
+        try:
+            return _read(values)
+        except DamagedCardError as error:
+            raise ModelError(f"{CARD_FILE} is not one of this app's: {error}. Choose another model.") from None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what `card.json` holds: tables, lists, text and numbers, with null for what is undefined."""
+        return {"format": FORMAT, **_write(self)}
+
+    def with_evaluation(self, evaluation: RecordedEvaluation) -> "Card":
+        """Returns this card with an evaluation added, in place of an older one on the same pictures."""
+
+        def name_pictures(one: RecordedEvaluation) -> tuple[str, str, str]:
+            return one.content_hash, one.protocol, one.subset
+
+        others = [old for old in self.evaluations if name_pictures(old) != name_pictures(evaluation)]
+        return dataclasses.replace(self, evaluations=(*others, evaluation))
+
+
+def read_card(run_dir: Path) -> Card:
+    """Returns a run's card, checked.
 
     Raises:
-        ModelError: There is no such run or card, or the card is not one of this project's.
+        ModelError: There is no such run or card, or the card is damaged or not one of this project's.
     """
     path = run_dir / CARD_FILE
-    card = read_json(path)
-    if card is None and not path.exists():
+    values = read_json(path)
+    if values is None and not path.exists():
         found = "has no finished model" if run_dir.is_dir() else "does not exist"
         raise ModelError(f"The model {run_dir.name!r} {found}. Choose one from the list on the Train page.")
-    if card is None:
+    if values is None:
         raise ModelError(f"{CARD_FILE} of {run_dir.name!r} cannot be read. Delete this model, or load it again.")
-    problem = find_card_problem(card)
-    if problem:
-        raise ModelError(f"{CARD_FILE} of {run_dir.name!r} is not one of this app's: {problem}. Choose another model.")
-    return card
+    try:
+        return _read(values)
+    except DamagedCardError as error:
+        raise ModelError(
+            f"{CARD_FILE} of {run_dir.name!r} is not one of this app's: {error}. Choose another model."
+        ) from None
 
 
-def find_card_problem(card: Any) -> str | None:
-    """Returns what is wrong with a card's content, or None: classes and recipe known, threshold in 0..1."""
-    if not isinstance(card, dict):
-        return "it is no table of names and values"
-    names, positive = card.get("class_names"), card.get("positive_classes")
-    if not _is_list_of_names(names) or not _is_list_of_names(positive):
-        return "its class names are missing"
+# Reading -------------------------------------------------------------------------------------------------------------
+
+
+def _read(values: Any) -> Card:
+    card = TableReader(upgrade_card(values), "it")
+    names, positive = card.read_names("class_names"), card.read_names("positive_classes")
+    if not names or not positive:
+        raise DamagedCardError("its class names are missing")
     if not set(positive) <= set(names) or len(set(names)) != len(names):
-        return "its class names contradict each other"
-    if names != [emotions.DEPRESSED] and not set(names) <= set(emotions.EMOTIONS):
-        return "its class names are unknown"
-    if not isinstance(card.get("recipe"), str) or card["recipe"] not in RECIPES:
-        return f"its recipe {card.get('recipe')!r} is unknown"
-    threshold = card.get("threshold", 0.5)
-    if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
-        return "its threshold is not between 0 and 1"
-    if (problem := _find_calibration_problem(card.get("calibration", {}), threshold)) is not None:
-        return problem
-    if not isinstance(card.get("averages_mirror", False), bool):
-        return "whether it averages with the mirror image is not said"
-    trained_on = card.get("data", {})
-    seed = trained_on.get("seed", 0) if isinstance(trained_on, dict) else None
-    if not isinstance(seed, int) or seed < 0:
-        return "its seed is no whole number"
-    for name in ("left_out", "thresholds"):
-        rules = trained_on.get(name) or {}
-        if not isinstance(rules, dict) or not all(map(_is_number, rules.values())):
-            return "what it says of the pictures that were cleaned away is no table of numbers"
-    if not _is_table(card.get("training", {}), {"num_epochs", "kept_epoch", "seconds"}):
-        return "what it says of its training is no table of numbers"
-    for name, needed in (("scores", _SCORE_NAMES), ("leaks", _LEAK_NAMES)):
-        tables = card.get(name, {}) if name == "scores" else trained_on.get(name, {})
-        if not isinstance(tables, dict) or not all(_is_table(table, needed) for table in tables.values()):
-            return f"its {name} are no tables of numbers"
-    for scores in card.get("scores", {}).values():
-        if scores.get("accuracy") is not None and not read_majority_baseline(scores).is_known:
-            return "its scores do not say what always answering one group would get"
-    return None
-
-
-def _find_calibration_problem(calibration: Any, threshold: float) -> str | None:
-    if not isinstance(calibration, dict):
-        return "its calibration is no table"
-    temperature, band = calibration.get("temperature", 1.0), calibration.get("uncertain")
-    if not _is_number(temperature) or not 0 < temperature < 1000:
-        return "its temperature is no number above 0"
-    if band is None:
-        return None
-    if not isinstance(band, dict) or not all(_is_number(band.get(name)) for name in ("low", "high", "target_error")):
-        return "its uncertain band is no table of numbers"
-    return (
-        None if 0 <= band["low"] <= threshold <= band["high"] <= 1 else "its uncertain band is not around its threshold"
+        raise DamagedCardError("its class names contradict each other")
+    if names != (emotions.DEPRESSED,) and not set(names) <= set(emotions.EMOTIONS):
+        raise DamagedCardError("its class names are unknown")
+    recipe = card.read_text("recipe")
+    if recipe not in RECIPES:
+        raise DamagedCardError(f"its recipe {recipe!r} is unknown")
+    threshold = card.read_number("decision_threshold", 0, 1, default=0.5)
+    calibration = _read_calibration(table) if (table := card.read_table("calibration")) else None
+    band = calibration.abstention_band if calibration else None
+    if band and not band.low <= threshold <= band.high:
+        raise DamagedCardError("its abstention band is not around its decision threshold")
+    return Card(
+        recipe=recipe,
+        class_names=names,
+        positive_classes=positive,
+        input_size_px=card.read_count("input_size_px", default=RECIPES[recipe].input_size_px, low=1, high=_MAX_SIZE_PX),
+        decision_threshold=threshold,
+        uses_flip_tta=card.read_flag("uses_flip_tta"),
+        data=_read_data(card.read_table("data")),
+        calibration=calibration,
+        training=_read_training(table) if (table := card.read_table("training")) else None,
+        scores={name: read_scores_table(table) for name, table in card.read_tables("scores").items()},
+        evaluations=tuple(read_evaluation_table(table) for table in card.read_list_of_tables("evaluations")),
+        command=card.read_text("command"),
+        earlier_commands=card.read_names("earlier_commands"),
+        versions={name: str(version) for name, version in card.read_dict("versions").items()},
+        extra=card.read_rest("format"),
     )
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _read_data(data: TableReader) -> CardData:
+    return CardData(
+        name=data.read_text("name"),
+        content_hash=data.read_text("content_hash"),
+        protocol=data.read_text("protocol"),
+        seed=data.read_count("seed", default=0, high=_MAX_SEED),
+        num_images=data.read_counts("num_images"),
+        dropped_issues=data.read_counts("dropped_issues"),
+        issue_limits=data.read_numbers("issue_limits"),
+        leaks={
+            name: LeakCounts(
+                num_images=leak.read_count("num_images"),
+                num_identical=leak.read_count("num_identical"),
+                num_similar=leak.read_count("num_similar"),
+                extra=leak.read_rest(),
+            )
+            for name, leak in data.read_tables("leaks").items()
+        },
+        num_in_training_set=data.read_counts("num_in_training_set"),
+        extra=data.read_rest(),
+    )
 
 
-def _is_table(value: Any, needed: set[str]) -> bool:
-    """Whether a value is empty, or a table that holds a number, or null, under each of the needed names."""
-    if not isinstance(value, dict) or (value and not needed <= value.keys()):
-        return False
-    return all(value[name] is None or isinstance(value[name], int | float) for name in needed & value.keys())
+def _read_calibration(calibration: TableReader) -> Calibration:
+    band = calibration.read_table("abstention_band")
+    return Calibration(
+        temperature=calibration.read_number("temperature", 1e-6, 1000, default=1.0),
+        abstention_band=AbstentionBand(
+            low=band.read_number("low", 0, 1),
+            high=band.read_number("high", 0, 1),
+            target_error=band.read_number("target_error", 0, 1),
+            extra=band.read_rest(),
+        )
+        if band
+        else None,
+        chosen_on=calibration.read_text("chosen_on"),
+        num_images=calibration.read_count("num_images", default=None),
+        run=calibration.read_text("run"),
+        extra=calibration.read_rest(),
+    )
 
 
-def _is_list_of_names(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(name, str) for name in value)
+def _read_training(training: TableReader) -> TrainingSummary:
+    return TrainingSummary(
+        num_epochs=training.read_count("num_epochs"),
+        selected_epoch=training.read_count("selected_epoch", default=None),
+        seconds=training.read_number("seconds", 0, _MAX_SECONDS),
+        was_stopped=training.read_flag("was_stopped"),
+        num_images_seen=training.read_count("num_images_seen", default=None),
+        has_diverged=training.read_flag("has_diverged"),
+        teacher=training.read_text("teacher"),
+        refit_of=training.read_text("refit_of"),
+        extra=training.read_rest(),
+    )
+
+
+# Writing -------------------------------------------------------------------------------------------------------------
+
+
+def _write(value: Any) -> Any:
+    """Returns a value of a card as JSON has it; what is optional and not there is left out."""
+    if isinstance(value, MajorityBaseline):
+        return {"name": value.name, "share": drop_nan(value.share)}
+    if dataclasses.is_dataclass(value):
+        fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
+        extra, scores = dict(fields.pop("extra", {})), None
+        if isinstance(value, RecordedEvaluation):  # its scores stand beside what was scored
+            scores = _write(fields.pop("scores"))
+        known = {name: _write(one) for name, one in fields.items() if one is not None}
+        return {**known, **(scores or {}), **extra}
+    if isinstance(value, Mapping):
+        return {name: _write(one) for name, one in value.items()}
+    if isinstance(value, tuple | list):
+        return [_write(one) for one in value]
+    return drop_nan(value)

@@ -19,8 +19,8 @@ import pandas as pd
 
 from facedep import emotions
 from facedep.answers import find_answers_key, find_seen, has_answers, read_answers
-from facedep.baselines import MajorityBaseline, find_majority_baseline, read_majority_baseline
-from facedep.cards import FINGERPRINTS_FILE, read_card
+from facedep.baselines import MajorityBaseline, find_majority_baseline
+from facedep.cards import FINGERPRINTS_FILE, Card, read_card
 from facedep.data import Dataset
 from facedep.errors import DataError, ModelError
 from facedep.face_check import check_faces
@@ -193,7 +193,7 @@ def read_scores(
 def split_as_trained(
     dataset: Dataset,
     scan: Scan,
-    card: dict[str, Any],
+    card: Card,
     split: str,
     *,
     seed: int | None = None,
@@ -207,7 +207,7 @@ def split_as_trained(
     Args:
         dataset: The data set.
         scan: Its scan.
-        card: The content of the run's `card.json`, checked by `cards.read_card`.
+        card: The run's card.
         split: One of `splits.SPLIT_KINDS`.
         seed: Of the split; by default the run's.
         on_progress: As for `clean_scan`.
@@ -216,10 +216,10 @@ def split_as_trained(
         DataError: The data set has no such split.
         ModelError: The card names rules for cleaning that this version does not have.
     """
-    trained_on = card.get("data", {})
-    left_out = trained_on.get("left_out") or {}
-    if left_out and trained_on.get("split") == split and trained_on.get("content_hash") == dataset.content_hash:
-        names, thresholds = set(left_out) - {"all"}, trained_on.get("thresholds") or {}
+    trained_on = card.data
+    left_out = trained_on.dropped_issues
+    if left_out and trained_on.protocol == split and trained_on.content_hash == dataset.content_hash:
+        names, thresholds = set(left_out) - {"all"}, trained_on.issue_limits
         known = {field.name for field in dataclasses.fields(Thresholds)}
         if not names <= set(FAULT_NAMES) or not set(thresholds) <= known:
             raise ModelError(
@@ -227,18 +227,18 @@ def split_as_trained(
                 "not have. Choose another split, or another model."
             )
         scan, _ = clean_scan(dataset, scan, names, thresholds, on_progress=on_progress)
-    return split_dataset(dataset.index, scan, split, seed=trained_on.get("seed", 0) if seed is None else seed)
+    return split_dataset(dataset.index, scan, split, seed=trained_on.seed if seed is None else seed)
 
 
 def choose_rows(
-    dataset: Dataset, scan: Scan, card: dict[str, Any], *, split: str, part: str, seed: int | None = None
+    dataset: Dataset, scan: Scan, card: Card, *, split: str, part: str, seed: int | None = None
 ) -> np.ndarray:
     """Returns which pictures a part holds: `bool` array of shape `(n,)`.
 
     Args:
         dataset: The data set.
         scan: Its scan.
-        card: The content of the run's `card.json`, checked by `cards.read_card`.
+        card: The run's card.
         split: One of `splits.SPLIT_KINDS`, cut as `split_as_trained` does.
         part: "train", "val", "test", or "all": every picture, pixel-identical ones once.
         seed: Of the split; by default the run's.
@@ -321,33 +321,30 @@ def list_flattering_scores(run_dir: Path, dataset: Dataset, *, others: Sequence[
     return found + _list_recorded(card, known)
 
 
-def _list_recorded(card: dict[str, Any], known: set[str]) -> list[SplitScore]:
-    """Returns the scores on other data sets that a run's card holds; what remembering gets there was not kept.
-
-    Damaged ones are left out: a card may come from anywhere.
-    """
+def _list_recorded(card: Card, known: set[str]) -> list[SplitScore]:
+    """Returns the scores on other data sets that a run's card holds; what remembering gets there was not kept."""
     found = []
-    evaluations = card.get("evaluations")
-    for scores in evaluations if isinstance(evaluations, list) else []:
-        with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
-            accuracy, num_images = float(scores["accuracy"]), int(scores["num_images"])
-            recorded = SplitScore(
-                what=f"Another data set, {scores['data']}, as its card says",
-                data_name=str(scores["data"]),
-                split=str(scores["split"]),
-                part=str(scores["part"]),
+    for one in card.evaluations:
+        if one.content_hash in known or not one.scores.majority_baseline.is_known:
+            continue
+        accuracy, num_images = one.scores.accuracy, one.scores.num_images
+        found.append(
+            SplitScore(
+                what=f"Another data set, {one.data}, as its card says",
+                data_name=one.data,
+                split=one.protocol,
+                part=one.subset,
                 num_images=num_images,
                 accuracy=accuracy,
                 # Of the share itself: earlier cards hold a bootstrap interval, and one share has one interval.
                 interval=compute_wilson_interval(round(accuracy * num_images), num_images),
-                majority_baseline=read_majority_baseline(scores),
+                majority_baseline=one.scores.majority_baseline,
                 lookup_accuracy=_NAN,
                 num_in_train=0,
-                num_seen=int(scores["num_seen_in_training"]),
+                num_seen=one.num_in_training_set,
                 leaves_out_seen=False,
             )
-            if scores["content_hash"] not in known and recorded.majority_baseline.is_known:
-                found.append(recorded)
+        )
     return found
 
 
@@ -519,9 +516,9 @@ def _score_split(
     )
 
 
-def _find_scores_path(run_dir: Path, dataset: Dataset, card: dict[str, Any], choice: dict[str, Any]) -> Path:
+def _find_scores_path(run_dir: Path, dataset: Dataset, card: Card, choice: dict[str, Any]) -> Path:
     """Returns where scores are kept: elsewhere when the answers, the labels, the settings or what was seen change."""
-    trained_on = card.get("data", {})
+    trained_on = card.data
     labels = hashlib.sha256("\n".join(dataset.index[["emotion", "label", "split"]].to_numpy().ravel()).encode())
     with contextlib.suppress(OSError):
         labels.update((run_dir / FINGERPRINTS_FILE).read_bytes())
@@ -530,8 +527,8 @@ def _find_scores_path(run_dir: Path, dataset: Dataset, card: dict[str, Any], cho
         "answers": find_answers_key(run_dir, dataset),
         "labels": labels.hexdigest(),
         "band": find_band(card, choice["threshold"]),
-        "trained_on": {name: trained_on.get(name) for name in ("content_hash", "split", "seed")},
-        "cleaned": [sorted(trained_on.get("left_out") or {}), trained_on.get("thresholds") or {}],
+        "trained_on": [trained_on.content_hash, trained_on.protocol, trained_on.seed],
+        "cleaned": [sorted(trained_on.dropped_issues), dict(trained_on.issue_limits)],
         **choice,
     }
     key = hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()[:16]

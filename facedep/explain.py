@@ -112,12 +112,12 @@ def compute_activations(classifier: Classifier, prepared: np.ndarray) -> tuple[n
     if cut is None:
         return None
     features, dense = cut
-    averages_mirror = bool(classifier.card.get("averages_mirror"))
+    averages_mirror = classifier.card.uses_flip_tta
     images = np.stack([prepared, prepared[:, ::-1]] if averages_mirror else [prepared])[..., np.newaxis]
     # Called directly: `predict` would be traced anew for each such network, which takes seconds.
     maps = keras.ops.convert_to_numpy(features(images.astype(np.float32), training=False))
     weights, biases = dense.get_weights()
-    is_positive = np.isin(classifier.class_names, classifier.card["positive_classes"])
+    is_positive = np.isin(classifier.class_names, classifier.card.positive_classes)
     direction = _subtract_means(weights, is_positive)
     values = maps @ direction
     if averages_mirror:

@@ -98,7 +98,7 @@ def fit_network(
         RunError: The learning rate was too high, or the checkpoint does not fit.
     """
     num_epochs = last_epoch or config.num_epochs
-    num_early = min(config.num_early_epochs, num_epochs - 1)
+    num_early = min(config.num_progressive_resizing_epochs, num_epochs - 1)
     phases = [(num_epochs, recipe, network, parts, augment_images if recipe.augments else None)]
     if num_early:
         phases.insert(0, (num_early, *_plan_early_phase(network, parts, recipe), mirror_images))
@@ -164,7 +164,7 @@ def _compile(network: keras.Model, goal: Goal, *, recipe: Recipe, config: RunCon
     rate: Any = config.learning_rate
     if recipe.schedule == "cosine":
         total = num_steps * config.num_epochs
-        warmup = num_steps if config.num_early_epochs else max(1, total // 10)
+        warmup = num_steps if config.num_progressive_resizing_epochs else max(1, total // 10)
         rate = keras.optimizers.schedules.CosineDecay(
             config.learning_rate / 25, max(1, total - warmup), warmup_target=config.learning_rate, warmup_steps=warmup
         )

@@ -243,15 +243,33 @@ def start_download() -> None:
 def read_download() -> DownloadStatus:
     """Returns where the latest download stands, whichever process has started it."""
     started, written = _read_json("start.json"), _read_json("status.json")
-    if not started:
+    if "id" not in started:
         return DownloadStatus(NONE)
-    status = DownloadStatus(**written) if written.pop("id", None) == started["id"] else DownloadStatus(RUNNING)
+    status = _parse_status(written) if written.get("id") == started["id"] else DownloadStatus(RUNNING)
     if status.state == FINISHED and find_cached_dataset() is None:
         return DownloadStatus(NONE)  # deleted since
     if status.state == RUNNING and is_lost(_state_dir() / "start.json", _state_dir() / "heartbeat"):
         lost = _data_error("The download ended early: its process was stopped, or the computer turned off. Try again.")
         return replace(status, state=FAILED, message=str(lost))
     return status
+
+
+def _parse_status(written: dict) -> DownloadStatus:
+    """Returns what `status.json` says; a damaged one counts as one that is not written yet."""
+    state, message = written.get("state"), written.get("message")
+    num_bytes, total_bytes = written.get("num_bytes"), written.get("total_bytes")
+    is_whole = (
+        state in ("running", "finished", "failed", "cancelled")
+        and isinstance(message, str | None)
+        and (total_bytes is None or _is_count(total_bytes))
+    )
+    if not is_whole or not _is_count(num_bytes):
+        return DownloadStatus("running")
+    return DownloadStatus(state, num_bytes, total_bytes, message)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def cancel_download() -> None:

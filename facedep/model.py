@@ -21,7 +21,7 @@ from keras import layers
 
 from facedep import emotions
 from facedep.calibration import apply_temperature
-from facedep.cards import FINGERPRINTS_FILE, MODEL_FILE, read_card
+from facedep.cards import FINGERPRINTS_FILE, MODEL_FILE, Card, read_card
 from facedep.errors import ModelError
 from facedep.files import write_atomically
 from facedep.predictions import Predictions, sum_depressed
@@ -145,14 +145,14 @@ class Classifier:
     Attributes:
         name: The run's name.
         network: The Keras network.
-        card: The content of `card.json`.
+        card: Its card.
         fingerprints: Of every picture it was trained on.
         chosen_threshold: The threshold in force, 0..1, where it is another one than the card's; None for the card's.
     """
 
     name: str
     network: keras.Model
-    card: dict[str, Any]
+    card: Card
     fingerprints: frozenset[str]
     chosen_threshold: float | None = None
 
@@ -164,7 +164,7 @@ class Classifier:
     @property
     def threshold(self) -> float:
         """P(depressed) at and above which the answer is *depressed*."""
-        return float(self.card.get("threshold", 0.5)) if self.chosen_threshold is None else self.chosen_threshold
+        return self.card.decision_threshold if self.chosen_threshold is None else self.chosen_threshold
 
     @property
     def uncertain_band(self) -> tuple[float, float] | None:
@@ -174,12 +174,12 @@ class Classifier:
     @property
     def temperature(self) -> float:
         """What the outputs are cooled (below 1) or warmed (above 1) by, so that they mean what they say."""
-        return float(self.card.get("calibration", {}).get("temperature", 1.0))
+        return self.card.temperature
 
     @property
     def class_names(self) -> list[str]:
         """What each output means."""
-        return self.card["class_names"]
+        return list(self.card.class_names)
 
     @property
     def knows_emotions(self) -> bool:
@@ -195,11 +195,11 @@ class Classifier:
         Raises:
             ModelError: Its weights are such that it answers with no numbers.
         """
-        outputs = compute_outputs(self.network, images, averages_mirror=bool(self.card.get("averages_mirror")))
+        outputs = compute_outputs(self.network, images, averages_mirror=self.card.uses_flip_tta)
         if not np.isfinite(outputs).all():
             raise ModelError(f"The model {self.name!r} answers with values that are no numbers. Choose another model.")
         outputs = apply_temperature(outputs, self.temperature)
-        probabilities = sum_depressed(outputs, self.class_names, self.card["positive_classes"])
+        probabilities = sum_depressed(outputs, self.class_names, list(self.card.positive_classes))
         if not self.knows_emotions:
             return Predictions(probabilities, None)
         names = self.class_names
@@ -259,7 +259,7 @@ def load_classifier(run_dir: Path) -> Classifier:
     """
     name = run_dir.name
     card = read_card(run_dir)
-    recipe = find_recipe(card["recipe"])
+    recipe = find_recipe(card.recipe)
     model_path = run_dir / MODEL_FILE
     remedy = "Choose another model, or train it again."
     if not model_path.is_file():
@@ -268,7 +268,7 @@ def load_classifier(run_dir: Path) -> Classifier:
         with zipfile.ZipFile(model_path) as archive:
             if sum(member.file_size for member in archive.infolist()) > MAX_MODEL_BYTES:
                 raise ModelError(f"{MODEL_FILE} of {name!r} is implausibly large and was not opened. {remedy}")
-        network = build_network(recipe, len(card["class_names"]))
+        network = build_network(recipe, len(card.class_names))
         with warnings.catch_warnings(action="ignore"):  # Keras warns of each missing group, then refuses the file
             network.load_weights(model_path)
     except _READER_ERRORS as error:

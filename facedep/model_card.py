@@ -15,8 +15,9 @@ from typing import Any
 
 from facedep import emotions
 from facedep.baselines import read_majority_baseline
+from facedep.card_scores import RecordedEvaluation
 from facedep.cards import CARD_FILE, MODEL_CARD_FILE, read_card
-from facedep.files import nan_to_null, write_json, write_text
+from facedep.files import write_json, write_text
 from facedep.quality import FAULT_NAMES
 from facedep.recipes import RECIPES
 from facedep.splits import SPLIT_KINDS
@@ -105,10 +106,7 @@ def record_evaluation(run_dir: Path, scores: dict[str, Any]) -> None:
     Raises:
         ModelError: The folder holds no model.
     """
-    card = read_card(run_dir)
-    what = ("content_hash", "split", "part")
-    others = [old for old in card.get("evaluations", []) if any(old.get(key) != scores[key] for key in what)]
-    card["evaluations"] = [*others, nan_to_null(scores)]
+    card = read_card(run_dir).with_evaluation(RecordedEvaluation.from_json(scores)).to_json()
     write_json(run_dir / CARD_FILE, card)
     write_text(run_dir / MODEL_CARD_FILE, render_model_card(run_dir.name, card))
 
@@ -118,7 +116,7 @@ def render_model_card(name: str, card: dict[str, Any]) -> str:
 
     Args:
         name: The run's name.
-        card: The content of its `card.json`, checked by `cards.read_card`; cards of older versions will do.
+        card: What `Card.to_json` gives.
     """
     sets = _find_scored_sets(card)
     sections: dict[str, list[str]] = {
@@ -166,10 +164,10 @@ def _describe_model(card: dict[str, Any]) -> list[str]:
         )
     else:
         lines.append("- Output: one probability, P(depressed). It knows no emotions.")
-    threshold = _get_number(card, "threshold")
+    threshold = _get_number(card, "decision_threshold")
     if threshold is not None:
         lines.append(f"- Answer: “depressed” where P(depressed) is {threshold:g} or more, else “non-depressed”.")
-    if card.get("averages_mirror") is True:
+    if card.get("uses_flip_tta") is True:
         lines.append("- Each probability is the mean over the face and its mirror image.")
     return lines
 
@@ -255,14 +253,14 @@ def _describe_training_data(card: dict[str, Any]) -> list[str]:
     ]
     if counts:
         lines.append(f"- Pictures: {', '.join(counts)}.")
-    left_out = _get_table(data, "left_out")
+    left_out = _get_table(data, "dropped_issues")
     if num_left_out := _get_number(left_out, "all"):
         names = [name.replace("_", " ") for name in left_out if name in FAULT_NAMES]
         lines.append(f"- Left out before the split: {_count(num_left_out)} pictures ({_join(names)}).")
-    if final_fit_of := _get_text(training, "final_fit_of"):
+    if refit_of := _get_text(training, "refit_of"):
         lines.append(
             f"- This is a final fit: it learned from train and val together; settings, number of epochs, temperature "
-            f"and uncertain band are those chosen in the run {final_fit_of}."
+            f"and uncertain band are those chosen in the run {refit_of}."
         )
     if teacher := _get_text(training, "teacher"):
         lines.append(
@@ -398,7 +396,7 @@ def _describe_calibration(card: dict[str, Any], sets: list[_ScoredSet]) -> list[
             f"- Temperature {temperature:.4g}, chosen{where}: it makes the probabilities less sure (above 1) or surer "
             "(below 1) and leaves the most probable class as it is (Guo et al. 2017, arXiv 1706.04599)."
         )
-    uncertain = _get_table(calibration, "uncertain")
+    uncertain = _get_table(calibration, "abstention_band")
     low, high, target = (_get_number(uncertain, name) for name in ("low", "high", "target_error"))
     kept_to = f"on these pictures at most {100 * target:.4g} % of the answers" if target is not None else ""
     if low is None or high is None:
@@ -413,15 +411,15 @@ def _describe_calibration(card: dict[str, Any], sets: list[_ScoredSet]) -> list[
         )
     rows = []
     for scored in sets:
-        answered = _get_table(scored.scores, "answered")
-        if answered:
+        scores = scored.scores
+        if _get_number(scores, "coverage") is not None:
             rows.append(
                 [
                     scored.title,
-                    _format(_percent, _get_number(answered, "share")),
-                    _format(_count, _get_number(answered, "num_images")),
-                    _format_share(answered, "accuracy", _get_interval(answered, "accuracy_interval")),
-                    _format_baseline(answered),
+                    _format(_percent, _get_number(scores, "coverage")),
+                    _format(_count, _get_number(scores, "num_covered")),
+                    _format_share(scores, "selective_accuracy", _get_interval(scores, "selective_accuracy_interval")),
+                    _format_baseline({"majority_baseline": _get_table(scores, "selective_majority_baseline")}),
                 ]
             )
     if rows:
@@ -484,7 +482,7 @@ def _describe_making(card: dict[str, Any]) -> list[str]:
         commands = [f"    {text}" for text in [*earlier, command] if text]
         title = "The command:" if len(commands) == 1 else "The commands, in order; the last one made this model:"
         lines += [title, "", *commands, "", "What it did:", ""]
-    num_epochs, kept = _get_number(training, "num_epochs"), _get_number(training, "kept_epoch")
+    num_epochs, kept = _get_number(training, "num_epochs"), _get_number(training, "selected_epoch")
     if num_epochs is not None:
         kept_text = f"; the weights after epoch {_count(kept)} were kept" if kept else ""
         lines.append(f"- Epochs: {_count(num_epochs)}{kept_text}.")
@@ -522,21 +520,21 @@ def _find_scored_sets(card: dict[str, Any]) -> list[_ScoredSet]:
         sets.append(
             _ScoredSet(
                 title=f"{name}, {part}",
-                split=_get_text(data, "split"),
+                split=_get_text(data, "protocol"),
                 scores=scores,
                 num_identical=_get_number(leaks, "num_identical"),
                 num_similar=_get_number(leaks, "num_similar"),
             )
         )
     for evaluation in _get_evaluations(card):
-        part, split = _get_text(evaluation, "part"), _get_text(evaluation, "split")
+        part, split = _get_text(evaluation, "subset"), _get_text(evaluation, "protocol")
         title = ", ".join(text for text in (_get_text(evaluation, "data") or "other data", part) if text)
         sets.append(
             _ScoredSet(
                 title=title,
                 split="" if part == "all" else split,
                 scores=evaluation,
-                num_identical=_get_number(evaluation, "num_seen_in_training"),
+                num_identical=_get_number(evaluation, "num_in_training_set"),
                 num_similar=None,
             )
         )
@@ -557,10 +555,10 @@ def _describe_positive(card: dict[str, Any]) -> str:
 
 
 def _describe_split(data: dict[str, Any]) -> str:
-    kind = data.get("split")
+    kind = data.get("protocol")
     if isinstance(kind, str) and kind in SPLIT_KINDS:
         return f"*{kind}* ({SPLIT_KINDS[kind]})"
-    return _get_text(data, "split")
+    return _get_text(data, "protocol")
 
 
 def _knows_emotions(card: dict[str, Any]) -> bool:
@@ -579,7 +577,7 @@ def _is_sample(data: dict[str, Any]) -> bool:
 
 
 def _is_final_fit(card: dict[str, Any]) -> bool:
-    return bool(_get_text(_get_table(card, "training"), "final_fit_of"))
+    return bool(_get_text(_get_table(card, "training"), "refit_of"))
 
 
 def _has_intervals(scores: dict[str, Any]) -> bool:
@@ -660,6 +658,12 @@ def _format_baseline(scores: dict[str, Any]) -> str:
 def _format_share(scores: dict[str, Any], name: str, interval: tuple[float, float] | None) -> str:
     text = _format(_percent, _get_number(scores, name))
     return text if interval is None or text == MISSING else f"{text} ({100 * interval[0]:.1f}–{100 * interval[1]:.1f})"
+
+
+def _format_baseline(baseline: dict[str, Any]) -> str:
+    """Returns what the better constant answer gets, named where it is not *non-depressed*, as the column's title is."""
+    share = _format(_percent, _get_number(baseline, "share"))
+    return f"{share} (always depressed)" if baseline.get("name") == emotions.DEPRESSED else share
 
 
 def _format_decimal(scores: dict[str, Any], name: str, interval: tuple[float, float] | None) -> str:

@@ -8,7 +8,6 @@ import dataclasses
 import io
 import math
 import os
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +28,6 @@ _THUMBNAIL_QUALITY = 80
 _FIRST_COLUMNS = ("path", "face", "num_faces", "probability_depressed", "label", "is_uncertain", "is_seen")
 _BOX_COLUMNS = ("box_x", "box_y", "box_width", "box_height")
 _TEXT_COLUMNS = ("cautions", "note", "error")
-# A spreadsheet takes a cell that starts with one of these for a formula and runs it. Reference: OWASP, CSV Injection.
-_FORMULA_STARTS = ("=", "+", "-", "@")
 
 
 @dataclass(frozen=True)
@@ -209,9 +206,7 @@ def _encode_thumbnail(picture: Image.Image, box: list[int] | None) -> bytes:
 def build_table(rows: Iterable[PictureRow]) -> pd.DataFrame:
     """Returns the rows as a table for a download: one row per face, and one per picture without, with its reason.
 
-    The emotions are columns, the box four of them (whole numbers or nothing), cautions are joined. Text that a
-    spreadsheet would take for a formula gets an apostrophe in front, as a picture's name may be anybody's; line ends
-    and what UTF-8 cannot write become escapes.
+    The emotions are columns, the box four of them (whole numbers or nothing), cautions are joined.
 
     Args:
         rows: Of any number of pictures, from `answer_pictures`. Probabilities are rounded to six decimals here.
@@ -221,7 +216,7 @@ def build_table(rows: Iterable[PictureRow]) -> pd.DataFrame:
         emotion_names |= dict.fromkeys(row.emotions or ())
         records.append(
             {
-                "path": _to_cell(row.path),
+                "path": _to_utf8(row.path),
                 "face": row.face,
                 "num_faces": row.num_faces,
                 "probability_depressed": row.probability_depressed,
@@ -230,9 +225,9 @@ def build_table(rows: Iterable[PictureRow]) -> pd.DataFrame:
                 "is_seen": row.is_seen,
                 **dict(zip(_BOX_COLUMNS, row.box or (None,) * 4, strict=True)),
                 **(row.emotions or {}),
-                "cautions": _to_cell(" ".join(row.cautions)),
-                "note": _to_cell(row.note or ""),
-                "error": _to_cell(row.error or ""),
+                "cautions": " ".join(row.cautions),
+                "note": _to_utf8(row.note or ""),
+                "error": _to_utf8(row.error or ""),
             }
         )
     columns = [*_FIRST_COLUMNS, *_BOX_COLUMNS, *emotion_names, *_TEXT_COLUMNS]
@@ -240,18 +235,9 @@ def build_table(rows: Iterable[PictureRow]) -> pd.DataFrame:
     return table.astype(dict.fromkeys(_BOX_COLUMNS, "Int64")).round(6)
 
 
-def _to_cell(text: str) -> str:
-    """Returns text of one line that UTF-8 can write and no spreadsheet runs."""
-    text = "".join(
-        letter.encode("unicode_escape").decode() if unicodedata.category(letter) in ("Cc", "Cs") else letter
-        for letter in text
-    )
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
-
-
-def encode_table(table: pd.DataFrame) -> bytes:
-    """Returns a table as the content of a CSV file in UTF-8, for a download."""
-    return table.to_csv(index=False).encode()
+def _to_utf8(text: str) -> str:
+    """Returns text with escapes for what UTF-8, and so a table of pandas, cannot hold: names may be any bytes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def build_json(rows: Iterable[PictureRow]) -> list[dict[str, Any]]:

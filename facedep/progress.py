@@ -35,7 +35,7 @@ class Progress:
         num_val: Validation pictures; 0 for a final fit, which learns from these too.
         num_val_in_train: Those of them that are, or look nearly the same as, training pictures.
         num_val_seen_before: Those of them that the model which the run starts from was trained on.
-        keeps: "best" or "last": which epoch's weights become the model.
+        checkpoint_policy: "best" or "last": which epoch's weights become the model.
         steps: Rows within epochs: `epoch`, `position` (epochs done, as a fraction), `loss`, `accuracy`, `seconds`.
         epochs: Rows at the end of epochs: `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`, `val_roc_auc`,
             `seconds`; the validation ones None where there is no validation part or they are no numbers.
@@ -47,7 +47,7 @@ class Progress:
     num_val: int
     num_val_in_train: int
     num_val_seen_before: int
-    keeps: str
+    checkpoint_policy: str
     steps: list[dict]
     epochs: list[dict]
 
@@ -106,7 +106,8 @@ def read_progress(run_dir: Path) -> Progress:
         num_val=start.get("num_val", 0),
         num_val_in_train=start.get("num_val_in_train", 0),
         num_val_seen_before=start.get("num_val_seen_before", 0),
-        keeps=start.get("keeps", "last"),
+        # Runs until version 0.1 call it "keeps".
+        checkpoint_policy=start.get("checkpoint_policy", start.get("keeps", "last")),
         steps=steps,
         epochs=epochs,
     )

@@ -10,7 +10,6 @@ Reference: CleanVision, https://github.com/cleanlab/cleanvision, `issue_managers
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -18,8 +17,6 @@ import numpy as np
 import pandas as pd
 
 from facedep.decoded import SelectedImages
-from facedep.errors import DataError
-from facedep.files import write_atomically
 from facedep.scan import THUMBNAIL_SIZE_PX, Scan
 from facedep.splits import PARTS
 
@@ -480,23 +477,3 @@ def find_shared_pictures(index: pd.DataFrame, quality: pd.DataFrame) -> list[Sha
             num_similar = int(np.isin(groups[rows], groups[others]).sum())
             shared.append(SharedPictures(PARTS[later], PARTS[earlier], int(rows.sum()), num_identical, num_similar))
     return shared
-
-
-def write_flags_table(path: Path, table: pd.DataFrame) -> None:
-    """Writes the table as CSV in UTF-8.
-
-    Args:
-        path: Where to; an existing file is replaced.
-        table: From `build_flags_table`.
-
-    Raises:
-        DataError: The file cannot be written.
-    """
-    try:
-        with write_atomically(path) as partial:
-            table.to_csv(partial, index=False, errors="backslashreplace")
-    except OSError as error:
-        raise DataError(
-            f"{path} could not be written ({error.strerror or error}). Choose a folder that exists and that you may "
-            "write to, with free space."
-        ) from None

@@ -26,7 +26,7 @@ from plotly.offline import get_plotlyjs
 from facedep import __version__, emotions, evaluation_plots, evaluation_words, game, metrics
 from facedep.answers import find_seen, has_answers, read_answers
 from facedep.baselines import read_majority_baseline
-from facedep.cards import MODEL_FILE, read_card
+from facedep.cards import MODEL_FILE, Card, read_card
 from facedep.data import KAGGLE, SAMPLE, Dataset
 from facedep.errors import DataError, FacedepError, ModelError
 from facedep.evaluation import ALL, choose_rows, evaluate_run, list_flattering_scores
@@ -262,7 +262,7 @@ class _Told:
     """One run on one part of a data set; n pictures are scored."""
 
     run_dir: Path
-    card: dict[str, Any]
+    card: Card
     dataset: Dataset
     scan: Scan
     split: str
@@ -329,7 +329,7 @@ def _show_head(told: _Told, links: str) -> str:
     if told.dataset.source != SAMPLE:  # drawn faces have the emotion that they were drawn with
         words = f"{words} {game.PEOPLE_SENTENCE}".strip()
     warning = evaluation_words.describe_seen(
-        scores, is_own_data=told.card.get("data", {}).get("content_hash") == told.dataset.content_hash
+        scores, is_own_data=told.card.data.content_hash == told.dataset.content_hash
     )
     parts = [
         '<header><p class="kind">facedep · how good is it?</p>',
@@ -364,7 +364,7 @@ def _describe_labels(told: _Told) -> str:
         renamed = " and ".join(name for name in told.dataset.depressed_emotions)
         words.append(f"The group “depressed” of these pictures is a new name for {renamed} faces.")
     if told.predictions.emotions is not None:
-        renamed = " and ".join(told.card["positive_classes"])
+        renamed = " and ".join(told.card.positive_classes)
         words.append(f"The model's answer “depressed” means: looks like the {renamed} faces that it learned from.")
     else:
         words.append("The model's answer “depressed” means: looks like the pictures of that group it learned from.")
@@ -422,7 +422,7 @@ def _show_scores(told: _Told, charts: list[Figure]) -> str:
         rows.append(
             (
                 "Right emotion",
-                f"The share whose most probable emotion of {len(told.card['class_names'])} is the label's.",
+                f"The share whose most probable emotion of {len(told.card.class_names)} is the label's.",
                 _write_share(scores["emotion_accuracy"]),
                 _write_interval(scores["emotion_accuracy_interval"], "share"),
             )
@@ -593,9 +593,9 @@ def _show_robustness(told: _Told, charts: list[Figure]) -> str:
 
 
 def _show_training(told: _Told) -> str:
-    card = told.card
-    data, training = card.get("data") or {}, card.get("training") or {}
-    split, seed = _clean(data.get("split")), data.get("seed")
+    card = told.card.to_json()
+    data, training = card["data"], card.get("training") or {}
+    split, seed = _clean(data.get("protocol")), data.get("seed")
     counts = data.get("num_images") if isinstance(data.get("num_images"), dict) else {}
     counts = [f"{counts[part]:,} {part}" for part in ("train", "val", "test") if isinstance(counts.get(part), int)]
     versions = card.get("versions") if isinstance(card.get("versions"), dict) else {}
@@ -607,7 +607,7 @@ def _show_training(told: _Told) -> str:
         "Epochs": f"{num_epochs:,}" if isinstance(num_epochs, int) else "",
         "Time": f"{seconds:,.0f} s" if isinstance(seconds, int | float) else "",
         "Teacher": _clean(training.get("teacher")),
-        "Final fit of": _clean(training.get("final_fit_of")),
+        "Final fit of": _clean(training.get("refit_of")),
         "Seed": str(seed) if isinstance(seed, int) else "",
         "Split": SPLIT_KINDS.get(split, split),
         "Versions": ", ".join(f"{_clean(name)} {_clean(version)}" for name, version in versions.items()),

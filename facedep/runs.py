@@ -31,8 +31,8 @@ from typing import Any
 from filelock import FileLock
 
 from facedep import emotions, processes
-from facedep.cards import CARD_FILE, MODEL_FILE, find_card_problem
-from facedep.errors import RunError
+from facedep.cards import CARD_FILE, MODEL_FILE, Card, read_card
+from facedep.errors import ModelError, RunError
 from facedep.files import read_json, write_json
 from facedep.paths import models_dir
 from facedep.processes import (
@@ -58,6 +58,13 @@ HEARTBEAT_FILE, STOP_FILE, CHECKPOINT_FILE = "heartbeat", "stop", "checkpoint.np
 
 ACTIVE_STATES = (STARTING, RUNNING, STOPPING)
 
+_OLD_SETTINGS = {  # until version 0.1
+    "split": "protocol",
+    "final_fit_of": "refit_of",
+    "num_early_epochs": "num_progressive_resizing_epochs",
+    "left_out": "drop_issues",
+    "thresholds": "issue_limits",
+}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,59}")
 MAX_EPOCHS, MAX_BATCH_SIZE, MAX_DEVICES = 1000, 1024, 64
 
@@ -72,18 +79,18 @@ class RunConfig:
         num_epochs: Passes over the training pictures.
         batch_size: Pictures per step.
         learning_rate: The (highest) step size.
-        split: One of `splits.SPLIT_KINDS`.
+        protocol: How the pictures are cut, one of `splits.SPLIT_KINDS`.
         seed: Seed of the split, the first weights and the order of pictures.
         depressed_emotions: The emotions that count as *depressed*.
         folder_choices: What the user said about folders of unknown name.
         teacher: Name of a run whose answers to the training pictures are mixed into their labels; "" for none.
-        final_fit_of: Name of a finished run of the same settings: this one trains on its train and val pictures
+        refit_of: Name of a finished run of the same settings: this one trains on its train and val pictures
             together, for as many epochs as that one kept, and takes over its temperature and band; "" for none.
         num_devices: Devices that share each batch; see `devices.py`.
-        num_early_epochs: Epochs at the start on smaller, plain pictures; see `Recipe`, as for the next one.
-        ema_momentum: Of the running mean of the weights.
-        left_out: Names of faults (`quality.find_faults`) whose pictures are cleaned away before the split.
-        thresholds: Those of `quality.Thresholds` that are not the default ones.
+        num_progressive_resizing_epochs: Epochs at the start on smaller, plain pictures; see `Recipe`.
+        ema_momentum: Of the running mean of the weights; see `Recipe`.
+        drop_issues: Names of faults (`quality.find_faults`) whose pictures are cleaned away before the split.
+        issue_limits: Those of `quality.Thresholds` that are not the default ones.
     """
 
     recipe: str
@@ -91,27 +98,46 @@ class RunConfig:
     num_epochs: int
     batch_size: int
     learning_rate: float
-    split: str = "leak-free"
+    protocol: str = "leak-free"
     seed: int = 0
     depressed_emotions: tuple[str, ...] = emotions.DEPRESSED_EMOTIONS
     folder_choices: dict[str, str] = field(default_factory=dict)
     teacher: str = ""
-    final_fit_of: str = ""
+    refit_of: str = ""
     num_devices: int = 1
-    num_early_epochs: int = 0
+    num_progressive_resizing_epochs: int = 0
     ema_momentum: float = 0.0
-    left_out: tuple[str, ...] = ()
-    thresholds: dict[str, float] = field(default_factory=dict)
+    drop_issues: tuple[str, ...] = ()
+    issue_limits: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, values: Any) -> "RunConfig":
+        """Returns the settings that the content of a `config.json` makes, under today's names or older ones.
+
+        Raises:
+            RunError: A setting is missing, unknown, of the wrong kind or makes no sense.
+        """
+        try:
+            named = {_OLD_SETTINGS.get(name, name): value for name, value in values.items()}
+            for name in {"depressed_emotions", "drop_issues"} & named.keys():
+                named[name] = tuple(named[name])
+            config = cls(**named)
+            config.check()
+        except (TypeError, AttributeError) as error:
+            raise RunError(f"{CONFIG_FILE} is damaged: {error}. Start the training again.") from None
+        if not isinstance(config.folder_choices, dict) or not isinstance(config.issue_limits, dict):
+            raise RunError(f"{CONFIG_FILE} is damaged: what has to be a table is none. Start the training again.")
+        return config
 
     def check(self) -> None:
         """Raises `RunError` for the first setting that makes no sense, with what is allowed."""
         if self.recipe not in RECIPES:
             raise RunError(f"There is no recipe {self.recipe!r}. Choose one of: {', '.join(RECIPES)}.")
-        if self.split not in SPLIT_KINDS:
-            raise RunError(f"There is no split {self.split!r}. Choose one of: {', '.join(SPLIT_KINDS)}.")
+        if self.protocol not in SPLIT_KINDS:
+            raise RunError(f"There is no split {self.protocol!r}. Choose one of: {', '.join(SPLIT_KINDS)}.")
         if unknown := set(self.depressed_emotions) - set(emotions.EMOTIONS):
             raise RunError(f"{', '.join(map(repr, sorted(unknown)))}: choose among {', '.join(emotions.EMOTIONS)}.")
-        counts = (self.num_epochs, self.batch_size, self.seed, self.num_devices, self.num_early_epochs)
+        counts = (self.num_epochs, self.batch_size, self.seed, self.num_devices, self.num_progressive_resizing_epochs)
         if not all(isinstance(number, int) for number in counts):
             raise RunError("Epochs, batch size, seed, devices and early epochs: give whole numbers.")
         if not 1 <= self.num_epochs <= MAX_EPOCHS:
@@ -127,15 +153,17 @@ class RunConfig:
             )
         if not 0 < self.learning_rate <= 1:
             raise RunError(f"A learning rate of {self.learning_rate}: choose one above 0 and up to 1, usually 0.001.")
-        if not 0 <= self.num_early_epochs < self.num_epochs:
-            raise RunError(f"{self.num_early_epochs} early epochs: choose between 0 and {self.num_epochs - 1}.")
-        if self.num_early_epochs and not RECIPES[self.recipe].early_size_px:
+        if not 0 <= self.num_progressive_resizing_epochs < self.num_epochs:
+            raise RunError(
+                f"{self.num_progressive_resizing_epochs} early epochs: choose between 0 and {self.num_epochs - 1}."
+            )
+        if self.num_progressive_resizing_epochs and not RECIPES[self.recipe].early_size_px:
             raise RunError(f"The recipe {self.recipe!r} has no early epochs. Choose 0, or another recipe.")
         if not 0 <= self.ema_momentum < 1:
             raise RunError(f"An average of weights with {self.ema_momentum}: choose one from 0 up to, not with, 1.")
-        if unknown := set(self.left_out) - set(FAULT_NAMES):
+        if unknown := set(self.drop_issues) - set(FAULT_NAMES):
             raise RunError(f"{', '.join(map(repr, sorted(unknown)))}: choose among {', '.join(FAULT_NAMES)}.")
-        if unknown := set(self.thresholds) - {field.name for field in dataclasses.fields(Thresholds)}:
+        if unknown := set(self.issue_limits) - {field.name for field in dataclasses.fields(Thresholds)}:
             raise RunError(f"There is no threshold {', '.join(sorted(unknown))}.")
         if not 0 <= self.seed < 2**32:
             raise RunError(f"The seed {self.seed}: choose a whole number from 0 to {2**32 - 1}.")
@@ -152,7 +180,7 @@ class Run:
         stage: While active: "loading", "training" or "scoring", else "".
         message: A sentence for the user, mostly empty.
         config: The settings; None where `config.json` is missing or unreadable.
-        card: The content of `card.json`, or None.
+        card: Its card; None where there is none, or a damaged one.
         has_model: Whether there is a model to predict with.
         created: Seconds since 1970.
     """
@@ -163,7 +191,7 @@ class Run:
     stage: str
     message: str
     config: RunConfig | None
-    card: dict[str, Any] | None
+    card: Card | None
     has_model: bool
     created: float
 
@@ -225,14 +253,22 @@ def check_name(name: str) -> str:
     return name
 
 
+def lock_names() -> FileLock:
+    """Returns the lock to hold while a free name is looked for and taken, so that no two runs get the same one."""
+    return FileLock(models_dir() / ".start.lock")
+
+
 def read_run(path: Path) -> Run:
     """Returns what the files of a run folder say now; damaged ones are reported, never raised."""
     config = _read_config(path)
     status = read_json(path / STATUS_FILE)
     status = status if isinstance(status, dict) else {}
-    card = read_json(path / CARD_FILE)
-    if card is not None and (problem := find_card_problem(card)):
-        card, status = None, {**status, "message": f"{CARD_FILE} is damaged: {problem}. Delete this run."}
+    card = None
+    if (path / CARD_FILE).exists():
+        try:
+            card = read_card(path)
+        except ModelError as error:
+            status = {**status, "message": str(error)}
     state, message = status.get("state"), str(status.get("message", ""))
     if state not in (RUNNING, FINISHED, STOPPED, FAILED):
         is_only_a_card = card is not None and not any((path / name).exists() for name in (STATUS_FILE, MODEL_FILE))
@@ -300,7 +336,7 @@ def create_run(config: RunConfig, name: str | None = None) -> Path:
     folder = models_dir()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".start.lock"):  # two starts at the same moment: the second finds the first one's folder
+        with lock_names():  # two starts at the same moment: the second finds the first one's folder
             active = find_active_run()
             if active:
                 raise RunError(
@@ -327,7 +363,7 @@ def reopen_run(name: str) -> Path:
         RunError: There is no such run, it has nothing to go on from, or another training is running.
     """
     run = read_run(find_run_dir(name))
-    with FileLock(models_dir() / ".start.lock"):
+    with lock_names():
         active = find_active_run()
         if active:
             raise RunError(f"The training {active.name!r} is still {active.state}. Stop it or wait for its end first.")
@@ -343,25 +379,25 @@ def reopen_run(name: str) -> Path:
 def describe_command(config: RunConfig, name: str) -> str:
     """Returns the command line that makes such a run, the data given by its name."""
     words = ["python", "-m", "facedep", "train", "--data", config.data_name]
-    if config.final_fit_of:
-        words += ["--final-fit", config.final_fit_of]
+    if config.refit_of:
+        words += ["--final-fit", config.refit_of]
     else:
         recipe = RECIPES[config.recipe]
-        words += ["--recipe", config.recipe, "--split", config.split, "--epochs", str(config.num_epochs)]
+        words += ["--recipe", config.recipe, "--split", config.protocol, "--epochs", str(config.num_epochs)]
         if config.batch_size != recipe.batch_size:
             words += ["--batch-size", str(config.batch_size)]
         if config.learning_rate != recipe.learning_rate:
             words += ["--learning-rate", f"{config.learning_rate:g}"]
-        if config.num_early_epochs != recipe.count_early_epochs(config.num_epochs):
-            words += ["--early-epochs", str(config.num_early_epochs)]
+        if config.num_progressive_resizing_epochs != recipe.count_early_epochs(config.num_epochs):
+            words += ["--early-epochs", str(config.num_progressive_resizing_epochs)]
         if config.ema_momentum != recipe.ema_momentum:
             words += ["--ema-momentum", f"{config.ema_momentum:g}"]
         if set(config.depressed_emotions) != set(emotions.DEPRESSED_EMOTIONS):
             words += ["--depressed", ",".join(config.depressed_emotions)]
-        if config.left_out:
-            words += ["--leave-out", ",".join(config.left_out)]
+        if config.drop_issues:
+            words += ["--leave-out", ",".join(config.drop_issues)]
             words += [
-                word for name, value in config.thresholds.items() for word in ("--threshold", f"{name}={value:g}")
+                word for name, value in config.issue_limits.items() for word in ("--threshold", f"{name}={value:g}")
             ]
         words += ["--seed", str(config.seed)]
         if config.teacher:
@@ -413,9 +449,9 @@ def rename_run(run: Run, new_name: str) -> None:
         RunError: It is in training or the shipped one, or the name cannot be used.
     """
     _check_changeable(run, "renamed")
-    new_path = models_dir() / check_name(new_name)
     try:
-        run.path.rename(new_path)
+        with lock_names():
+            run.path.rename(models_dir() / check_name(new_name))
     except OSError as error:  # on Windows: a file of it is open
         raise RunError(f"{run.name!r} could not be renamed ({error.strerror}). Retry in a moment.") from None
 
@@ -449,12 +485,7 @@ def read_log_tail(run: Run, num_lines: int = 30) -> str:
 
 
 def _read_config(path: Path) -> RunConfig | None:
-    values = read_json(path / CONFIG_FILE)
     try:
-        values = {"left_out": (), **values}
-        tuples = {name: tuple(values[name]) for name in ("depressed_emotions", "left_out")}
-        config = RunConfig(**{**values, **tuples})
-        config.check()
-    except (TypeError, KeyError, RunError):
+        return RunConfig.from_json(read_json(path / CONFIG_FILE))
+    except RunError:
         return None
-    return config if isinstance(config.folder_choices, dict) and isinstance(config.thresholds, dict) else None

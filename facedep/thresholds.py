@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from facedep.cards import Card
 from facedep.errors import DataError, RunError
 from facedep.files import read_json, write_json
 
@@ -17,15 +18,15 @@ THRESHOLD_FILE = "threshold.json"
 _DEFAULT = 0.5
 
 
-def read_threshold(run_dir: Path, card: dict[str, Any]) -> float:
+def read_threshold(run_dir: Path, card: Card) -> float:
     """Returns the threshold in force: the chosen one, else the card's, else 0.5. A damaged file counts as none.
 
     Args:
         run_dir: The run folder.
-        card: The content of its `card.json`, checked by `cards.read_card`.
+        card: Its card.
     """
     threshold = _read_choice_file(run_dir).get("threshold")
-    return float(threshold) if _is_threshold(threshold) else float(card.get("threshold", _DEFAULT))
+    return float(threshold) if _is_threshold(threshold) else card.decision_threshold
 
 
 def write_threshold(run_dir: Path, threshold: float, *, chosen_on: str = "") -> None:
@@ -69,20 +70,20 @@ def forget_threshold(run_dir: Path) -> None:
         raise RunError(f"The threshold of {run_dir.name!r} could not be taken back ({error.strerror}).") from None
 
 
-def find_band(card: dict[str, Any], threshold: float) -> tuple[float, float] | None:
+def find_band(card: Card, threshold: float) -> tuple[float, float] | None:
     """Returns where a model calls itself uncertain: from the lower value up to, not with, the upper one.
 
     None where it always answers. The band was found around the card's threshold: around one outside of it, it says
     nothing, so such a threshold has none.
 
     Args:
-        card: The content of a `card.json`, checked by `cards.read_card`.
+        card: The card.
         threshold: The threshold in force, from `read_threshold`.
     """
-    band = card.get("calibration", {}).get("uncertain")
-    if not band or not band["low"] <= threshold <= band["high"]:
+    band = card.abstention_band
+    if not band or not band.low <= threshold <= band.high:
         return None
-    return float(band["low"]), float(band["high"])
+    return band.low, band.high
 
 
 def choose_threshold(

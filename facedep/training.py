@@ -15,12 +15,25 @@ import pandas as pd
 
 from facedep import __version__, calibration, emotions, runs
 from facedep.baselines import UNKNOWN, find_majority_baseline
-from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
+from facedep.card_scores import Scores
+from facedep.cards import (
+    CARD_FILE,
+    FINGERPRINTS_FILE,
+    MODEL_CARD_FILE,
+    MODEL_FILE,
+    AbstentionBand,
+    Calibration,
+    Card,
+    CardData,
+    LeakCounts,
+    TrainingSummary,
+    read_card,
+)
 from facedep.data import Dataset, check_trainable, load_dataset
 from facedep.devices import find_devices, skip_graph_rewriting
 from facedep.errors import RunError
 from facedep.evaluation import clean_scan, score_answers
-from facedep.files import nan_to_null, write_json, write_text
+from facedep.files import write_json, write_text
 from facedep.fitting import FitProgress, Goal, Part, fit_network
 from facedep.model import (
     Classifier,
@@ -74,11 +87,11 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
     check_trainable(dataset)
     scan = scan_dataset(dataset, on_progress=_report_progress(writer, "Looking at the pictures"))
     looking = _report_progress(writer, "Looking for faces")
-    cleaned, left_out = clean_scan(dataset, scan, config.left_out, config.thresholds, on_progress=looking)
-    split = split_dataset(dataset.index, cleaned, config.split, seed=config.seed)
-    model_run = _read_model_run(config, dataset) if config.final_fit_of else None
+    cleaned, left_out = clean_scan(dataset, scan, config.drop_issues, config.issue_limits, on_progress=looking)
+    split = split_dataset(dataset.index, cleaned, config.protocol, seed=config.seed)
+    model_run = _read_model_run(config, dataset) if config.refit_of else None
     if model_run:
-        split = merge_val_into_train(dataset.index, cleaned, split, config.split)
+        split = merge_val_into_train(dataset.index, cleaned, split, config.protocol)
     class_names = find_class_names(dataset.index[split == "train"], recipe)
     goal = Goal(class_names, [n for n in class_names if n == emotions.DEPRESSED or n in config.depressed_emotions])
     parts = {
@@ -110,34 +123,44 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
         config=config,
         writer=writer,
         devices=devices,
-        last_epoch=model_run["training"]["kept_epoch"] if model_run else None,
+        last_epoch=model_run.training.selected_epoch if model_run else None,
         data_hash=dataset.content_hash,
     )
 
     writer.write_status(runs.RUNNING, stage="scoring")
-    card = _build_card(recipe, config, dataset, goal)
-    card["command"] = runs.describe_command(config, writer.run_dir.name)
-    card["earlier_commands"] = _list_earlier_commands(config)
-    card["data"]["num_images"] = {part: int((split == part).sum()) for part in PARTS}
-    card["data"]["left_out"] = left_out
-    if left_out:  # all of them, so that the split can be made again when the defaults have changed
-        card["data"]["thresholds"] = dataclasses.asdict(Thresholds(**config.thresholds))
-    card["data"]["leaks"] = {part: vars(leak) for part, leak in leaks.items()}
-    card["data"]["num_seen_before"] = _count_seen(shipped, scan, split)
-    card["training"] = _describe_training(progress, config, seconds=time.time() - started)
+    data = CardData(
+        name=dataset.name,
+        content_hash=dataset.content_hash,
+        protocol=config.protocol,
+        seed=config.seed,
+        num_images={part: int((split == part).sum()) for part in PARTS},
+        dropped_issues=left_out,
+        # All of them, so that the split can be made again when the defaults have changed.
+        issue_limits=dataclasses.asdict(Thresholds(**config.issue_limits)) if left_out else {},
+        leaks={part: LeakCounts(**vars(leak)) for part, leak in leaks.items()},
+        num_in_training_set=_count_seen(shipped, scan, split),
+    )
+    card = dataclasses.replace(
+        _build_card(recipe, goal, data),
+        command=runs.describe_command(config, writer.run_dir.name),
+        earlier_commands=tuple(_list_earlier_commands(config)),
+        training=_describe_training(progress, config, seconds=time.time() - started),
+    )
     if model_run:
-        card["calibration"] = {**model_run.get("calibration", {}), "run": config.final_fit_of}
+        calibrated = dataclasses.replace(model_run.calibration or Calibration(), run=config.refit_of)
+        card = dataclasses.replace(card, calibration=calibrated)
     elif recipe.is_calibrated:
-        card["calibration"] = _calibrate(network, parts["val"], goal, card)
+        card = dataclasses.replace(card, calibration=_calibrate(network, parts["val"], goal, card))
     fingerprints = set(parts["train"].fingerprints) | (shipped.fingerprints if shipped else set())
     classifier = Classifier(writer.run_dir.name, network, card, frozenset(fingerprints))
-    card["scores"] = {
+    scores = {
         part: _score(classifier, dataset, scan, split == part) for part in ("val", "test") if (split == part).any()
     }
+    card = dataclasses.replace(card, scores=scores)
     write_text(writer.run_dir / FINGERPRINTS_FILE, "\n".join(sorted(fingerprints)) + "\n")
     save_network(network, recipe, writer.run_dir / MODEL_FILE)
-    write_json(writer.run_dir / CARD_FILE, card)
-    write_text(writer.run_dir / MODEL_CARD_FILE, render_model_card(writer.run_dir.name, card))
+    write_json(writer.run_dir / CARD_FILE, card.to_json())
+    write_text(writer.run_dir / MODEL_CARD_FILE, render_model_card(writer.run_dir.name, card.to_json()))
     if progress.was_stopped:
         return runs.STOPPED
     (writer.run_dir / runs.CHECKPOINT_FILE).unlink(missing_ok=True)
@@ -156,29 +179,29 @@ def find_class_names(index: pd.DataFrame, recipe: Recipe) -> list[str]:
     return present if learns_emotions else [emotions.DEPRESSED]
 
 
-def _read_model_run(config: RunConfig, dataset: Dataset) -> dict[str, Any]:
+def _read_model_run(config: RunConfig, dataset: Dataset) -> Card:
     """Returns the card of the run that a final fit follows.
 
     Raises:
         FacedepError: There is none, or it was trained on other pictures.
     """
-    card = read_card(runs.find_run_dir(config.final_fit_of))
-    if card["data"].get("content_hash") != dataset.content_hash:
+    card = read_card(runs.find_run_dir(config.refit_of))
+    if card.data.content_hash != dataset.content_hash:
         raise RunError(
-            f"The run {config.final_fit_of!r} was trained on other pictures than these. Give the final fit the data "
+            f"The run {config.refit_of!r} was trained on other pictures than these. Give the final fit the data "
             "that it was trained on."
         )
-    if not card.get("training", {}).get("kept_epoch"):
-        raise RunError(f"The run {config.final_fit_of!r} kept no epoch. Choose a finished one.")
+    if not (card.training and card.training.selected_epoch):
+        raise RunError(f"The run {config.refit_of!r} kept no epoch. Choose a finished one.")
     return card
 
 
 def _list_earlier_commands(config: RunConfig) -> list[str]:
     """Returns the commands that made the runs which this one builds on, in their order."""
     commands: list[str] = []
-    for name in filter(None, (config.teacher, config.final_fit_of)):
+    for name in filter(None, (config.teacher, config.refit_of)):
         card = read_card(runs.find_run_dir(name))
-        commands += [*card.get("earlier_commands", []), card.get("command", "")]
+        commands += [*card.earlier_commands, card.command]
     return list(dict.fromkeys(filter(None, commands)))
 
 
@@ -281,7 +304,7 @@ def _write_start(
         num_val_seen_before=num_seen_before.get("val", 0),
         num_steps=-(-num_inputs // config.batch_size),
         num_epochs=config.num_epochs,
-        keeps=recipe.keeps if val else "last",
+        checkpoint_policy=recipe.keeps if val else "last",
         majority_baseline=dataclasses.asdict(find_majority_baseline(val.is_depressed) if val else UNKNOWN),
     )
 
@@ -302,67 +325,53 @@ def _report_progress(writer: RunWriter, what: str) -> Callable[[int, int], None]
     return report
 
 
-def _build_card(recipe: Recipe, config: RunConfig, dataset: Dataset, goal: Goal) -> dict[str, Any]:
+def _build_card(recipe: Recipe, goal: Goal, data: CardData) -> Card:
     """Returns the part of a model's card that is known before the training: what goes in and what the outputs mean."""
-    return {
-        "format": 1,
-        "recipe": recipe.name,
-        "input_size_px": recipe.input_size_px,
-        "class_names": goal.class_names,
-        "positive_classes": goal.positive_classes,
-        "threshold": 0.5,
-        "averages_mirror": recipe.averages_mirror,
-        "data": {
-            "name": dataset.name,
-            "content_hash": dataset.content_hash,
-            "split": config.split,
-            "seed": config.seed,
-        },
-        "versions": {
+    return Card(
+        recipe=recipe.name,
+        class_names=tuple(goal.class_names),
+        positive_classes=tuple(goal.positive_classes),
+        input_size_px=recipe.input_size_px,
+        uses_flip_tta=recipe.averages_mirror,
+        data=data,
+        versions={
             "facedep": __version__,
             "keras": keras.__version__,
             "backend": keras.backend.backend(),
             "python": platform.python_version(),
             "numpy": np.__version__,
         },
-    }
+    )
 
 
-def _describe_training(progress: FitProgress, config: RunConfig, *, seconds: float) -> dict[str, Any]:
-    return {
-        "num_epochs": progress.num_epochs_done,
-        "kept_epoch": progress.kept_epoch,
-        "seconds": round(seconds, 1),
-        "was_stopped": progress.was_stopped,
-        "num_images_seen": progress.num_images_seen,
-        "has_diverged": progress.has_diverged,
-        "teacher": config.teacher,
-        "final_fit_of": config.final_fit_of,
-    }
+def _describe_training(progress: FitProgress, config: RunConfig, *, seconds: float) -> TrainingSummary:
+    return TrainingSummary(
+        num_epochs=progress.num_epochs_done,
+        selected_epoch=progress.kept_epoch,
+        seconds=round(seconds, 1),
+        was_stopped=progress.was_stopped,
+        num_images_seen=progress.num_images_seen,
+        has_diverged=progress.has_diverged,
+        teacher=config.teacher,
+        refit_of=config.refit_of,
+    )
 
 
-def _calibrate(network: keras.Model, val: Part, goal: Goal, card: dict[str, Any]) -> dict[str, Any]:
-    """Returns temperature and uncertain band, both found on the validation pictures; none where these are too few."""
-    found: dict[str, Any] = {
-        "temperature": 1.0,
-        "uncertain": None,
-        "chosen_on": "val",
-        "num_images": len(val.images),
-        "run": "",
-    }
+def _calibrate(network: keras.Model, val: Part, goal: Goal, card: Card) -> Calibration:
+    """Returns temperature and abstention band, both found on the validation pictures; none where these are too few."""
+    found = Calibration(chosen_on="val", num_images=len(val.images))
     if len(val.images) < calibration.MIN_IMAGES:
         return found
-    outputs = compute_outputs(network, val.images, averages_mirror=card["averages_mirror"])
+    outputs = compute_outputs(network, val.images, averages_mirror=card.uses_flip_tta)
     is_positive = np.isin(goal.class_names, goal.positive_classes)
-    found["temperature"] = calibration.find_temperature(outputs, is_positive, val.is_depressed)
-    probabilities = calibration.apply_temperature(outputs, found["temperature"])[:, is_positive].sum(axis=1)
-    band = calibration.find_uncertain_band(val.is_depressed, probabilities, card["threshold"])
-    if band:
-        found["uncertain"] = {"low": band[0], "high": band[1], "target_error": calibration.TARGET_ERROR}
-    return found
+    temperature = calibration.find_temperature(outputs, is_positive, val.is_depressed)
+    probabilities = calibration.apply_temperature(outputs, temperature)[:, is_positive].sum(axis=1)
+    ends = calibration.find_uncertain_band(val.is_depressed, probabilities, card.decision_threshold)
+    band = AbstentionBand(*ends, target_error=calibration.TARGET_ERROR) if ends else None
+    return dataclasses.replace(found, temperature=temperature, abstention_band=band)
 
 
-def _score(classifier: Classifier, dataset: Dataset, scan: Scan, rows: np.ndarray) -> dict[str, Any]:
+def _score(classifier: Classifier, dataset: Dataset, scan: Scan, rows: np.ndarray) -> Scores:
     images = load_images(dataset, scan, rows, classifier.input_size_px)
     scores = score_answers(
         dataset.index[rows],
@@ -370,4 +379,4 @@ def _score(classifier: Classifier, dataset: Dataset, scan: Scan, rows: np.ndarra
         threshold=classifier.threshold,
         band=classifier.uncertain_band,
     )
-    return nan_to_null(scores)
+    return Scores.from_json(scores)

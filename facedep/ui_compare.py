@@ -24,18 +24,18 @@ from facedep.ui_jobs import follow_job, forget_job, name_data, name_job
 
 MAX_COMPARED = 3
 _SETTINGS = {
-    "split": "split",
+    "protocol": "split",
     "seed": "seed",
     "num_epochs": "epochs",
-    "num_early_epochs": "of these with small pictures",
+    "num_progressive_resizing_epochs": "of these with small pictures",
     "batch_size": "pictures in a step",
     "learning_rate": "learning rate",
     "ema_momentum": "averaging of weights",
     "depressed_emotions": "counted as depressed",
-    "left_out": "faults left out",
-    "thresholds": "thresholds of faults",
+    "drop_issues": "faults left out",
+    "issue_limits": "thresholds of faults",
     "teacher": "labels mixed with answers of",
-    "final_fit_of": "final fit, on train and val, of",
+    "refit_of": "final fit, on train and val, of",
 }
 
 
@@ -193,15 +193,14 @@ def _list_settings(run: runs.Run) -> dict[str, str]:
     card, settings = run.card, {}
     if run.config:
         settings = {words: _describe_setting(getattr(run.config, name)) for name, words in _SETTINGS.items()}
-    trained_on, training = card.get("data", {}), card.get("training", {})
     return {
         **settings,
-        "recipe": card["recipe"],
-        "data": str(trained_on.get("name", "–")),
-        "train pictures": f"{trained_on.get('num_images', {}).get('train', 0):,}",
-        "input": f"{card['input_size_px']} x {card['input_size_px']}",
-        "answers with": ", ".join(card["class_names"]),
-        "training took": describe_seconds(training["seconds"]) if training.get("seconds") else "–",
+        "recipe": card.recipe,
+        "data": card.data.name or "–",
+        "train pictures": f"{card.data.num_images.get('train', 0):,}",
+        "input": f"{card.input_size_px} x {card.input_size_px}",
+        "answers with": ", ".join(card.class_names),
+        "training took": describe_seconds(card.training.seconds) if card.training and card.training.seconds else "–",
     }
 
 
@@ -279,7 +278,7 @@ def show_report(view: View) -> None:
             icon=":material/download:",
             type="primary",
         )
-        card = render_model_card(view.run.name, view.run.card)
+        card = render_model_card(view.run.name, view.run.card.to_json())
         st.download_button(
             "Model card (Markdown)",
             card,

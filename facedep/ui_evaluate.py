@@ -140,9 +140,9 @@ def _choose_first(
     dataset: Dataset, run: runs.Run, options: list[tuple[str, str]], *, has_seen_some: bool
 ) -> tuple[str, str]:
     """Returns the part that is shown first: the run's own test part where it was trained on these pictures."""
-    trained_on = run.card.get("data", {})
-    own = (trained_on.get("split"), "test")
-    if trained_on.get("content_hash") == dataset.content_hash and own in options:
+    trained_on = run.card.data
+    own = (trained_on.protocol, "test")
+    if trained_on.content_hash == dataset.content_hash and own in options:
         return own
     first = (splits.LEAK_FREE, "test" if has_seen_some else ALL)
     return first if first in options else options[0]
@@ -150,13 +150,13 @@ def _choose_first(
 
 def find_learned_emotions(run: runs.Run) -> list[str]:
     """Returns the emotions that a run counts as *depressed*; the article's where its card does not say."""
-    positive = [name for name in run.card["positive_classes"] if name != emotions.DEPRESSED]
+    positive = [name for name in run.card.positive_classes if name != emotions.DEPRESSED]
     return sorted(positive or (run.config.depressed_emotions if run.config else emotions.DEPRESSED_EMOTIONS))
 
 
 def find_grouping_mismatch(run: runs.Run, dataset: Dataset) -> bool:
     """Returns whether a run learned another grouping of the emotions than the one the visitor has chosen."""
-    known = [name for name in run.card["class_names"] if name in emotions.EMOTIONS] or emotions.EMOTIONS
+    known = [name for name in run.card.class_names if name in emotions.EMOTIONS] or emotions.EMOTIONS
     return set(find_learned_emotions(run)) != set(dataset.depressed_emotions) & set(known)
 
 
@@ -227,7 +227,7 @@ def show_sentence(view: View) -> None:
     """Shows the one sentence, the scores with their intervals, what is mistaken for what; a cell shows its pictures."""
     scores = view.scores
     st.markdown(f"### {evaluation_words.describe_accuracy(scores)}")
-    is_own_data = view.run.card.get("data", {}).get("content_hash") == view.dataset.content_hash
+    is_own_data = view.run.card.data.content_hash == view.dataset.content_hash
     if words := evaluation_words.describe_seen(scores, is_own_data=is_own_data):
         st.warning(words, icon=":material/history:")
     if view.dataset.source == SAMPLE and view.run.name == runs.SHIPPED_RUN:
@@ -380,7 +380,7 @@ def show_threshold(view: View) -> None:
     st.write(
         "A network gives a number; somebody has to say from where on it means *depressed*. Each place has its price."
     )
-    key = f"threshold_{view.run.name}"
+    key = _name_threshold_key(view)
     if key not in st.session_state:
         st.session_state[key] = _clamp(view.threshold)
     threshold = st.slider(
@@ -423,11 +423,11 @@ def _show_keeping(view: View, threshold: float) -> None:
             with ui.show_errors(ends_page=False):
                 write_threshold(view.run.path, threshold, chosen_on=f"the validation part of {view.dataset.name}")
                 st.rerun()
-        is_chosen = view.threshold != float(view.run.card.get("threshold", 0.5))
+        is_chosen = view.threshold != view.run.card.decision_threshold
         if is_chosen and st.button("Back to its own threshold", key="forget_threshold"):
             with ui.show_errors(ends_page=False):
                 forget_threshold(view.run.path)
-                del st.session_state[f"threshold_{view.run.name}"]
+                del st.session_state[_name_threshold_key(view)]
                 st.rerun()
     st.caption(
         f"{in_force} {problem or 'A kept threshold lies beside the model; Predict follows it.'} Within its uncertain "
@@ -452,7 +452,12 @@ def _find_threshold_problem(view: View) -> str:
 
 
 def _set_threshold(view: View, threshold: float) -> None:
-    st.session_state[f"threshold_{view.run.name}"] = _clamp(threshold)
+    st.session_state[_name_threshold_key(view)] = _clamp(threshold)
+
+
+def _name_threshold_key(view: View) -> str:
+    """Returns the slider's key; a run's name holds no colon, so none makes the key of another widget."""
+    return f"threshold:{view.run.name}"
 
 
 def _clamp(threshold: float) -> float:

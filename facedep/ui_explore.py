@@ -5,7 +5,6 @@ Counts and pictures are there at once. What needs every picture to be looked at 
 
 import dataclasses
 import hashlib
-import io
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,7 @@ from facedep.lookalikes import LookupScore, score_lookup_table
 from facedep.projection import read_map
 from facedep.quality import Fault, Thresholds
 from facedep.scan import Scan, find_cache_path, is_scanned
+from facedep.tables import encode_csv
 
 ANY = "all"
 PAGE_SIZE = 36
@@ -477,23 +477,17 @@ def show_take_away(dataset: Dataset, scan: Scan) -> None:
     table = quality.build_flags_table(dataset.index, load_quality(dataset, scan), found)
     with st.container(horizontal=True):
         st.download_button(
-            "Cleaned index (CSV)", lambda: _write_csv(dataset.index[stays]), "cleaned.csv", "text/csv",
+            "Cleaned index (CSV)", lambda: encode_csv(dataset.index[stays]), "cleaned.csv", "text/csv",
             icon=":material/download:", key="download_clean", on_click="ignore",
         )  # fmt: skip
         st.download_button(
-            "All measures and flags (CSV)", lambda: _write_csv(table), "flags.csv", "text/csv",
+            "All measures and flags (CSV)", lambda: encode_csv(table), "flags.csv", "text/csv",
             icon=":material/download:", key="download_flags", on_click="ignore",
         )  # fmt: skip
         if st.button("Train on the cleaned data", type="primary", icon=":material/arrow_forward:", disabled=not names):
             st.session_state.cleaning = tuple(names)
             st.switch_page("pages/train.py")
     _show_export(dataset)
-
-
-def _write_csv(table: pd.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    table.to_csv(buffer, index=False, errors="backslashreplace")
-    return buffer.getvalue()
 
 
 def _show_export(dataset: Dataset) -> None:

@@ -15,12 +15,12 @@ import streamlit as st
 
 from facedep import emotions, plots, ui, ui_gallery
 from facedep.answers import find_seen
-from facedep.baselines import read_majority_baseline
 from facedep.errors import FacedepError
 from facedep.images import prepare_image
 from facedep.lookalikes import build_appearance, find_lookalikes
 from facedep.paths import models_dir
 from facedep.scan import is_scanned
+from facedep.tables import encode_csv
 
 MAX_KEPT_SNAPSHOTS = 120  # three minutes of the live camera
 _NUM_SHOWN_SNAPSHOTS = 9  # one row at 1280 pixels
@@ -45,13 +45,14 @@ class Snapshot:
 
 def warn_of_untrained(classifier: Any) -> None:
     """Says so where a model is no better than a constant answer on the pictures that it was tested on."""
-    scores = classifier.card.get("scores", {})
-    tested = scores.get("test") or scores.get("val") or {}
-    accuracy, baseline = tested.get("accuracy"), read_majority_baseline(tested)
-    if accuracy is not None and accuracy <= baseline.share:
+    scores = classifier.card.scores
+    tested = scores.get("test") or scores.get("val")
+    if tested and tested.accuracy <= tested.majority_baseline.share:
+        baseline = tested.majority_baseline
         st.warning(
-            f"**{classifier.name}** is no better than always answering *{baseline.label}*: {accuracy:.0%} against "
-            f"{baseline.share:.0%} right on the pictures that it was tested on. Take nothing it says at its word.",
+            f"**{classifier.name}** is no better than always answering *{baseline.label}*: "
+            f"{tested.accuracy:.0%} against {baseline.share:.0%} right on its test pictures. "
+            "Do not rely on its answers.",
             icon=":material/warning:",
         )
 
@@ -114,7 +115,7 @@ def show_face(classifier: Any, face: Any, *, key: str) -> None:
             "be wrong too often there."
         )
     if face.emotions:
-        figure = plots.plot_emotion_probabilities(face.emotions, classifier.card["positive_classes"])
+        figure = plots.plot_emotion_probabilities(face.emotions, classifier.card.positive_classes)
         ui.show_chart(figure, key=f"emotions_{key}")
 
 
@@ -137,7 +138,7 @@ def _show_both(models: tuple[Any, Any], faces: tuple[Any, Any], *, key: str) -> 
 
 def describe_label(label: str, classifier: Any) -> str:
     """Returns the data set's class name, in quotes, with what it means."""
-    positive = [name for name in classifier.card["positive_classes"] if name != emotions.DEPRESSED]
+    positive = [name for name in classifier.card.positive_classes if name != emotions.DEPRESSED]
     meant = " and ".join(sorted(positive)) or "sad and neutral"
     if label == emotions.DEPRESSED:
         return f"“Depressed”: looks like the {meant} pictures it was trained on"
@@ -261,7 +262,7 @@ def show_table(answered: Sequence[Sequence[Any]], *, num_left_out: int = 0) -> i
         answered: The rows of each picture, from `answer_many`.
         num_left_out: Files in archives that are no pictures.
     """
-    from facedep.predict_many import build_json, build_table, encode_table
+    from facedep.predict_many import build_json, build_table
 
     rows = [row for some in answered for row in some]
     numbers = [number for number, some in enumerate(answered) for _ in some]
@@ -298,7 +299,7 @@ def show_table(answered: Sequence[Sequence[Any]], *, num_left_out: int = 0) -> i
         },
     )
     with st.container(horizontal=True):
-        table = encode_table(build_table(rows))
+        table = encode_csv(build_table(rows))
         st.download_button("Table (CSV)", table, "answers.csv", "text/csv", key="many_csv", icon=":material/download:")
         st.download_button(
             "All details (JSON)",

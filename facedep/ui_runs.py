@@ -7,8 +7,9 @@ import pandas as pd
 import streamlit as st
 
 from facedep import plots, progress, runs, ui
-from facedep.baselines import read_majority_baseline
 from facedep.bundles import pack_run, unpack_run
+from facedep.card_scores import Scores
+from facedep.cards import Card
 from facedep.estimate import describe_seconds
 from facedep.model_card import render_model_card
 from facedep.recipes import RECIPES
@@ -79,7 +80,11 @@ def show_curves(measured: progress.Progress, *, key: str, is_active: bool) -> No
     if is_active or verdict != progress.TOO_EARLY:
         st.info(f"**{verdict.capitalize()}.** {reason}", icon=_VERDICT_ICONS[verdict])
     if best := measured.best_epoch:
-        kept = "its weights are kept" if measured.keeps == "best" else "this recipe keeps the last epoch, as published"
+        kept = (
+            "its weights are kept"
+            if measured.checkpoint_policy == "best"
+            else "this recipe keeps the last epoch, as published"
+        )
         so_far = " so far" if is_active else ""
         st.caption(f"Best epoch{so_far} by validation loss: {best['epoch']} ({kept}).")
 
@@ -92,9 +97,9 @@ def show_results(run: runs.Run) -> None:
         (st.error if run.state in (runs.FAILED, runs.LOST) else st.info)(run.message)
     if run.can_resume:
         _show_resume(run)
-    training = (run.card or {}).get("training", {})
-    if run.state == runs.STOPPED and training and not training["num_epochs"]:
-        seen = f", after {training['num_images_seen']:,} pictures" if training.get("num_images_seen") else ""
+    training = run.card.training if run.card else None
+    if run.state == runs.STOPPED and training and not training.num_epochs:
+        seen = f", after {training.num_images_seen:,} pictures" if training.num_images_seen else ""
         st.info(f"Stopped within its first epoch{seen}: it had hardly begun to learn.")
     if run.card:
         _show_scores(run)
@@ -123,60 +128,59 @@ def _show_resume(run: runs.Run) -> None:
 
 
 def _list_settings(run: runs.Run) -> list[tuple[str, str]]:
-    config, card = run.config, run.card or {}
-    training = card.get("training", {})
+    config, card = run.config, run.card
+    training = card.training if card else None
+    content = card.data.content_hash if card and card.data.content_hash else "not hashed"
+    num_done, selected = (training.num_epochs, training.selected_epoch) if training else (0, "none")
     rows = [
         ("recipe", RECIPES[config.recipe].title),
-        ("data", f"{config.data_name} (content {card.get('data', {}).get('content_hash', 'not hashed')})"),
-        ("split", f"{config.split}, seed {config.seed}"),
-        (
-            "epochs",
-            f"{training.get('num_epochs', 0)} of {config.num_epochs} done, kept: {training.get('kept_epoch', 'none')}",
-        ),
+        ("data", f"{config.data_name} (content {content})"),
+        ("split", f"{config.protocol}, seed {config.seed}"),
+        ("epochs", f"{num_done} of {config.num_epochs} done, kept: {selected}"),
         ("batch size", str(config.batch_size)),
         ("learning rate", f"{config.learning_rate:g}"),
         ("counted as depressed", ", ".join(config.depressed_emotions)),
     ]
     if config.teacher:
         rows.append(("labels mixed with the answers of", config.teacher))
-    if config.final_fit_of:
-        rows.append(("final fit, on train and val, of", config.final_fit_of))
+    if config.refit_of:
+        rows.append(("final fit, on train and val, of", config.refit_of))
     if training:
-        rows.append(("took", describe_seconds(training["seconds"])))
+        rows.append(("took", describe_seconds(training.seconds)))
     return rows
 
 
 def _show_scores(run: runs.Run) -> None:
     for part in ("test", "val"):
-        scores = run.card.get("scores", {}).get(part)
-        if not scores or scores["accuracy"] is None:
+        scores = run.card.scores.get(part)
+        baseline = scores.majority_baseline if scores else None
+        if not baseline or math.isnan(scores.accuracy):
             continue
-        right, baseline = scores["accuracy"], read_majority_baseline(scores)
-        constant = f"always answering *{baseline.label}* would get"
-        leak = run.card.get("data", {}).get("leaks", {}).get(part, {})
-        is_new = part == "test" and not leak.get("num_similar")
+        right, constant = scores.accuracy, f"always answering *{baseline.label}* would get"
+        leak = run.card.data.leaks.get(part)
+        is_new = part == "test" and not (leak and leak.num_similar)
         what = "pictures it has never seen" if is_new else f"pictures of its {part} part"
-        auc = "" if scores["roc_auc"] is None else f" ROC AUC {scores['roc_auc']:.3f} (0.5 is guessing)."
-        if scores["num_images"] < _FEW_PICTURES:
+        auc = "" if math.isnan(scores.roc_auc) else f" ROC AUC {scores.roc_auc:.3f} (0.5 is guessing)."
+        if scores.num_images < _FEW_PICTURES:
             st.markdown(
-                f"Of the {scores['num_images']} {what}, it puts {round(scores['num_images'] * right)} into the right "
-                f"group; {constant} {baseline.share * scores['num_images']:.0f}. So few pictures judge nothing."
+                f"Of the {scores.num_images} {what}, it puts {round(scores.num_images * right)} into the right "
+                f"group; {constant} {baseline.share * scores.num_images:.0f}. So few pictures judge nothing."
             )
             continue
         st.markdown(
             f"**Of 100 {what}, it puts {100 * right:.0f} into the right group**; {constant} "
-            f"{100 * baseline.share:.0f}.{auc} ({scores['num_images']:,} pictures, {part} part)"
+            f"{100 * baseline.share:.0f}.{auc} ({scores.num_images:,} pictures, {part} part)"
         )
-        if leak.get("num_similar"):
+        if leak and leak.num_similar:
             st.warning(
-                f"{leak['num_identical']:,} of these {leak['num_images']:,} pictures are also in train, and "
-                f"{leak['num_similar'] - leak['num_identical']:,} more look nearly the same: "
+                f"{leak.num_identical:,} of these {leak.num_images:,} pictures are also in train, and "
+                f"{leak.num_similar - leak.num_identical:,} more look nearly the same: "
                 "this score measures memory.",
                 icon=":material/content_copy:",
             )
-        if num_seen := run.card.get("data", {}).get("num_seen_before", {}).get(part):
+        if num_seen := run.card.data.num_in_training_set.get(part):
             st.warning(
-                f"The model that this run started from was trained on {num_seen:,} of these {scores['num_images']:,} "
+                f"The model that this run started from was trained on {num_seen:,} of these {scores.num_images:,} "
                 "pictures: part of this score is memory.",
                 icon=":material/history:",
             )
@@ -184,15 +188,15 @@ def _show_scores(run: runs.Run) -> None:
             st.markdown(sentence)
 
 
-def _describe_answered(card: dict[str, Any], scores: dict[str, Any]) -> str:
+def _describe_answered(card: Card, scores: Scores) -> str:
     """Returns a sentence on the uncertain band: where it is, how often the model answers and how right it then is."""
-    band, answered = card.get("calibration", {}).get("uncertain"), scores.get("answered")
-    if not band or not answered or answered["accuracy"] is None:
+    band, accuracy = card.abstention_band, scores.selective_accuracy
+    if not band or accuracy is None or math.isnan(accuracy) or scores.coverage is None:
         return ""
     return (
-        f"Between {band['low']:.0%} and {band['high']:.0%} it says *uncertain*. It answers for "
-        f"{answered['share']:.0%} of these pictures and is right for {answered['accuracy']:.0%} of those; the band was "
-        f"chosen on other pictures for {1 - band['target_error']:.0%}."
+        f"Between {band.low:.0%} and {band.high:.0%} it says *uncertain*. It answers for "
+        f"{scores.coverage:.0%} of these pictures and is right for {accuracy:.0%} of those; the band was "
+        f"chosen on other pictures for {1 - band.target_error:.0%}."
     )
 
 
@@ -215,26 +219,25 @@ def show_models() -> None:
 
 
 def _describe_row(run: runs.Run) -> dict[str, Any]:
-    card = run.card or {}
-    scores = card.get("scores", {})
+    card, config = run.card, run.config
+    scores = card.scores if card else {}
     part = "test" if "test" in scores else "val"
-    values = scores.get(part, {})
-
-    def percent(name: str) -> float:
-        value = values.get(name)
-        return math.nan if value is None else round(100 * value, 1)
-
-    split = card.get("data", {}).get("split", run.config.split if run.config else "")
+    tested = scores.get(part)
+    split = (card.data.protocol if card else "") or (config.protocol if config else "")
     return {
         "model": run.name,
         "state": run.state,
-        "recipe": card.get("recipe") or (run.config.recipe if run.config else ""),
-        "data": run.config.data_name if run.config else card.get("data", {}).get("name", ""),
+        "recipe": card.recipe if card else (config.recipe if config else ""),
+        "data": config.data_name if config else (card.data.name if card else ""),
         "split": split if split == LEAK_FREE or part == "test" else f"{split} (no test: val)",
-        "right, %": percent("accuracy"),
-        "always one answer, %": round(100 * read_majority_baseline(values).share, 1),
-        "AUC, %": percent("roc_auc"),
+        "right, %": _to_percent(tested.accuracy if tested else math.nan),
+        "always one answer, %": _to_percent(tested.majority_baseline.share if tested else math.nan),
+        "AUC, %": _to_percent(tested.roc_auc if tested else math.nan),
     }
+
+
+def _to_percent(share: float) -> float:
+    return round(100 * share, 1)
 
 
 def _show_actions(run: runs.Run) -> None:
@@ -253,7 +256,11 @@ def _show_actions(run: runs.Run) -> None:
                 st.download_button("Download bundle", content, f"{run.name}.zip", "application/zip", key="download_run")
         if run.card is not None:
             st.download_button(
-                "Model card", render_model_card(run.name, run.card), f"{run.name} card.md", "text/markdown", key="card"
+                "Model card",
+                render_model_card(run.name, run.card.to_json()),
+                f"{run.name} card.md",
+                "text/markdown",
+                key="card",
             )
         if not run.is_shipped:
             with st.popover("Rename", icon=":material/edit:"), st.form("rename", border=False):

@@ -79,14 +79,14 @@ def choose_settings(dataset: data.Dataset) -> runs.RunConfig:
         num_epochs=epochs,
         batch_size=batch_size,
         learning_rate=rate,
-        split=split,
+        protocol=split,
         seed=int(seed),
         depressed_emotions=dataset.depressed_emotions,
         folder_choices=dict(ui.folder_choices()),
-        num_early_epochs=recipe.count_early_epochs(epochs),
+        num_progressive_resizing_epochs=recipe.count_early_epochs(epochs),
         ema_momentum=recipe.ema_momentum,
-        left_out=ui.current_cleaning(),
-        thresholds=ui.changed_thresholds(),
+        drop_issues=ui.current_cleaning(),
+        issue_limits=ui.changed_thresholds(),
     )
 
 
@@ -157,7 +157,7 @@ else:
     config = choose_settings(dataset)
     if RECIPES[config.recipe].starts_from_shipped:
         tell_what_is_known(dataset)
-    warn_of_split(config.split)
+    warn_of_split(config.protocol)
     if st.button("Start training", type="primary", key="start", icon=":material/play_arrow:"):
         with ui.show_errors(ends_page=False):
             run_dir = runs.create_run(config, st.session_state.run_name.strip() or None)

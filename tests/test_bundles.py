@@ -2,8 +2,12 @@
 
 import io
 import json
+import os
 import shutil
+import threading
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -40,6 +44,15 @@ def rewrite(bundle, changes):
     return out.getvalue()
 
 
+def rename(bundle, name):
+    """Returns a bundle as if it had been packed from a run of another name."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(bundle)) as old, zipfile.ZipFile(out, "w") as new:
+        for member in old.namelist():
+            new.writestr(f"{name}/{member.split('/')[-1]}", old.read(member))
+    return out.getvalue()
+
+
 def test_bundle_of_a_run_that_claims_to_run_is_a_finished_one(shipped):
     name = unpack_run(rewrite(pack_run(shipped), {"status.json": b'{"state": "running"}'}))
     assert runs.read_run(models_dir() / name).state == runs.FINISHED
@@ -69,8 +82,8 @@ def test_bundle_names_no_path_of_this_computer(shipped):
         ({"card.json": b"{"}, "cannot be read"),
         ({"card.json": b'{"class_names": ["x"], "positive_classes": ["x"], "recipe": "compact"}'}, "unknown"),
         ({"model.keras": b"no model"}, "damaged or belongs to another network"),
-        ({"card.json": with_card(scores=[])}, "its scores are no tables"),
-        ({"card.json": with_card(scores={"test": {"accuracy": 0.9}})}, "its scores are no tables"),
+        ({"card.json": with_card(scores=[])}, "scores is no table"),
+        ({"card.json": with_card(scores={"test": {"accuracy": 0.9}})}, "num_images of its scores is missing"),
         ({"card.json": with_card(training={"seconds": "long"})}, "of its training"),
     ],
 )
@@ -102,3 +115,47 @@ def test_bundle_with_damaged_bytes_is_a_sentence(shipped):
     with pytest.raises(ModelError, match="damaged"):
         unpack_run(bytes(content))
     assert [path.name for path in models_dir().iterdir() if path.is_dir()] == [runs.SHIPPED_RUN]
+
+
+def test_bundles_loaded_at_once_keep_their_own_names_and_weights(shipped, tmp_path):
+    bundles = {}
+    for number in range(6):
+        network = load_classifier(shipped.path).network
+        network.set_weights([weights + number for weights in network.get_weights()])
+        network.save(tmp_path / "model.keras")
+        changed = rewrite(pack_run(shipped), {"model.keras": (tmp_path / "model.keras").read_bytes()})
+        bundles[f"model {number}"] = rename(changed, f"model {number}")
+    barrier = threading.Barrier(6)
+
+    def load(bundle):
+        barrier.wait()
+        return unpack_run(bundle)
+
+    with ThreadPoolExecutor(6) as pool:
+        names = list(pool.map(load, bundles.values()))
+    assert names == list(bundles)
+    first = load_classifier(shipped.path).network.get_weights()[0]
+    for number, name in enumerate(names):
+        loaded = load_classifier(models_dir() / name).network.get_weights()[0]
+        np.testing.assert_allclose(loaded, first + number, rtol=1e-6)
+    assert not list(models_dir().glob(".loading*"))
+
+
+def test_one_bundle_loaded_twice_at_once_becomes_two_runs(shipped):
+    bundle = rename(pack_run(shipped), "twin")
+    with ThreadPoolExecutor(2) as pool:
+        names = list(pool.map(unpack_run, [bundle, bundle]))
+    assert sorted(names) == ["twin", "twin 2"]
+    assert all(runs.read_run(models_dir() / name).has_model for name in names)
+
+
+def test_what_a_killed_load_left_is_cleared_and_a_load_under_way_is_not(shipped):
+    stale, fresh = models_dir() / ".loading-stale", models_dir() / ".loading-fresh"
+    for folder in (stale, fresh):
+        folder.mkdir()
+        (folder / "card.json").write_text("{}")
+    yesterday = time.time() - 24 * 3600
+    os.utime(stale, (yesterday, yesterday))
+    unpack_run(pack_run(shipped))
+    assert not stale.exists()
+    assert fresh.exists()

@@ -15,7 +15,7 @@ from PIL import Image
 from facedep import emotions, evaluation
 from facedep.answers import Answers, find_answers_path, keep_answers_beside, write_answers
 from facedep.baselines import MajorityBaseline, read_majority_baseline
-from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, read_card
+from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, Card, CardData, read_card
 from facedep.data import Dataset, load_dataset
 from facedep.errors import DataError, ModelError
 from facedep.evaluation import (
@@ -447,8 +447,9 @@ def test_only_the_newest_scores_are_kept(run_dir, dataset, monkeypatch):
 # The split of the training
 
 
-def _trained_on(dataset: Dataset, **values) -> dict:
-    return {"data": {"content_hash": dataset.content_hash, "split": LEAK_FREE, "seed": 3, **values}}
+def _trained_on(dataset: Dataset, **values) -> Card:
+    data = CardData(**{"content_hash": dataset.content_hash, "protocol": LEAK_FREE, "seed": 3, **values})
+    return Card("compact", ("happy", "sad"), ("sad",), 48, data=data)
 
 
 def test_split_is_made_with_the_seed_of_the_training_or_the_given_one(dataset):
@@ -474,23 +475,24 @@ def test_where_pictures_were_cleaned_away_the_split_is_that_of_the_training(faul
     expected = split_dataset(faulty.index, cleaned, LEAK_FREE, seed=3)
     plain = split_dataset(faulty.index, scan, LEAK_FREE, seed=3)
     assert (expected != "").sum() == 16
-    card = _trained_on(faulty, left_out=counts)  # as older versions wrote it: the thresholds are the default ones
+    card = _trained_on(faulty, dropped_issues=counts)  # as older versions wrote it: the thresholds are the default ones
     np.testing.assert_array_equal(split_as_trained(faulty, scan, card, LEAK_FREE), expected)
     rows = choose_rows(faulty, scan, card, split=LEAK_FREE, part="test")
     np.testing.assert_array_equal(rows, expected == "test")
     # Other thresholds clean other pictures away; another split, or other pictures, are not the training's own.
-    other = _trained_on(faulty, left_out=counts, thresholds={"min_entropy": 0.0})
+    other = _trained_on(faulty, dropped_issues=counts, issue_limits={"min_entropy": 0.0})
     np.testing.assert_array_equal(split_as_trained(faulty, scan, other, LEAK_FREE), plain)
     for card in (
-        _trained_on(faulty, left_out=counts, split=PUBLISHED),
-        _trained_on(faulty, left_out=counts, content_hash="0" * 16),
+        _trained_on(faulty, dropped_issues=counts, protocol=PUBLISHED),
+        _trained_on(faulty, dropped_issues=counts, content_hash="0" * 16),
     ):
         np.testing.assert_array_equal(split_as_trained(faulty, scan, card, LEAK_FREE), plain)
     assert choose_rows(faulty, scan, card, split=LEAK_FREE, part="all").sum() == 24
 
 
 @pytest.mark.parametrize(
-    "rules", [{"left_out": {"all": 1, "ugly": 1}}, {"left_out": {"all": 1}, "thresholds": {"x": 1}}]
+    "rules",
+    [{"dropped_issues": {"all": 1, "ugly": 1}}, {"dropped_issues": {"all": 1}, "issue_limits": {"x": 1}}],
 )
 def test_rules_that_this_version_does_not_have_give_a_sentence(rules, dataset):
     with pytest.raises(ModelError, match="by rules that this version of the app does not have"):
@@ -502,7 +504,7 @@ def test_rules_that_this_version_does_not_have_give_a_sentence(rules, dataset):
 )
 def test_card_with_rules_that_are_no_numbers_is_refused(rules, tmp_path):
     run_dir = _make_run(tmp_path, data={"seed": 0, **rules})
-    with pytest.raises(ModelError, match="cleaned away is no table of numbers"):
+    with pytest.raises(ModelError, match="of its data is no "):
         read_card(run_dir)
 
 
@@ -576,17 +578,16 @@ def test_leak_free_test_is_also_scored_without_the_pictures_that_the_run_has_see
     assert (without.num_images, without.num_seen, without.accuracy) == (is_test.sum() - 1, 0, 1.0)
 
 
-def test_scores_on_other_data_that_the_card_holds_come_last_and_damaged_ones_not_at_all(run_dir, dataset):
+def test_scores_on_other_data_that_the_card_holds_come_last(run_dir, dataset):
     path = run_dir / "card.json"
     card = json.loads(path.read_text("utf-8"))
     good = {
         "data": "other.zip", "content_hash": "0123", "split": "supplied", "part": "test", "num_images": 50,
         "accuracy": 0.7, "intervals": {"accuracy": [0.6, 0.8]}, "always_non_depressed_accuracy": 0.65,
-        "num_seen_in_training": 3,
+        "num_seen_in_training": 3, "balanced_accuracy": 0.6, "roc_auc": 0.7,
     }  # fmt: skip
-    damaged = [{**good, "content_hash": dataset.content_hash}, "?", {**good, "accuracy": None},
-               {**good, "accuracy": 7.0}, {**good, "always_non_depressed_accuracy": None}, {}]  # fmt: skip
-    path.write_text(json.dumps({**card, "evaluations": [good, *damaged]}), "utf-8")
+    same = {**good, "content_hash": dataset.content_hash}
+    path.write_text(json.dumps({**card, "evaluations": [good, same]}), "utf-8")
     *_, last = list_flattering_scores(run_dir, dataset)
     assert (last.data_name, last.accuracy, last.num_seen) == ("other.zip", 0.7, 3)
     assert last.interval == compute_wilson_interval(35, 50)  # not the bootstrap interval that earlier cards hold

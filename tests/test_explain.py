@@ -9,6 +9,7 @@ import pytest
 from keras import layers
 
 from facedep import runs
+from facedep.cards import AbstentionBand, Calibration, Card
 from facedep.explain import (
     compute_activations,
     compute_class_activation_map,
@@ -21,7 +22,7 @@ from facedep.paths import PROJECT_DIR
 from facedep.recipes import find_recipe
 from facedep.sample_faces import draw_sample_face
 
-CARD = {"class_names": ["depressed"], "positive_classes": ["depressed"], "threshold": 0.5}
+CARD = Card("compact", ("depressed",), ("depressed",), 48)
 
 
 def build_classifier(body, *, weight: float, bias: float) -> Classifier:
@@ -81,10 +82,11 @@ def test_network_that_looks_at_one_side_flips_when_the_picture_is_mirrored():
 def test_answer_that_moves_out_of_the_uncertain_band_wavers_without_flipping():
     picture = np.full((48, 48), 128, np.uint8)
     classifier = build_classifier(layers.Activation("linear"), weight=8, bias=-3.77)
-    band = {"calibration": {"uncertain": {"low": 0.05, "high": 0.75}}}
-    found = measure_steadiness(dataclasses.replace(classifier, card={**CARD, **band, "threshold": 0.05}), picture)
+    low = dataclasses.replace(CARD, decision_threshold=0.05)
+    banded = dataclasses.replace(low, calibration=Calibration(abstention_band=AbstentionBand(0.05, 0.75, 0.1)))
+    found = measure_steadiness(dataclasses.replace(classifier, card=banded), picture)
     assert (found.has_flipped, found.has_wavered) == (False, True)
-    found = measure_steadiness(dataclasses.replace(classifier, card={**CARD, "threshold": 0.05}), picture)
+    found = measure_steadiness(dataclasses.replace(classifier, card=low), picture)
     assert (found.has_flipped, found.has_wavered) == (False, False)
 
 
@@ -119,7 +121,7 @@ def build_compact(class_names: list[str], *, averages_mirror: bool) -> Classifie
     dense = network.layers[-1]
     dense.set_weights([rng.normal(size=dense.kernel.shape), rng.normal(size=dense.bias.shape)])
     positive = ["depressed"] if len(class_names) < 3 else ["neutral", "sad"]
-    card = {"class_names": class_names, "positive_classes": positive, "averages_mirror": averages_mirror}
+    card = Card("compact", tuple(class_names), tuple(positive), 48, uses_flip_tta=averages_mirror)
     return Classifier("compact", network, card, frozenset())
 
 
@@ -128,7 +130,7 @@ def measure_logit_difference(classifier: Classifier, picture: np.ndarray) -> flo
     outputs = np.asarray(classifier.network(picture[np.newaxis, ..., np.newaxis].astype(np.float32)), np.float64)[0]
     if len(outputs) == 1:
         return float(np.log(outputs[0] / (1 - outputs[0])))
-    is_positive = np.isin(classifier.class_names, classifier.card["positive_classes"])
+    is_positive = np.isin(classifier.class_names, classifier.card.positive_classes)
     return float(np.log(outputs[is_positive]).mean() - np.log(outputs[~is_positive]).mean())
 
 

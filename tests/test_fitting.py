@@ -230,7 +230,7 @@ def test_run_killed_after_its_second_epoch_goes_on_as_if_nothing_had_happened(pi
     assert [row["seconds"] for row in found] == sorted(row["seconds"] for row in found)
     assert len(_read_rows(run_dir, "start")) == 1
     run = runs.read_run(run_dir)
-    assert (run.state, run.card["training"]["num_epochs"]) == ("finished", 5)
+    assert (run.state, run.card.training.num_epochs) == ("finished", 5)
     assert not (run_dir / CHECKPOINT_FILE).exists()
     weights = [load_classifier(runs.models_dir() / name).network.get_weights() for name in ("unbroken", "killed")]
     assert all(np.allclose(one, other, atol=1e-3) for one, other in zip(*weights, strict=True))
@@ -254,10 +254,10 @@ def stopped_run(pictures) -> Path:
 
 
 def test_stopped_run_goes_on_to_its_end(stopped_run, pictures):
-    assert runs.read_run(stopped_run).card["training"]["num_epochs"] == 1
+    assert runs.read_run(stopped_run).card.training.num_epochs == 1
     assert main(["train", "--data", str(pictures), "--resume", "stopped"]) == 0
     run = runs.read_run(stopped_run)
-    assert (run.state, run.card["training"]["num_epochs"], run.can_resume) == ("finished", 3, False)
+    assert (run.state, run.card.training.num_epochs, run.can_resume) == ("finished", 3, False)
     with pytest.raises(RunError, match="'stopped' cannot be continued: it is finished"):
         runs.reopen_run("stopped")
 
@@ -284,7 +284,7 @@ def test_run_without_a_whole_epoch_cannot_go_on():
 
 # Early epochs on smaller pictures, and the running mean of the weights
 
-GENTLE = dataclasses.replace(CONFIG, num_epochs=4, num_early_epochs=2, ema_momentum=0.9)
+GENTLE = dataclasses.replace(CONFIG, num_epochs=4, num_progressive_resizing_epochs=2, ema_momentum=0.9)
 
 
 class _SizeWatch(RunWriter):

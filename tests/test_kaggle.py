@@ -302,6 +302,20 @@ def test_a_finished_download_whose_set_was_deleted_is_none(server, tmp_path):
     assert kaggle.read_download() == kaggle.DownloadStatus("none")
 
 
+@pytest.mark.parametrize("damaged", ["", "{", "null", "7", "[1, 2]", '"id"', "{}", "[" * 100_000, '{"id": ["x"]}',
+    '{"id": "x"}', '{"id": "x", "state": 3, "num_bytes": 1}', '{"id": "x", "state": "running", "num_bytes": "many"}',
+    '{"id": "x", "state": "running", "num_bytes": -1}', '{"id": "x", "state": "failed", "num_bytes": 1, "message": 2}',
+    '{"id": "x", "state": "running", "num_bytes": 1, "new": 1}', "\x80"])  # fmt: skip
+def test_damaged_state_files_are_a_status_and_never_raised(server, tmp_path, damaged):
+    folder = tmp_path / "facedep_cache" / "kaggle_download"
+    folder.mkdir(parents=True)
+    for name, other in (("start.json", "status.json"), ("status.json", "start.json")):
+        (folder / other).write_text('{"id": "x"}')
+        (folder / name).write_text(damaged)
+        assert kaggle.read_download().state in ("none", "running")
+        kaggle.cancel_download()
+
+
 def test_the_real_archive_arrives_whole(server, real_data_dir):
     server.archive = (real_data_dir / "kaggle_depression.zip").read_bytes()
     folder = kaggle.download_dataset(no_answer_seconds=10)

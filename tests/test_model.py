@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from facedep import model
-from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, find_card_problem
+from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, Card
 from facedep.errors import ModelError
 from facedep.images import compute_fingerprint, to_gray
 from facedep.predict import label_of, predict_picture
@@ -366,18 +366,18 @@ def test_missing_files_give_a_sentence_that_names_the_run(run_dir):
     ("changes", "problem"),
     [
         ({"class_names": ["cat", "dog"], "positive_classes": ["dog"]}, "its class names are unknown"),
-        ({"class_names": None}, "its class names are missing"),
+        ({"class_names": None}, "class_names is no list of texts"),
         ({"class_names": [], "positive_classes": []}, "its class names are missing"),
-        ({"class_names": [1], "positive_classes": [1]}, "its class names are missing"),
+        ({"class_names": [1], "positive_classes": [1]}, "class_names is no list of texts"),
         ({"class_names": ["happy", "happy"], "positive_classes": ["happy"]}, "contradict each other"),
         ({"class_names": ["happy", "sad"], "positive_classes": ["neutral"]}, "contradict each other"),
         ({"recipe": "resnet152"}, "its recipe 'resnet152' is unknown"),
-        ({"recipe": ["compact"]}, "is unknown"),
-        ({"threshold": 1.5}, "its threshold is not between 0 and 1"),
-        ({"threshold": float("nan")}, "its threshold is not between 0 and 1"),
-        ({"threshold": "0.5"}, "its threshold is not between 0 and 1"),
-        ({"data": []}, "its seed is no whole number"),
-        ({"data": {"seed": "x"}}, "its seed is no whole number"),
+        ({"recipe": ["compact"]}, "recipe is no text"),
+        ({"threshold": 1.5}, "decision_threshold is no number from 0 to 1"),
+        ({"threshold": float("nan")}, "decision_threshold is no number from 0 to 1"),
+        ({"threshold": "0.5"}, "decision_threshold is no number from 0 to 1"),
+        ({"data": []}, "data is no table"),
+        ({"data": {"seed": "x"}}, "seed of its data is no whole number"),
     ],
 )
 def test_card_that_makes_no_sense_is_refused_with_what_is_wrong(changes, problem, run_dir):
@@ -394,10 +394,11 @@ def test_unreadable_card_is_refused(content, run_dir):
 
 
 def test_sound_cards_have_no_problem():
-    assert find_card_problem(_card()) is None
-    assert find_card_problem(_card(ARTICLE, data={"seed": 7})) is None
-    assert find_card_problem(_card(class_names=EMOTIONS, positive_classes=["neutral", "sad"])) is None
-    assert find_card_problem([_card()]) == "it is no table of names and values"
+    assert Card.from_json(_card()).recipe == "compact"
+    assert Card.from_json(_card(ARTICLE, data={"seed": 7})).data.seed == 7
+    assert Card.from_json(_card(class_names=EMOTIONS, positive_classes=["neutral", "sad"])).class_names[0] == "angry"
+    with pytest.raises(ModelError, match="it is no table of names and values"):
+        Card.from_json([_card()])
 
 
 BAND = {"low": 0.4, "high": 0.6, "target_error": 0.1}
@@ -408,18 +409,22 @@ BAND = {"low": 0.4, "high": 0.6, "target_error": 0.1}
     [
         ({"temperature": 1.3, "uncertain": BAND}, None),
         ({"temperature": 1.3, "uncertain": None}, None),
-        ([], "its calibration is no table"),
-        ({"temperature": 0}, "its temperature is no number above 0"),
-        ({"temperature": "1"}, "its temperature is no number above 0"),
-        ({"temperature": float("nan")}, "its temperature is no number above 0"),
-        ({"uncertain": [0.4, 0.6]}, "its uncertain band is no table of numbers"),
-        ({"uncertain": {**BAND, "low": None}}, "its uncertain band is no table of numbers"),
-        ({"uncertain": {**BAND, "low": 0.55}}, "its uncertain band is not around its threshold"),
-        ({"uncertain": {**BAND, "high": float("nan")}}, "its uncertain band is not around its threshold"),
+        ([], "calibration is no table"),
+        ({"temperature": 0}, "temperature of its calibration is no number"),
+        ({"temperature": "1"}, "temperature of its calibration is no number"),
+        ({"temperature": float("nan")}, "temperature of its calibration is no number"),
+        ({"uncertain": [0.4, 0.6]}, "abstention_band of its calibration is no table"),
+        ({"uncertain": {**BAND, "low": None}}, "low of its abstention_band is no number"),
+        ({"uncertain": {**BAND, "low": 0.55}}, "its abstention band is not around its decision threshold"),
+        ({"uncertain": {**BAND, "high": float("nan")}}, "high of its abstention_band is no number"),
     ],
 )
 def test_calibration_of_a_card_is_checked(calibration, problem):
-    assert find_card_problem(_card(calibration=calibration)) == problem
+    if problem is None:
+        assert Card.from_json(_card(calibration=calibration)).temperature == 1.3
+        return
+    with pytest.raises(ModelError, match=problem):
+        Card.from_json(_card(calibration=calibration))
 
 
 @pytest.mark.parametrize(("probability", "is_uncertain"), [(0.39, False), (0.4, True), (0.5, True), (0.6, False)])

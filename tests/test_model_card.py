@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from facedep.cards import find_card_problem
+from facedep.card_format import upgrade_card, upgrade_scores
+from facedep.cards import Card
 from facedep.data import load_dataset
 from facedep.model_card import KNOWN_DATA, SAMPLE_NAME, render_model_card
 from facedep.recipes import RECIPES
@@ -70,7 +71,7 @@ def _scores(shift: float = 0.0, **others) -> dict:
 
 def _full_card(**changes) -> dict:
     """A card with everything that a card can hold."""
-    return {
+    card = {
         "format": 1,
         "recipe": "compact",
         "input_size_px": 48,
@@ -120,15 +121,15 @@ def _full_card(**changes) -> dict:
             )
         ],
         "command": "python -m facedep train --data fer2013_faces.zip --epochs 43 --name my-model",
-        **changes,
     }
+    return {**upgrade_card(card), **changes}
 
 
 def _article_card(**changes) -> dict:
     """A card of the published recipe on a user's own folders: two groups, basic scores, nothing calibrated."""
     scores = {"num_images": 60, "accuracy": 0.65, "always_non_depressed_accuracy": 0.6667, "balanced_accuracy": None,
               "roc_auc": None, "ece": 0.21}  # fmt: skip
-    return {
+    card = {
         "format": 1,
         "recipe": "article",
         "input_size_px": 128,
@@ -137,8 +138,8 @@ def _article_card(**changes) -> dict:
         "threshold": 0.5,
         "data": {"name": "holiday pictures", "content_hash": "0123456789abcdef", "split": "leak-free", "seed": 0},
         "scores": {"test": scores},
-        **changes,
     }
+    return {**upgrade_card(card), **changes}
 
 
 def _committed_card() -> dict:
@@ -150,11 +151,11 @@ def _older_card() -> dict:
     card = _committed_card()
     for name in ("evaluations", "calibration", "earlier_commands"):
         del card[name]
-    card["training"]["final_fit_of"] = ""
+    card["training"]["refit_of"] = ""
     names = ("num_images", "accuracy", "always_non_depressed_accuracy", "balanced_accuracy", "roc_auc", "ece")
     card["scores"] = {
-        "val": dict(zip(names, (2387, 0.8132, 0.6628, 0.7944, 0.8948, 0.0352), strict=True)),
-        "test": dict(zip(names, (3514, 0.8017, 0.6437, 0.7814, 0.8796, 0.0297), strict=True)),
+        "val": upgrade_scores(dict(zip(names, (2387, 0.8132, 0.6628, 0.7944, 0.8948, 0.0352), strict=True))),
+        "test": upgrade_scores(dict(zip(names, (3514, 0.8017, 0.6437, 0.7814, 0.8796, 0.0297), strict=True))),
     }
     return card
 
@@ -194,7 +195,7 @@ def _tables(text: str) -> list[list[list[str]]]:
 
 
 def test_cards_of_these_tests_are_cards(card):
-    assert find_card_problem(card) is None
+    assert Card.from_json(card).recipe == card["recipe"]
 
 
 def test_sections_stand_in_the_conventions_order(card):
@@ -354,7 +355,7 @@ def test_calibration_without_a_band_says_so():
 
 def test_empty_band_is_called_empty():
     card = _full_card()
-    card["calibration"]["uncertain"] = {"low": 0.47, "high": 0.47, "target_error": 0.1}
+    card["calibration"]["abstention_band"] = {"low": 0.47, "high": 0.47, "target_error": 0.1}
     section = _section(render_model_card("my-model", card), "Calibration and the uncertain band")
     assert (
         "The uncertain band is empty: on these pictures at most 10 % of the answers were wrong without one." in section
@@ -384,7 +385,7 @@ def test_making_of_a_full_card():
 def test_final_fit_shows_no_val_score_because_it_learned_val():
     card = _full_card()
     assert "fer2013\\_faces.zip, val" not in render_model_card("my-model", card)
-    card["training"]["final_fit_of"] = ""
+    card["training"]["refit_of"] = ""
     text = render_model_card("my-model", card)
     assert "| fer2013\\_faces.zip, val |" in text
     assert "final fit" not in text
@@ -514,10 +515,10 @@ HOSTILE = (
 @pytest.fixture
 def hostile_card() -> dict:
     card = _full_card(command=f"python -m facedep {HOSTILE}")
-    card["data"] |= {"name": HOSTILE, "content_hash": HOSTILE, "split": HOSTILE}
-    card["training"] |= {"teacher": HOSTILE, "final_fit_of": HOSTILE}
+    card["data"] |= {"name": HOSTILE, "content_hash": HOSTILE, "protocol": HOSTILE}
+    card["training"] |= {"teacher": HOSTILE, "refit_of": HOSTILE}
     card["calibration"] |= {"run": HOSTILE, "chosen_on": HOSTILE}
-    card["evaluations"][0] |= {"data": HOSTILE, "split": HOSTILE, "part": HOSTILE}
+    card["evaluations"][0] |= {"data": HOSTILE, "protocol": HOSTILE, "subset": HOSTILE}
     card["scores"]["test"]["per_emotion"][HOSTILE] = card["scores"]["test"]["per_emotion"]["happy"]
     card["versions"][HOSTILE] = HOSTILE
     card["class_names"] = card["positive_classes"] = [HOSTILE]

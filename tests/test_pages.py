@@ -31,7 +31,7 @@ from facedep import (
     ui_game,
 )
 from facedep.__main__ import main
-from facedep.cards import CARD_FILE, FINGERPRINTS_FILE
+from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, read_card
 from facedep.face_check import read_face_check
 from facedep.files import write_json
 from facedep.paths import PROJECT_DIR, models_dir
@@ -409,7 +409,7 @@ def test_predict_answers_for_a_drawn_face_with_the_shipped_model(app):
 def test_predict_gives_no_label_within_the_uncertain_band(app):
     path = models_dir() / runs.SHIPPED_RUN / CARD_FILE
     card = json.loads(path.read_text("utf-8"))
-    card["calibration"] = {"temperature": 1.0, "uncertain": {"low": 0.0, "high": 1.0, "target_error": 0.1}}
+    card["calibration"] = {"temperature": 1.0, "abstention_band": {"low": 0.0, "high": 1.0, "target_error": 0.1}}
     path.write_text(json.dumps(card), "utf-8")
     app.switch_page("pages/predict.py").run()
     wait_for_model(app)
@@ -554,7 +554,7 @@ def test_evaluate_counts_pictures_that_the_model_was_trained_on_and_can_leave_th
 def test_evaluate_moves_the_threshold_and_keeps_it_only_when_chosen_on_val(app, small_set):
     run_dir = models_dir() / runs.SHIPPED_RUN
     open_evaluate(app, ui_evaluate.THRESHOLD)
-    slider = f"threshold_{runs.SHIPPED_RUN}"
+    slider = f"threshold:{runs.SHIPPED_RUN}"
     assert app.slider(key=slider).value == 0.5
     app.slider(key=slider).set_value(0.01).run()
     assert "would miss **0**" in texts(app)
@@ -562,12 +562,20 @@ def test_evaluate_moves_the_threshold_and_keeps_it_only_when_chosen_on_val(app, 
     app.selectbox(key=f"part_{runs.SHIPPED_RUN}_{small_set.name}").set_value(("leak-free", "val")).run()
     app.slider(key=slider).set_value(0.37).run()
     app.button(key="keep_threshold").click().run()
-    assert thresholds.read_threshold(run_dir, {}) == 0.37
+    assert thresholds.read_threshold(run_dir, read_card(run_dir)) == 0.37
     assert "In force: 0.37, chosen on the validation part of small.zip." in texts(app)
     assert ui.load_classifier(runs.SHIPPED_RUN).threshold == 0.37  # Predict follows
     app.button(key="forget_threshold").click().run()
     assert not (run_dir / "threshold.json").exists()
     assert "In force: 0.50" in texts(app)
+
+
+@pytest.mark.parametrize("name", ["scores", "confusion", "max_shadows"])
+def test_run_may_be_named_like_a_widget(app, small_set, name):
+    (models_dir() / runs.SHIPPED_RUN).rename(models_dir() / name)
+    app.session_state["evaluated"] = name
+    open_evaluate(app, ui_evaluate.THRESHOLD)
+    assert app.slider(key=f"threshold:{name}").value == 0.5
 
 
 def test_evaluate_plays_a_round_of_the_game(app, small_set):

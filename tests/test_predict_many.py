@@ -24,9 +24,9 @@ from facedep.predict_many import (
     answer_pictures,
     build_json,
     build_table,
-    encode_table,
     list_pictures,
 )
+from facedep.tables import encode_csv
 
 MB = 1e6
 
@@ -234,20 +234,20 @@ def test_table_has_one_row_a_face_and_failures_with_their_reason():
     assert list(table["cautions"]) == ["A. B.", "", ""]
     assert table.loc[2, "error"] == "It is torn."
     assert pd.isna(table.loc[2, ["probability_depressed", "happy", "box_x"]]).all()
-    lines = encode_table(table).decode().splitlines()
+    lines = encode_csv(table).decode().splitlines()
     assert lines[1] == "a.png,1,2,0.25,non_depressed,False,False,1,2,30,40,0.125,0.875,A. B.,,"
     assert lines[3] == "b.png,0,0,,,False,False,,,,,,,,,It is torn."
 
 
 def test_table_of_nothing_has_its_columns():
-    assert encode_table(build_table([])).decode().startswith("path,face,num_faces,probability_depressed,label,")
+    assert encode_csv(build_table([])).decode().startswith("path,face,num_faces,probability_depressed,label,")
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@"])
 def test_names_that_a_spreadsheet_would_run_are_made_harmless_and_stay_whole_in_json(start):
     name = f"{start}HYPERLINK(1).png"
     row = build_row(path=name, face=0, num_faces=0, error=f"{name} is torn.")
-    content = encode_table(build_table([row])).decode()
+    content = encode_csv(build_table([row])).decode()
     (cells,) = csv.DictReader(io.StringIO(content, newline=""))
     assert cells["path"] == f"'{name}"
     assert cells["error"] == f"'{name} is torn."
@@ -256,7 +256,7 @@ def test_names_that_a_spreadsheet_would_run_are_made_harmless_and_stay_whole_in_
 
 @pytest.mark.parametrize(("name", "cell"), [("\udcff.png", r"\udcff.png"), ("a\r\nb", r"a\r\nb"), ("\t=1", r"\t=1")])
 def test_names_of_several_lines_or_other_than_text_do_not_break_the_table(name, cell):
-    lines = encode_table(build_table([build_row(path=name)])).decode().splitlines()
+    lines = encode_csv(build_table([build_row(path=name)])).decode().splitlines()
     assert len(lines) == 2
     assert lines[1].startswith(f"{cell},1,1,")
 
@@ -314,3 +314,20 @@ def test_table_that_cannot_be_written_is_told_before_the_work(tmp_path, capsys):
     assert output.out == ""
     assert "could not be written" in output.err
     assert "no such file" not in output.err
+
+
+@pytest.mark.usefixtures("_shipped")
+def test_old_table_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
+    path, face = tmp_path / "out.csv", tmp_path / "face.png"
+    path.write_text("old")
+    face.write_bytes(draw_crop("happy"))
+    seen = []
+
+    def stop(*_, **__):
+        seen.append(path.read_text())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("facedep.predict_many.predict_picture", stop)
+    assert main(["predict", "--csv", str(path), str(face)]) == 130
+    assert (seen, path.read_text()) == (["old"], "old")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["face.png", "out.csv"]

@@ -13,7 +13,7 @@ from facedep.runs import METRICS_FILE
 def write_rows(folder, losses, *, num_epochs=10, torn=""):
     """Writes a run's measurements: one (training loss, validation loss) per epoch, 10 steps each of 20 seconds."""
     rows = [
-        {"kind": "start", "num_train": 100, "num_steps": 10, "num_epochs": num_epochs, "keeps": "best",
+        {"kind": "start", "num_train": 100, "num_steps": 10, "num_epochs": num_epochs, "checkpoint_policy": "best",
          "majority_baseline": {"name": "non_depressed", "share": 0.67}}
     ]  # fmt: skip
     for epoch, (loss, val_loss) in enumerate(losses, start=1):
@@ -102,8 +102,8 @@ def test_pictures_that_the_run_started_from_among_the_validation_ones_are_said(t
 
 
 def test_final_fit_without_validation_pictures_is_shown_and_not_judged(tmp_path):
-    rows = [{"kind": "start", "num_train": 100, "num_val": 0, "num_steps": 10, "num_epochs": 9, "keeps": "last",
-             "majority_baseline": {"name": "non_depressed", "share": None}}]  # fmt: skip
+    rows = [{"kind": "start", "num_train": 100, "num_val": 0, "num_steps": 10, "num_epochs": 9,
+             "checkpoint_policy": "last", "majority_baseline": {"name": "non_depressed", "share": None}}]  # fmt: skip
     rows += [{"kind": "epoch", "epoch": epoch, "loss": 2.0 / epoch, "accuracy": 0.7, "seconds": epoch,
               "train_seconds": 1} for epoch in (1, 2)]  # fmt: skip
     (tmp_path / METRICS_FILE).write_text("\n".join(map(json.dumps, rows)))

@@ -114,7 +114,7 @@ def made(tmp_path_factory):
         drawn = load_dataset(str(folder / "drawn"))
         scores = evaluate_run(run_dir, drawn, part="all")
         robustness = read_robustness(run_dir, drawn, scan_dataset(drawn).is_readable)
-        card_text = render_model_card(run_dir.name, read_card(run_dir))
+        card_text = render_model_card(run_dir.name, read_card(run_dir).to_json())
     made = {"folder": folder, "scores": scores, "robustness": robustness, "card_text": card_text}
     return {**made, "output": output.getvalue()}
 
@@ -179,9 +179,9 @@ def test_report_shows_every_chart_once(page):
 
 def test_report_says_how_the_run_was_trained_and_how_to_make_it_again(page):
     card = read_card(PROJECT_DIR / "models" / runs.SHIPPED_RUN)
-    for command in (*card["earlier_commands"], card["command"]):
+    for command in (*card.earlier_commands, card.command):
         assert command in page.text
-    assert f"keras {card['versions']['keras']}" in page.text
+    assert f"keras {card.versions['keras']}" in page.text
     choice = f"--model {runs.SHIPPED_RUN} --data drawn --split leak-free --part all"
     assert f"python -m facedep evaluate {choice} --report report.html" in page.text
     assert f"python -m facedep robustness {choice}" in page.text

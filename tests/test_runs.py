@@ -261,14 +261,14 @@ def test_measurements_are_readable_at_once_one_object_a_line_with_null_for_no_nu
 def test_config_comes_back_as_it_was_written():
     config = dataclasses.replace(
         CONFIG,
-        split="published",
+        protocol="published",
         seed=7,
         depressed_emotions=("sad",),
         folder_choices={"Müde": "sad", "x": "leave out"},
-        num_early_epochs=1,
+        num_progressive_resizing_epochs=1,
         ema_momentum=0.9,
-        left_out=("blank", "leak"),
-        thresholds={"min_contrast": 0.3},
+        drop_issues=("blank", "leak"),
+        issue_limits={"min_contrast": 0.3},
     )
     path = runs.create_run(config, "a")
     assert runs.read_run(path).config == config
@@ -279,7 +279,7 @@ def test_config_comes_back_as_it_was_written():
     ("changes", "sentence"),
     [
         ({"recipe": "huge"}, "There is no recipe 'huge'. Choose one of: "),
-        ({"split": "half"}, "There is no split 'half'."),
+        ({"protocol": "half"}, "There is no split 'half'."),
         ({"num_epochs": 0}, "0 epochs: choose between 1 and 1000."),
         ({"num_epochs": 1001}, "1001 epochs"),
         ({"num_epochs": 2.5}, "whole numbers"),
@@ -290,11 +290,11 @@ def test_config_comes_back_as_it_was_written():
         ({"seed": -1}, "The seed -1"),
         ({"seed": 2**32}, "The seed"),
         ({"depressed_emotions": ("sad", "bored")}, "'bored': choose among angry"),
-        ({"num_early_epochs": 3}, "3 early epochs: choose between 0 and 2"),
-        ({"recipe": "article", "num_early_epochs": 1}, "The recipe 'article' has no early epochs"),
+        ({"num_progressive_resizing_epochs": 3}, "3 early epochs: choose between 0 and 2"),
+        ({"recipe": "article", "num_progressive_resizing_epochs": 1}, "The recipe 'article' has no early epochs"),
         ({"ema_momentum": 1.0}, "An average of weights with 1.0"),
-        ({"left_out": ("blank", "ugly")}, "'ugly': choose among damaged, no_face"),
-        ({"thresholds": {"max_beauty": 1}}, "There is no threshold max_beauty"),
+        ({"drop_issues": ("blank", "ugly")}, "'ugly': choose among damaged, no_face"),
+        ({"issue_limits": {"max_beauty": 1}}, "There is no threshold max_beauty"),
     ],
 )
 def test_setting_that_makes_no_sense_is_refused_and_leaves_no_folder(changes, sentence, models_dir):
@@ -308,11 +308,11 @@ def test_command_of_a_run_is_parsed_back_into_its_settings():
         CONFIG,
         learning_rate=2e-3,
         num_epochs=8,
-        num_early_epochs=1,
+        num_progressive_resizing_epochs=1,
         ema_momentum=0.5,
         depressed_emotions=("fear", "sad"),
-        left_out=("blank", "dark"),
-        thresholds={"min_contrast": 0.3, "min_entropy": 5.0},
+        drop_issues=("blank", "dark"),
+        issue_limits={"min_contrast": 0.3, "min_entropy": 5.0},
     )
     words = shlex.split(runs.describe_command(config, "mine"))
     options = _build_parser().parse_args(words[3:])

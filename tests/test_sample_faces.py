@@ -179,5 +179,5 @@ def test_the_article_network_learns_the_groups_in_five_epochs_but_not_perfectly(
     command = [sys.executable, "-m", "facedep", "train", "--recipe", "article", "--epochs", "5", "--name", "samples"]
     subprocess.run(command, check=True, capture_output=True, cwd=PROJECT_DIR)
     card = read_card(models_dir() / "samples")
-    assert card["data"]["leaks"]["test"]["num_similar"] == 0
-    assert 0.75 <= card["scores"]["test"]["roc_auc"] <= 0.97
+    assert card.data.leaks["test"].num_similar == 0
+    assert 0.75 <= card.scores["test"].roc_auc <= 0.97

@@ -31,10 +31,10 @@ def test_folder_is_complete_small_and_has_a_card_for_readers():
     assert {MODEL_FILE, CARD_FILE, MODEL_CARD_FILE, FINGERPRINTS_FILE, runs.CONFIG_FILE} <= names
     assert sum(path.stat().st_size for path in RUN_DIR.iterdir()) <= 5 * MB
     card = read_card(RUN_DIR)
-    assert (RUN_DIR / MODEL_CARD_FILE).read_text("utf-8") == render_model_card(runs.SHIPPED_RUN, card)
-    assert card["calibration"]["uncertain"]["target_error"] == 0.1
-    assert card["calibration"]["run"] == card["training"]["final_fit_of"] != ""
-    assert len(card["evaluations"]) == 1
+    assert (RUN_DIR / MODEL_CARD_FILE).read_text("utf-8") == render_model_card(runs.SHIPPED_RUN, card.to_json())
+    assert card.abstention_band.target_error == 0.1
+    assert card.calibration.run == card.training.refit_of != ""
+    assert len(card.evaluations) == 1
 
 
 def test_one_face_takes_milliseconds(classifier):
@@ -75,6 +75,6 @@ def test_scores_on_faces_it_has_never_seen(archive, wanted, num_images, accuracy
     if wanted["part"] == "test":
         assert scores["emotion_accuracy"] >= 0.66
     card = read_card(RUN_DIR)
-    recorded = card["scores"]["test"] if wanted["part"] == "test" else card["evaluations"][0]
+    recorded = card.scores["test"] if wanted["part"] == "test" else card.evaluations[0].scores
     for name in ("accuracy", "roc_auc", "balanced_accuracy", "ece", "emotion_accuracy"):
-        assert scores[name] == pytest.approx(recorded[name], abs=1e-3)
+        assert scores[name] == pytest.approx(getattr(recorded, name), abs=1e-3)

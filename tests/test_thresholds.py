@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 
 from facedep import thresholds
+from facedep.cards import AbstentionBand, Calibration, Card
 from facedep.errors import DataError, RunError
 from facedep.metrics import compute_accuracy, compute_balanced_accuracy
 from facedep.thresholds import THRESHOLD_FILE, choose_threshold, find_band, forget_threshold, read_threshold
 
-CARD = {"threshold": 0.4, "calibration": {"uncertain": {"low": 0.3, "high": 0.6, "target_error": 0.1}}}
+NAMES = {"recipe": "compact", "class_names": ("depressed",), "positive_classes": ("depressed",), "input_size_px": 48}
+PLAIN = Card(**NAMES)
+CARD = Card(**NAMES, decision_threshold=0.4, calibration=Calibration(abstention_band=AbstentionBand(0.3, 0.6, 0.1)))
 
 
 def test_the_cards_threshold_holds_until_one_is_chosen_and_after_it_is_forgotten(tmp_path):
     assert read_threshold(tmp_path, CARD) == 0.4
-    assert read_threshold(tmp_path, {}) == 0.5
+    assert read_threshold(tmp_path, PLAIN) == 0.5
     thresholds.write_threshold(tmp_path, 0.35)
     assert read_threshold(tmp_path, CARD) == 0.35
     assert [path.name for path in tmp_path.iterdir()] == [THRESHOLD_FILE]
@@ -57,8 +60,8 @@ def test_the_band_holds_for_thresholds_within_it_only():
         assert find_band(CARD, threshold) == (0.3, 0.6)
     for threshold in (0.29, 0.61):
         assert find_band(CARD, threshold) is None
-    assert find_band({}, 0.5) is None
-    assert find_band({"calibration": {"uncertain": None}}, 0.5) is None
+    assert find_band(PLAIN, 0.5) is None
+    assert find_band(Card(**NAMES, calibration=Calibration()), 0.5) is None
 
 
 # How one is chosen

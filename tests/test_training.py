@@ -21,6 +21,7 @@ from PIL import Image
 from facedep import calibration, runs, training
 from facedep.__main__ import main
 from facedep.augment import augment_images
+from facedep.card_scores import Scores
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
 from facedep.data import load_dataset
 from facedep.errors import DataError, RunError
@@ -180,29 +181,29 @@ def test_run_files_name_the_data_by_name_and_hash_and_never_by_a_path(first_dir,
     for name in (runs.CONFIG_FILE, runs.STATUS_FILE, runs.METRICS_FILE, CARD_FILE):
         assert str(workshop.folder) not in (first_dir / name).read_text("utf-8")
     card = read_card(first_dir)
-    assert card["data"]["name"] == "pictures"
-    assert card["data"]["content_hash"] == load_dataset(str(workshop.pictures)).content_hash
+    assert card.data.name == "pictures"
+    assert card.data.content_hash == load_dataset(str(workshop.pictures)).content_hash
 
 
 def test_card_says_what_the_outputs_mean_and_how_it_was_trained(first_dir, parts):
     card = read_card(first_dir)
-    assert card["class_names"] == ["happy", "neutral", "sad"]
-    assert card["positive_classes"] == ["neutral", "sad"]
-    assert (card["recipe"], card["input_size_px"], card["threshold"]) == ("compact", 48, 0.5)
-    assert (card["data"]["split"], card["data"]["seed"]) == ("leak-free", 1)
-    assert card["data"]["num_images"] == {part: len(parts[part]) for part in parts}
-    assert {part: leak["num_similar"] for part, leak in card["data"]["leaks"].items()} == {"val": 0, "test": 0}
-    assert set(card["scores"]) == {"val", "test"}
-    assert card["scores"]["test"]["num_images"] == len(parts["test"])
-    assert card["training"]["num_epochs"] == 2
-    assert not card["training"]["was_stopped"]
+    assert card.class_names == ("happy", "neutral", "sad")
+    assert card.positive_classes == ("neutral", "sad")
+    assert (card.recipe, card.input_size_px, card.decision_threshold) == ("compact", 48, 0.5)
+    assert (card.data.protocol, card.data.seed) == ("leak-free", 1)
+    assert card.data.num_images == {part: len(parts[part]) for part in parts}
+    assert {part: leak.num_similar for part, leak in card.data.leaks.items()} == {"val": 0, "test": 0}
+    assert set(card.scores) == {"val", "test"}
+    assert card.scores["test"].num_images == len(parts["test"])
+    assert card.training.num_epochs == 2
+    assert not card.training.was_stopped
 
 
 def test_measurements_tell_the_whole_story(first_dir, parts):
     (start,) = _read_rows(first_dir, "start")
     num_train = len(parts["train"])
     assert (start["num_train"], start["num_val"]) == (num_train, len(parts["val"]))
-    assert (start["num_epochs"], start["num_steps"], start["keeps"]) == (2, -(-num_train // 16), "best")
+    assert (start["num_epochs"], start["num_steps"], start["checkpoint_policy"]) == (2, -(-num_train // 16), "best")
     steps, epochs = _read_rows(first_dir, "step"), _read_rows(first_dir, "epoch")
     assert steps
     assert all(1 <= row["step"] <= start["num_steps"] and row["epoch"] in (1, 2) for row in steps)
@@ -213,7 +214,7 @@ def test_measurements_tell_the_whole_story(first_dir, parts):
         assert 0 <= row["accuracy"] <= 1
         assert 0 < row["train_seconds"] <= row["seconds"]
     best = min(epochs, key=lambda row: row["val_loss"])
-    assert read_card(first_dir)["training"]["kept_epoch"] == best["epoch"]
+    assert read_card(first_dir).training.selected_epoch == best["epoch"]
 
 
 def test_fingerprints_are_those_of_the_train_part_and_of_no_other(first_dir, parts):
@@ -239,7 +240,7 @@ def test_two_folders_train_a_network_of_one_output_even_with_a_recipe_for_emotio
     config = dataclasses.replace(CONFIG, num_epochs=1, batch_size=1024)  # one batch, larger than the data
     run_dir = workshop.train("two groups", workshop.groups, config)
     card = read_card(run_dir)
-    assert (card["class_names"], card["positive_classes"]) == (["depressed"], ["depressed"])
+    assert (card.class_names, card.positive_classes) == (("depressed",), ("depressed",))
     assert _read_rows(run_dir, "start")[0]["num_steps"] == 1
     loaded = load_classifier(run_dir)
     assert loaded.network.output_shape == (None, 1)
@@ -252,8 +253,8 @@ def test_dark_faces_called_depressed_are_answered_depressed(workshop):
     config = RunConfig("article", "groups", num_epochs=4, batch_size=16, learning_rate=1e-3)
     run_dir = workshop.train("dark", workshop.groups, config)
     card = read_card(run_dir)
-    assert (card["recipe"], card["class_names"], card["training"]["kept_epoch"]) == ("article", ["depressed"], 4)
-    assert card["scores"]["test"]["roc_auc"] == 1.0
+    assert (card.recipe, card.class_names, card.training.selected_epoch) == ("article", ("depressed",), 4)
+    assert card.scores["test"].roc_auc == 1.0
     loaded = load_classifier(run_dir)
     dark, bright = (
         predict_picture(loaded, workshop.groups / folder / "00.png", "x").faces[0].probability_depressed
@@ -296,17 +297,17 @@ def test_quick_measures_what_its_whole_network_then_answers(quick_dir, workshop)
         is_val = split_dataset(dataset.index, scan, "leak-free", seed=1) == "val"
         images = scan.thumbnails[is_val][..., np.newaxis]
     outputs = compute_outputs(load_classifier(quick_dir).network, images)
-    columns = [card["class_names"].index(name) for name in card["positive_classes"]]
+    columns = [card.class_names.index(name) for name in card.positive_classes]
     is_depressed = (dataset.index["label"][is_val] == "depressed").to_numpy()
     best = min(_read_rows(quick_dir, "epoch"), key=lambda row: row["val_loss"])
     accuracy = np.mean((outputs[:, columns].sum(axis=1) >= 0.5) == is_depressed)
-    assert card["training"]["kept_epoch"] == best["epoch"]
+    assert card.training.selected_epoch == best["epoch"]
     assert accuracy == pytest.approx(best["val_accuracy"], abs=1e-6)
 
 
 def test_quick_says_how_many_pictures_the_shipped_model_has_seen(quick_dir, parts, first_dir):
     card = read_card(quick_dir)
-    assert card["data"]["num_seen_before"] == {"train": len(parts["train"]), "val": 0, "test": 0}  # the same split
+    assert card.data.num_in_training_set == {"train": len(parts["train"]), "val": 0, "test": 0}  # the same split
     assert set((quick_dir / FINGERPRINTS_FILE).read_text().split()) == parts["train"]
     assert _read_rows(quick_dir, "start")[0]["num_val_seen_before"] == 0
 
@@ -314,7 +315,7 @@ def test_quick_says_how_many_pictures_the_shipped_model_has_seen(quick_dir, part
 def test_quick_counts_shipped_pictures_among_those_it_has_seen(shipped_dir, workshop, parts):
     config = dataclasses.replace(CONFIG, recipe="quick", num_epochs=1, seed=8)  # another split of the same pictures
     run_dir = workshop.train("quick again", workshop.pictures, config)
-    seen = read_card(run_dir)["data"]["num_seen_before"]
+    seen = read_card(run_dir).data.num_in_training_set
     assert sum(seen.values()) == len(parts["train"])
     assert seen["test"] > 0
     assert set((run_dir / FINGERPRINTS_FILE).read_text().split()) > parts["train"]
@@ -323,8 +324,8 @@ def test_quick_counts_shipped_pictures_among_those_it_has_seen(shipped_dir, work
 def test_quick_works_with_two_folders(shipped_dir, workshop):
     run_dir = workshop.train("quick groups", workshop.groups, dataclasses.replace(CONFIG, recipe="quick"))
     card = read_card(run_dir)
-    assert card["class_names"] == ["depressed"]
-    assert card["data"]["num_seen_before"] == {"train": 0, "val": 0, "test": 0}
+    assert card.class_names == ("depressed",)
+    assert card.data.num_in_training_set == {"train": 0, "val": 0, "test": 0}
 
 
 def test_quick_without_the_shipped_model_is_a_sentence(workshop, tmp_path, monkeypatch):
@@ -350,8 +351,8 @@ def test_teacher_makes_half_of_each_label(first_dir, workshop):
 def test_run_with_a_teacher_says_so_in_its_card_and_command(first_dir, workshop):
     run_dir = workshop.train("taught", workshop.pictures, dataclasses.replace(CONFIG, num_epochs=1, teacher="first"))
     card = read_card(run_dir)
-    assert card["training"]["teacher"] == "first"
-    assert card["command"] == (
+    assert card.training.teacher == "first"
+    assert card.command == (
         "python -m facedep train --data pictures --recipe compact --split leak-free --epochs 1 --batch-size 16 "
         "--seed 1 --teacher first --name taught"
     )
@@ -363,14 +364,14 @@ def test_final_fit_learns_from_train_and_val_for_as_many_epochs_as_were_kept(fir
     run_dir, before = workshop.models / "final", read_card(first_dir)
     card = read_card(run_dir)
     assert set((run_dir / FINGERPRINTS_FILE).read_text().split()) == parts["train"] | parts["val"]
-    assert card["data"]["num_images"] == {
+    assert card.data.num_images == {
         "train": len(parts["train"] | parts["val"]), "val": 0, "test": len(parts["test"])}  # fmt: skip
-    assert card["training"]["num_epochs"] == card["training"]["kept_epoch"] == before["training"]["kept_epoch"]
-    assert card["training"]["final_fit_of"] == card["calibration"]["run"] == "first"
-    assert card["calibration"]["temperature"] == before["calibration"]["temperature"]
-    assert set(card["scores"]) == {"test"}
-    assert card["command"] == "python -m facedep train --data pictures --final-fit first --name final"
-    assert card["earlier_commands"] == [before["command"]]
+    assert card.training.num_epochs == card.training.selected_epoch == before.training.selected_epoch
+    assert card.training.refit_of == card.calibration.run == "first"
+    assert card.calibration.temperature == before.calibration.temperature
+    assert set(card.scores) == {"test"}
+    assert card.command == "python -m facedep train --data pictures --final-fit first --name final"
+    assert card.earlier_commands == (before.command,)
     assert judge_learning(read_progress(run_dir))[0] in (UNJUDGED, TOO_EARLY)
 
 
@@ -387,40 +388,40 @@ def test_calibrated_run_answers_as_its_card_says(workshop, monkeypatch):
     monkeypatch.setattr(calibration, "MIN_IMAGES", 5)
     run_dir = workshop.train("calibrated", workshop.groups, dataclasses.replace(CONFIG, num_epochs=8))
     card = read_card(run_dir)
-    found = card["calibration"]
-    assert (found["chosen_on"], found["run"], found["num_images"]) == ("val", "", card["data"]["num_images"]["val"])
-    assert found["temperature"] != 1.0
+    found = card.calibration
+    assert (found.chosen_on, found.run, found.num_images) == ("val", "", card.data.num_images["val"])
+    assert found.temperature != 1.0
     loaded = load_classifier(run_dir)
     images = np.random.default_rng(0).integers(0, 256, (6, 48, 48, 1), dtype=np.uint8)
     outputs = (compute_outputs(loaded.network, images) + compute_outputs(loaded.network, images[:, :, ::-1])) / 2
-    logits = np.log(outputs[:, 0] / (1 - outputs[:, 0])) / found["temperature"]
+    logits = np.log(outputs[:, 0] / (1 - outputs[:, 0])) / found.temperature
     assert loaded.predict(images).probabilities == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-5)
 
 
 def test_too_few_validation_pictures_calibrate_nothing(first_dir):
-    found = read_card(first_dir)["calibration"]
-    assert (found["temperature"], found["uncertain"], found["num_images"]) == (1.0, None, 13)
+    found = read_card(first_dir).calibration
+    assert (found.temperature, found.abstention_band, found.num_images) == (1.0, None, 13)
 
 
 def test_article_is_neither_calibrated_nor_mirrored(workshop):
     config = dataclasses.replace(CONFIG, recipe="article", num_epochs=1)
     card = read_card(workshop.train("plain article", workshop.pictures, config))
-    assert "calibration" not in card
-    assert card["averages_mirror"] is False
+    assert card.calibration is None
+    assert card.uses_flip_tta is False
 
 
 def test_model_card_is_written_for_reading(first_dir):
     text = (first_dir / MODEL_CARD_FILE).read_text("utf-8")
     assert text.startswith("# Model card: first\n")
-    assert read_card(first_dir)["command"] in text
+    assert read_card(first_dir).command in text
 
 
 def test_recorded_evaluation_joins_the_card_once(first_dir, workshop):
     for _ in range(2):
         process = workshop.call("evaluate", "--model", "first", "--data", "groups", "--part", "all", "--record")
         assert process.returncode == 0, process.stderr
-    (evaluation,) = read_card(first_dir)["evaluations"]
-    assert (evaluation["data"], evaluation["part"], evaluation["num_images"]) == ("groups", "all", 60)
+    (evaluation,) = read_card(first_dir).evaluations
+    assert (evaluation.data, evaluation.subset, evaluation.scores.num_images) == ("groups", "all", 60)
     assert "groups" in (first_dir / MODEL_CARD_FILE).read_text("utf-8")
 
 
@@ -447,16 +448,21 @@ def test_evaluate_prints_one_json_object_and_nothing_else(evaluated, first_dir):
 
 
 def test_evaluate_gives_the_scores_on_the_card_again(evaluated, first_dir):
-    scores, on_card = json.loads(evaluated.stdout), read_card(first_dir)["scores"]["test"]
-    assert len(_flatten(on_card)) > 20
-    assert _flatten({key: scores[key] for key in on_card}) == pytest.approx(_flatten(on_card), abs=1e-6)
+    on_card = _flatten(read_card(first_dir).scores["test"])
+    assert len(on_card) > 20
+    assert _flatten(Scores.from_json(json.loads(evaluated.stdout))) == pytest.approx(on_card, abs=1e-6, nan_ok=True)
 
 
-def _flatten(value: Any) -> list[float]:
-    """Returns the numbers in nested tables and lists, in order; words are left out."""
-    if isinstance(value, dict | list):
-        return [number for item in (value.values() if isinstance(value, dict) else value) for number in _flatten(item)]
-    return [] if value is None or isinstance(value, str) else [float(value)]
+def _flatten(scores: Scores) -> list[float]:
+    """Returns the numbers in scores, in order, without those that are only known of an evaluation."""
+
+    def list_numbers(value: Any) -> list[float]:
+        if isinstance(value, dict | list | tuple):
+            items = value.values() if isinstance(value, dict) else value
+            return [number for item in items for number in list_numbers(item)]
+        return [] if value is None or isinstance(value, str) else [float(value)]
+
+    return list_numbers(dataclasses.asdict(dataclasses.replace(scores, extra={})))
 
 
 def test_every_training_picture_counts_as_seen(first_dir, workshop, parts):
@@ -528,7 +534,7 @@ def test_recorded_scores_are_at_the_cards_own_threshold(first_dir, workshop, tmp
         assert main(words) == main([*words, "--record"]) == 0
     recorded = read_card(run_dir)["evaluations"][-1]
     assert recorded["threshold"] == 0.5
-    assert recorded["accuracy"] == read_card(run_dir)["scores"]["test"]["accuracy"]
+    assert recorded["accuracy"] == read_card(run_dir).scores["test"]["accuracy"]
 
 
 def test_answers_kept_beside_the_card_are_scored_without_the_model(first_dir, workshop, tmp_path, capsys):
@@ -641,7 +647,7 @@ def test_stop_ends_the_run_and_keeps_the_model(workshop):
     assert (run.state, run.has_model) == ("stopped", True)
     num_epochs = len(_read_rows(run_dir, "epoch"))
     assert 1 <= num_epochs < 1000
-    assert (run.card["training"]["was_stopped"], run.card["training"]["num_epochs"]) == (True, num_epochs)
+    assert (run.card.training.was_stopped, run.card.training.num_epochs) == (True, num_epochs)
     face = predict_picture(load_classifier(run_dir), workshop.pictures / "sad" / "00.png", "x").faces[0]
     assert 0 < face.probability_depressed < 1
     assert "Traceback" not in runs.read_log_tail(run, 1000)
@@ -666,8 +672,8 @@ def test_ctrl_c_on_the_command_line_keeps_what_was_learned(workshop):
     assert output.splitlines()[-1] == str(run_dir)
     assert "Traceback" not in errors
     run = runs.read_run(run_dir)
-    assert (run.state, run.has_model, run.card["data"]["split"]) == ("stopped", True, "published")
-    assert set(run.card["scores"]) == {"val"}
+    assert (run.state, run.has_model, run.card.data.protocol) == ("stopped", True, "published")
+    assert set(run.card.scores) == {"val"}
     assert load_classifier(run_dir).class_names == ["depressed"]
 
 
@@ -783,21 +789,20 @@ def test_faulty_pictures_are_left_out_of_every_part_and_the_card_says_how_many(w
         Image.fromarray(np.full((48, 48), 10 * place, np.uint8)).save(path)
     dataset = load_dataset(str(folder))
     scan = scan_dataset(dataset)
-    config = dataclasses.replace(CONFIG, left_out=("blank",))
-    cleaned, left_out = clean_scan(dataset, scan, config.left_out, config.thresholds)
+    config = dataclasses.replace(CONFIG, drop_issues=("blank",))
+    cleaned, left_out = clean_scan(dataset, scan, config.drop_issues, config.issue_limits)
     assert left_out == {"all": 3, "blank": 3}
-    split = split_dataset(dataset.index, cleaned, config.split, seed=config.seed)
+    split = split_dataset(dataset.index, cleaned, config.protocol, seed=config.seed)
     blank = {str(path.relative_to(folder)) for path in first}
     assert not blank & set(dataset.index["path"][split != ""])
     assert (split != "").sum() == scan.is_readable.sum() - 3
     assert scan.is_readable[[p in blank for p in dataset.index["path"]]].all()  # the kept scan is unchanged
-    config = dataclasses.replace(config, num_epochs=1, thresholds={"min_entropy": 4.7})
+    config = dataclasses.replace(config, num_epochs=1, issue_limits={"min_entropy": 4.7})
     card = read_card(workshop.train("cleaned", folder, config))
-    assert card["data"]["left_out"] == left_out
-    assert card["data"]["thresholds"]["min_entropy"] == 4.7
-    np.testing.assert_array_equal(split_as_trained(dataset, scan, card, config.split), split)
+    assert card.data.dropped_issues == left_out
+    assert card.data.issue_limits["min_entropy"] == 4.7
+    np.testing.assert_array_equal(split_as_trained(dataset, scan, card, config.protocol), split)
     with workshop.entered():
         scores = evaluate_run(workshop.models / "cleaned", dataset)
-    assert _flatten({key: scores[key] for key in card["scores"]["test"]}) == pytest.approx(
-        _flatten(card["scores"]["test"]), abs=1e-6
-    )
+    on_card = _flatten(card.scores["test"])
+    assert _flatten(Scores.from_json(scores)) == pytest.approx(on_card, abs=1e-6, nan_ok=True)
