@@ -356,6 +356,7 @@ def _train(options: argparse.Namespace) -> int:
         options.depressed, options.folder_choices = config.depressed_emotions, config.folder_choices
     dataset = _load_dataset(options)
     config = config or _plan_run(options, dataset.name)
+    config.check()
     check_run(config, dataset)
     return _work_in_terminal(runs.create_run(config, options.name), options.data)
 

@@ -19,14 +19,13 @@ def check_run(config: RunConfig, dataset: Dataset, *, run_dir: Path | None = Non
     A scan of 28,000 pictures takes 20 s; what can be known before it should not be said after it.
 
     Args:
-        config: The settings.
+        config: The settings, checked.
         dataset: What it would be trained on.
         run_dir: The run's folder, where it is made already: its checkpoint must fit.
 
     Raises:
         FacedepError: With what was expected, what was found, and what to do.
     """
-    config.check()
     check_trainable(dataset)
     check_split(dataset.index, config.split)
     if config.final_fit_of:
