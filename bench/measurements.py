@@ -62,21 +62,21 @@ def measure_own_pipeline(*, source: str, recipe: str, split: str) -> dict[str, f
 
     The pictures are prepared before, as they are from the second epoch of any training on.
     """
-    from facedep.augment import augment_images
+    from facedep.augmentation import augment_images
     from facedep.data import load_dataset
-    from facedep.fitting import Part, _Batches
     from facedep.recipes import find_recipe
     from facedep.scan import load_images, scan_dataset
     from facedep.splits import split_dataset
+    from facedep.training_inputs import ArrayDataset, Batches
 
     found = find_recipe(recipe)
     dataset = load_dataset(source)
     scan = scan_dataset(dataset)
     rows = split_dataset(dataset.index, scan, split, seed=SEED) == "train"
     images = load_images(dataset, scan, rows, found.input_size_px)
-    part = Part(images, np.zeros((len(images), 1), np.float32), np.zeros(len(images), bool))
-    change = augment_images if found.augments else None
-    batches = _Batches(part, _configure(recipe, split, found.num_epochs), change=change, first_epoch=0)
+    part = ArrayDataset(images, np.zeros((len(images), 1), np.float32), np.zeros(len(images), bool))
+    augment = augment_images if found.augments else None
+    batches = Batches(part, _configure(recipe, split, found.num_epochs), augment=augment, first_epoch=0)
     return {"pipeline_rate": len(images) / _time_passes(batches)}
 
 

@@ -4,6 +4,7 @@ With `--json` nothing but the JSON goes to standard output. What went wrong goes
 """
 
 import argparse
+import contextlib
 import dataclasses
 import functools
 import json
@@ -15,7 +16,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
@@ -38,6 +39,11 @@ from facedep.run_writer import RunWriter
 from facedep.scan import Scan, scan_dataset
 from facedep.splits import LEAK_FREE, PARTS, SPLIT_KINDS
 from facedep.tables import check_csv_path, write_csv
+from facedep.training_checkpoint import count_kept_epochs
+from facedep.training_checks import check_run
+
+if TYPE_CHECKING:
+    from facedep.model import Classifier
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,6 +90,7 @@ def _build_parser() -> argparse.ArgumentParser:
     export.set_defaults(command=_export)
 
     train = commands.add_parser("train", help="train a network")
+    train.register("action", None, _NotedOption)  # for every option that only stores a value
     _add_data(train)
     train.add_argument("--recipe", default=ARTICLE.name, choices=RECIPES)
     train.add_argument("--epochs", type=int, metavar="N", help="default: the recipe's")
@@ -107,7 +114,11 @@ def _build_parser() -> argparse.ArgumentParser:
         "--leave-out", default="", metavar="A,B", help=f"faults to clean away first: {', '.join(quality.FAULT_NAMES)}"
     )
     train.add_argument(
-        "--threshold", action="append", default=[], metavar="NAME=X", help="where a measure becomes a fault; repeatable"
+        "--threshold",
+        action=_NotedListOption,
+        default=[],
+        metavar="NAME=X",
+        help="where a measure becomes a fault; repeatable",
     )
     train.add_argument("--teacher", metavar="RUN", help="a run whose answers are mixed into the training labels")
     train.add_argument(
@@ -118,7 +129,7 @@ def _build_parser() -> argparse.ArgumentParser:
     train.add_argument("--resume", metavar="RUN", help="go on with a run that broke off, from its last whole epoch")
     train.add_argument("--name", metavar="RUN", help="the run's name; default: the recipe and the time")
     train.add_argument("--run", type=Path, help=argparse.SUPPRESS)  # the app: train this run, its folder is made
-    train.set_defaults(command=_train)
+    train.set_defaults(command=_train, given=frozenset())
 
     evaluate = commands.add_parser("evaluate", help="score a model on a part of a data set")
     _add_model(evaluate)
@@ -156,6 +167,25 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     predict.set_defaults(command=_predict)
     return parser
+
+
+class _NotedOption(argparse.Action):
+    """Stores a value, and adds the option's name to `given`: a default value may have been given as well."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        setattr(namespace, self.dest, values)
+        namespace.given = {*getattr(namespace, "given", ()), self.option_strings[0]}
+
+
+class _NotedListOption(_NotedOption):
+    """The same for an option that can be repeated."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        super().__call__(parser, namespace, [*getattr(namespace, self.dest), values], option)
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
@@ -323,12 +353,33 @@ def _load_dataset(options: argparse.Namespace) -> data.Dataset:
 def _train(options: argparse.Namespace) -> int:
     if options.run:
         return _work(options.run, options.data, shows_progress=False)
+    _refuse_without_effect(options)
     if options.resume:
         return _work_in_terminal(runs.reopen_run(options.resume), options.data)
+    config = _plan_final_fit(options.final_fit) if options.final_fit else None
+    if config:
+        options.depressed, options.folder_choices = config.depressed_emotions, config.folder_choices
     dataset = _load_dataset(options)
-    data.check_trainable(dataset)
-    config = _plan_final_fit(options.final_fit) if options.final_fit else _plan_run(options, dataset.name)
+    config = config or _plan_run(options, dataset.name)
+    config.check()
+    check_run(config, dataset)
     return _work_in_terminal(runs.create_run(config, options.name), options.data)
+
+
+def _refuse_without_effect(options: argparse.Namespace) -> None:
+    """Raises `RunError` for options beside `--resume` or `--final-fit` whose values come from that run's settings."""
+    if options.resume:
+        mode, name, has_effect = "--resume", options.resume, {"--data", "--resume"}
+    elif options.final_fit:
+        mode, name, has_effect = "--final-fit", options.final_fit, {"--data", "--final-fit", "--name"}
+    else:
+        return
+    if others := sorted(options.given - has_effect):
+        listed = " and ".join(filter(None, (", ".join(others[:-1]), others[-1])))
+        raise RunError(
+            f"{mode} takes its settings from the run {name!r}, so {listed} would have no effect. "
+            f"Leave {'them' if len(others) > 1 else 'it'} out."
+        )
 
 
 def _plan_final_fit(name: str) -> runs.RunConfig:
@@ -369,47 +420,79 @@ def _parse_threshold(text: str) -> tuple[str, float]:
 
 
 def _work_in_terminal(run_dir: Path, source: str) -> int:
-    signal.signal(signal.SIGINT, lambda *_: (run_dir / runs.STOP_FILE).touch())  # Ctrl-C keeps what was learned
-    return _work(run_dir, source, shows_progress=True)
+    """Trains a run; the first Ctrl-C asks it to end, as the app's button does, and the second one ends it at once."""
+
+    def stop(*_: Any) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with contextlib.suppress(OSError):
+            # Not `print`: the signal may have come in the middle of one, which cannot be entered twice.
+            os.write(2, b"\nStopping after this step; what was learned is kept. Press Ctrl-C again to end at once.\n")
+        (run_dir / runs.STOP_FILE).touch()
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        return _work(run_dir, source, shows_progress=True)
+    finally:
+        signal.signal(signal.SIGINT, before or signal.default_int_handler)
 
 
 def _work(run_dir: Path, source: str, *, shows_progress: bool) -> int:
-    """Trains a run whose folder is made. The outermost place: whatever goes wrong becomes the run's one sentence."""
+    """Trains a run whose folder is made, and returns the exit status."""
     run = runs.read_run(run_dir)
     if run.config is None:
         raise RunError(f"{run_dir} holds no settings of a run. Start the training anew.")
     bar = tqdm(desc=run.name, unit="step", disable=not shows_progress)
-    with RunWriter(run_dir, on_metrics=lambda row: _show_metrics(bar, row)) as writer, bar:
-        try:
-            from facedep.training import StopRequestedError, train_run
-
-            try:
-                state = train_run(run.config, source, writer)
-                writer.write_status(state)
-            except StopRequestedError:
-                message = "Stopped before anything was learned."
-                writer.write_status(runs.STOPPED, message=message)
-                print(f"facedep: {message}", file=sys.stderr)
-                return 0
-        except FacedepError as error:
-            writer.write_status(runs.FAILED, message=str(error))
-            print(f"facedep: {error}", file=sys.stderr)
-            return 1
-        except MemoryError:
-            traceback.print_exc()
-            writer.write_status(runs.FAILED, message="The memory ran out. Close other programs or use fewer pictures.")
-            return 1
-        except Exception as error:
-            traceback.print_exc()
-            message = f"The training broke off: {type(error).__name__}: {str(error)[:300]}. The log says more."
-            writer.write_status(runs.FAILED, message=message)
-            return 1
-    if shows_progress:
-        scores = runs.read_run(run_dir).card.scores
-        for part, values in scores.items():
+    with (
+        RunWriter(run_dir, on_metrics=functools.partial(_show_metrics, bar), on_message=bar.set_postfix_str) as writer,
+        bar,
+    ):
+        status = _train_to_an_end(run.config, source, writer)
+    run = runs.read_run(run_dir)
+    if shows_progress and run.has_model and not run.message:  # a message says why there is nothing new to show
+        for part, values in run.card.scores.items():
             print(f"{part}: {_describe_scores(values)}")
         print(run_dir)
-    return 0
+    return status
+
+
+def _train_to_an_end(config: runs.RunConfig, source: str, writer: RunWriter) -> int:
+    """Trains, and returns the exit status. The outermost place: whatever goes wrong becomes the run's one sentence."""
+    try:
+        from facedep.training import train_run
+        from facedep.training_prepare import StopRequestedError
+
+        try:
+            writer.write_status(train_run(config, source, writer))
+            return 0
+        except StopRequestedError:
+            num_epochs = count_kept_epochs(writer.run_dir)
+            how = f"before it went on. {_describe_kept(num_epochs)}" if num_epochs else "before anything was learned."
+            _end(writer, runs.STOPPED, f"Stopped {how}")
+            return 0
+    except FacedepError as error:
+        _end(writer, runs.FAILED, str(error))
+    except MemoryError:
+        traceback.print_exc()
+        _end(writer, runs.FAILED, "The memory ran out. Close other programs or use fewer pictures.")
+    except KeyboardInterrupt:
+        _end(writer, runs.STOPPED, f"Ended at once. {_describe_kept(count_kept_epochs(writer.run_dir))}")
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        message = f"The training broke off: {type(error).__name__}: {str(error)[:300]}. The log says more."
+        _end(writer, runs.FAILED, message)
+    return 1
+
+
+def _end(writer: RunWriter, state: str, message: str) -> None:
+    writer.write_status(state, message=message)
+    print(f"facedep: {message}", file=sys.stderr)
+
+
+def _describe_kept(num_epochs: int) -> str:
+    if num_epochs == 1:
+        return "Its first epoch is kept."
+    return f"Its first {num_epochs} epochs are kept." if num_epochs else "Nothing was kept."
 
 
 def _show_metrics(bar: tqdm, row: dict[str, Any]) -> None:
@@ -426,7 +509,7 @@ def _show_metrics(bar: tqdm, row: dict[str, Any]) -> None:
         bar.set_postfix_str(words)
 
 
-def _load_classifier(name: str | None) -> Any:
+def _load_classifier(name: str | None) -> "Classifier":
     from facedep.model import load_classifier
 
     return load_classifier(runs.find_run_dir(name or runs.find_default_model()))

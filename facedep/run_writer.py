@@ -18,11 +18,18 @@ class RunWriter:
     Args:
         run_dir: The run's folder, made by `runs.create_run`.
         on_metrics: Called with each measurement too, for a progress bar.
+        on_message: Called with each sentence that says how far the preparation is.
     """
 
-    def __init__(self, run_dir: Path, *, on_metrics: Callable[[dict[str, Any]], None] | None = None):
+    def __init__(
+        self,
+        run_dir: Path,
+        *,
+        on_metrics: Callable[[dict[str, Any]], None] | None = None,
+        on_message: Callable[[str], None] | None = None,
+    ):
         self.run_dir = run_dir
-        self._on_metrics = on_metrics
+        self._on_metrics, self._on_message = on_metrics, on_message
         self._created = time.time()
         self._metrics = (run_dir / runs.METRICS_FILE).open("a", encoding="utf-8")
         self._heartbeat = Heartbeat(run_dir / runs.HEARTBEAT_FILE)
@@ -40,6 +47,8 @@ class RunWriter:
         """Says where the run is: a state of `runs`, and while it runs "loading", "training" or "scoring"."""
         status = {"state": state, "stage": stage, "message": message, "created": self._created, "updated": time.time()}
         write_json(self.run_dir / runs.STATUS_FILE, status)
+        if self._on_message and stage == "loading":
+            self._on_message(message)
 
     def write_metrics(self, **values: Any) -> None:
         """Appends one measurement; values that are no numbers become null."""

@@ -24,6 +24,8 @@ SPLIT_KINDS = {
 PARTS = ("train", "val", "test")
 _SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
 _PUBLISHED_VAL_SHARE = 0.2
+_MIN_PUBLISHED = 5  # pictures of a group: the first that one fifth of, rounded down, is not zero
+_MIN_LEAK_FREE, _MIN_WITHOUT_VAL_FOLDER = 2, 4  # pictures of an emotion: with fewer all of them become train
 
 
 @dataclass(frozen=True)
@@ -65,14 +67,56 @@ def split_dataset(index: pd.DataFrame, scan: Scan, kind: str, *, seed: int = 0) 
     else:
         raise ValueError(f"unknown split {kind!r}, expected one of {', '.join(SPLIT_KINDS)}")
     for part in ("train", "val"):
-        missing = sorted(set(emotions.GROUPS) - set(index["label"][parts == part]))
-        if missing:
-            raise DataError(
-                f"Too few pictures for this split: its {part} part has no "
-                f"{' and no '.join(missing).replace('_', '-')} ones. "
-                "Add pictures to that group (at least ten different ones), or choose another split."
-            )
+        _check_groups(part, index["label"][parts == part])
     return parts
+
+
+def check_split(index: pd.DataFrame, kind: str) -> None:
+    """Raises `DataError` where the file names alone rule a split out, so that no picture need be opened to say so.
+
+    What passes may still be too little for `split_dataset`, which knows copies and damaged files.
+
+    Args:
+        index: The data set's index table.
+        kind: One of `SPLIT_KINDS`.
+    """
+    if kind == LEAK_FREE:
+        _check_groups("val", _find_labels_with(index, ["label", "emotion"], _MIN_LEAK_FREE))
+    elif kind == PUBLISHED:
+        _check_groups("val", _find_labels_with(index, ["label"], _MIN_PUBLISHED))
+    else:
+        train, val = (index[index["split"] == part] for part in ("train", "val"))
+        _check_folders(index["split"])
+        _check_groups("train", train["label"])
+        if val.empty:
+            _check_groups("val", _find_labels_with(train, ["label", "emotion"], _MIN_WITHOUT_VAL_FOLDER))
+        elif kind == SUPPLIED:  # a clean one may drop all of val and take another out of train
+            _check_groups("val", val["label"])
+
+
+def _find_labels_with(index: pd.DataFrame, columns: list[str], min_images: int) -> pd.Series:
+    """Returns the labels of those sets of rows, equal in some columns, that have enough pictures."""
+    counts = index.groupby(columns).size()
+    return counts[counts >= min_images].reset_index()["label"]
+
+
+def _check_groups(part: str, labels: pd.Series) -> None:
+    missing = sorted(set(emotions.GROUPS) - set(labels))
+    if missing:
+        raise DataError(
+            f"Too few pictures for this split: its {part} part has no "
+            f"{' and no '.join(missing).replace('_', '-')} ones. "
+            "Add pictures to that group (at least ten different ones), or choose another split."
+        )
+
+
+def _check_folders(parts: np.ndarray | pd.Series) -> None:
+    missing = {"train", "test"} - set(parts)
+    if missing:
+        raise DataError(
+            f"This data set has no {' and no '.join(sorted(missing))} folder, so it has no supplied split. "
+            f"Choose the {LEAK_FREE} split."
+        )
 
 
 def _split_leak_free(index: pd.DataFrame, scan: Scan, shares: dict[str, float], seed: int) -> np.ndarray:
@@ -111,12 +155,7 @@ def _split_supplied(index: pd.DataFrame, scan: Scan, seed: int, *, is_clean: boo
     is a copy of its test, that is all of val, which then comes out of train too.
     """
     parts = np.where(scan.is_readable, index["split"].to_numpy(dtype=str), "").astype("<U5")
-    missing = {"train", "test"} - set(parts)
-    if missing:
-        raise DataError(
-            f"This data set has no {' and no '.join(sorted(missing))} folder, so it has no supplied split. "
-            f"Choose the {LEAK_FREE} split."
-        )
+    _check_folders(parts)
     if is_clean:
         parts[(parts != "test") & np.isin(scan.groups, scan.groups[parts == "test"])] = ""
         parts[(parts == "train") & np.isin(scan.groups, scan.groups[parts == "val"])] = ""

@@ -1,9 +1,12 @@
 """The command line where no network is trained or asked: arguments, `fetch`, `export`, and what is printed."""
 
+import dataclasses
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kaggle_server import kaggle_environment
@@ -12,6 +15,8 @@ from tqdm import tqdm
 from facedep import __main__ as cli
 from facedep import runs
 from facedep.__main__ import main
+from facedep.cards import CARD_FILE
+from facedep.data import load_dataset
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
@@ -60,15 +65,137 @@ def test_wrong_arguments_are_named_with_status_2(arguments, words, capsys):
     ],
 )
 def test_setting_that_makes_no_sense_gives_a_sentence_and_no_run(arguments, sentence, write_pictures, capsys):
-    folder = write_pictures(["happy/1.png", "sad/1.png"])
+    folder = write_pictures(["happy/1.png", "happy/2.png", "sad/1.png", "sad/2.png"])
     assert main(["train", "--data", str(folder), *arguments]) == 1
     assert capsys.readouterr().err.startswith(f"facedep: {sentence}")
     assert runs.list_runs() == []
 
 
+CONFIG = runs.RunConfig("compact", "pictures", 2, 16, 1e-3, depressed_emotions=("angry",))
+
+
+def _make_finished_run(folder: Path, config: runs.RunConfig = CONFIG, **card: Any) -> Path:
+    """A run folder as a training on the pictures in a folder leaves it, without its network."""
+    run_dir = runs.create_run(config, "first")
+    runs.write_json(run_dir / runs.STATUS_FILE, {"state": runs.FINISHED})
+    content = {
+        "recipe": config.recipe,
+        "class_names": ["angry", "happy"],
+        "positive_classes": ["angry"],
+        "data": {"content_hash": load_dataset(str(folder)).content_hash},
+        "training": {"num_epochs": 2, "kept_epoch": 1, "seconds": 1.0},
+    }
+    runs.write_json(run_dir / CARD_FILE, content | card)
+    return run_dir
+
+
+@pytest.fixture
+def planned(monkeypatch) -> list[runs.RunConfig]:
+    """The settings of the runs that the command line would train; nothing is trained."""
+    configs = []
+
+    def keep(run_dir: Path, source: str) -> int:
+        configs.append(runs.read_run(run_dir).config)
+        return 0
+
+    monkeypatch.setattr(cli, "_work_in_terminal", keep)
+    return configs
+
+
+def test_final_fit_groups_the_emotions_as_its_run_did(write_pictures, planned):
+    folder = write_pictures([f"{emotion}/{n}.png" for emotion in ("happy", "angry") for n in range(4)])
+    _make_finished_run(folder)
+    assert main(["train", "--data", str(folder), "--final-fit", "first"]) == 0
+    assert planned == [dataclasses.replace(CONFIG, final_fit_of="first")]
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--recipe=compact", "--epochs=3", "--batch-size=8", "--learning-rate=0.1", "--early-epochs=0",
+     "--ema-momentum=0", "--split=leak-free", "--seed=0", "--devices=1", "--leave-out=blank",
+     "--threshold=min_contrast=0.2", "--teacher=first", "--depressed=sad,neutral"],
+)  # fmt: skip
+@pytest.mark.parametrize("mode", ["--final-fit", "--resume"])
+def test_option_that_the_runs_own_settings_overrule_is_refused(mode, option, write_pictures, planned, capsys):
+    folder = write_pictures([f"{emotion}/{n}.png" for emotion in ("happy", "angry") for n in range(4)])
+    run_dir = _make_finished_run(folder)
+    runs.write_json(run_dir / runs.STATUS_FILE, {"state": runs.STOPPED})
+    (run_dir / runs.CHECKPOINT_FILE).touch()
+    assert main(["train", "--data", str(folder), mode, "first", option]) == 1
+    assert capsys.readouterr().err == (
+        f"facedep: {mode} takes its settings from the run 'first', so {option.partition('=')[0]} would have no effect. "
+        "Leave it out.\n"
+    )
+    assert planned == []
+    assert [run.name for run in runs.list_runs()] == ["first"]
+
+
+def test_options_without_effect_are_all_named_at_once(planned, capsys):
+    assert main(["train", "--resume", "first", "--final-fit", "other", "--name", "mine", "--epochs", "2"]) == 1
+    assert "so --epochs, --final-fit and --name would have no effect. Leave them out." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--split", "supplied"], "This data set has no test and no train folder, so it has no supplied split."),
+        (["--split", "published"], "Too few pictures for this split: its val part has no depressed"),
+        (["--teacher", "nobody"], "There is no model 'nobody'."),
+        (["--recipe", "quick"], f"The model {runs.SHIPPED_RUN!r} does not exist."),
+    ],
+)
+def test_what_the_names_of_the_files_rule_out_is_said_before_there_is_a_run(
+    arguments, sentence, write_pictures, planned, capsys
+):
+    folder = write_pictures([f"{emotion}/{n}.png" for emotion in ("happy", "sad") for n in range(4)])
+    assert main(["train", "--data", str(folder), *arguments]) == 1
+    assert capsys.readouterr().err.startswith(f"facedep: {sentence}")
+    assert (planned, runs.list_runs()) == ([], [])
+
+
+def test_final_fit_on_other_pictures_is_refused_before_there_is_a_run(write_pictures, planned, capsys):
+    _make_finished_run(write_pictures(["happy/1.png", "angry/1.png"], root="one"))
+    other = write_pictures([f"{emotion}/{n}.png" for emotion in ("happy", "angry") for n in range(4)], root="other")
+    assert main(["train", "--data", str(other), "--final-fit", "first"]) == 1
+    assert "The run 'first' was trained on other pictures than these." in capsys.readouterr().err
+    assert [run.name for run in runs.list_runs()] == ["first"]
+
+
+def test_first_ctrl_c_asks_for_the_end_and_says_so_and_the_second_ends_at_once(monkeypatch, tmp_path, capfd):
+    stop_path = tmp_path / runs.STOP_FILE
+    seen = []
+
+    def work(run_dir: Path, source: str, *, shows_progress: bool) -> int:
+        signal.raise_signal(signal.SIGINT)
+        seen.append((stop_path.exists(), capfd.readouterr().err))
+        signal.raise_signal(signal.SIGINT)
+        return 0
+
+    monkeypatch.setattr(cli, "_work", work)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        cli._work_in_terminal(tmp_path, "sample")
+    ((is_stop_requested, words),) = seen
+    assert is_stop_requested
+    assert words.strip() == ("Stopping after this step; what was learned is kept. Press Ctrl-C again to end at once.")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_run_ended_at_once_is_stopped_and_not_left_running(write_pictures, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    from facedep import training
+
+    monkeypatch.setattr(training, "train_run", interrupt)
+    folder = write_pictures([f"{emotion}/{n}.png" for emotion in ("happy", "sad") for n in range(4)])
+    assert main(["train", "--data", str(folder), "--name", "cut"]) == 130
+    assert runs.read_run(runs.models_dir() / "cut").state == runs.STOPPED
+
+
 def test_second_training_while_one_runs_is_refused_with_a_sentence(write_pictures, capsys):
     runs.create_run(runs.RunConfig("compact", "faces.zip", 1, 16, 0.001), "first")
-    assert main(["train", "--data", str(write_pictures(["happy/1.png", "sad/1.png"]))]) == 1
+    assert main(["train", "--data", str(write_pictures(["happy/1.png", "happy/2.png", "sad/1.png", "sad/2.png"]))]) == 1
     assert "The training 'first' is still starting." in capsys.readouterr().err
     assert [run.name for run in runs.list_runs()] == ["first"]
 

@@ -14,10 +14,10 @@ import keras
 import numpy as np
 import pytest
 
-from facedep import fitting
 from facedep.devices import ONE_DEVICE, find_devices
 from facedep.errors import RunError
 from facedep.runs import CHECKPOINT_FILE, METRICS_FILE, RunConfig, read_run
+from facedep.training_inputs import ArrayDataset, Batches
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 BACKENDS = ["tensorflow", "jax"]
@@ -29,11 +29,13 @@ from pathlib import Path
 import keras
 import numpy as np
 from keras import layers
-from facedep import fitting
+from facedep import training_callbacks
 from facedep.devices import find_devices
+from facedep.fitting import fit_network
 from facedep.recipes import COMPACT
 from facedep.run_writer import RunWriter
 from facedep.runs import STOP_FILE, RunConfig
+from facedep.training_inputs import ArrayDataset, ClassSpec, FitPlan
 
 num_devices, num_images, dropout, stop_after = json.loads(sys.argv[1])
 devices = find_devices(num_devices)
@@ -42,7 +44,7 @@ rng = np.random.default_rng(0)
 labels = rng.integers(0, 3, num_images)
 images = rng.integers(0, 180, (num_images, 12, 12, 1)).astype(np.uint8)
 images[labels == 1, :6] += 70
-part = fitting.Part(images, np.eye(3, dtype=np.float32)[labels], labels == 1)
+part = ArrayDataset(images, np.eye(3, dtype=np.float32)[labels], labels == 1)
 widths = []  # of the batches that the network was built for
 class Look(layers.Layer):
     def call(self, x):
@@ -61,14 +63,12 @@ class Writer(RunWriter):
         if self.num_steps == stop_after:
             (self.run_dir / STOP_FILE).touch()
 
-fitting._SECONDS_BETWEEN_POINTS, fitting._MAX_DENSITY = 0, 10**9
+training_callbacks._SECONDS_BETWEEN_POINTS, training_callbacks._MAX_DENSITY = 0, 10**9
 recipe = dataclasses.replace(COMPACT, input_size_px=12)
 config = RunConfig("compact", "x", num_epochs=2, batch_size=16, learning_rate=3e-3, seed=1, num_devices=num_devices)
 with Writer(Path.cwd()) as writer:
-    goal = fitting.Goal(["happy", "neutral", "sad"], ["sad"])
-    progress = fitting.fit_network(
-        network, {"train": part, "val": part}, goal, recipe=recipe, config=config, writer=writer, devices=devices
-    )
+    plan = FitPlan(ClassSpec(["happy", "neutral", "sad"], ["sad"]), recipe, config)
+    progress = fit_network(network, {"train": part, "val": part}, plan=plan, writer=writer, devices=devices)
 found = {
     "widths": [width for width in widths if isinstance(width, int)],
     "shape": network.predict_on_batch(images[:5]).shape,
@@ -130,9 +130,9 @@ def test_a_fit_on_two_devices_stopped_and_resumed_ends_like_one_in_one_go(tmp_pa
 
 @pytest.mark.parametrize(("num_images", "expected"), [(48, [16, 16, 16]), (33, [16, 16, 4]), (1, [4])])
 def test_the_last_batch_is_filled_up_until_all_devices_get_as_much(num_images, expected):
-    part = fitting.Part(np.zeros((num_images, 2, 2, 1), np.uint8), np.arange(num_images)[:, np.newaxis], np.zeros(0))
+    part = ArrayDataset(np.zeros((num_images, 2, 2, 1), np.uint8), np.arange(num_images)[:, np.newaxis], np.zeros(0))
     config = RunConfig("compact", "x", num_epochs=1, batch_size=16, learning_rate=1e-3, num_devices=4)
-    batches = fitting._Batches(part, config, change=None, first_epoch=0)
+    batches = Batches(part, config, augment=None, first_epoch=0)
     targets = [batches[number][1] for number in range(len(batches))]
     assert [len(values) for values in targets] == expected
     assert set(np.concatenate(targets)[:, 0]) == set(range(num_images))

@@ -15,27 +15,30 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facedep import fitting, processes, runs
+from facedep import fitting, processes, runs, training_prepare
 from facedep.__main__ import main
-from facedep.augment import augment_images, mirror_images
+from facedep.augmentation import augment_images, mirror_images
 from facedep.errors import RunError
 from facedep.files import write_json
-from facedep.fitting import FitProgress, Goal, Part, _Batches, fit_network
+from facedep.fitting import fit_network
 from facedep.model import build_network, compute_outputs, load_classifier
 from facedep.recipes import COMPACT
 from facedep.run_writer import RunWriter
 from facedep.runs import CHECKPOINT_FILE, RunConfig
+from facedep.training_callbacks import TrainingMonitor
+from facedep.training_inputs import ArrayDataset, Batches, ClassSpec, FitPlan
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 CONFIG = RunConfig("compact", "pictures", num_epochs=5, batch_size=16, learning_rate=3e-3, seed=3)
-GROUPS = Goal(["depressed"], ["depressed"])
+GROUPS = ClassSpec(["depressed"], ["depressed"])
+PLAN = FitPlan(GROUPS, COMPACT, CONFIG)
 
 
-def _make_part(number: int, size: int = 48) -> Part:
+def _make_part(number: int, size: int = 48) -> ArrayDataset:
     rng = np.random.default_rng(number)
     targets = (np.arange(number) % 2).astype(np.float32)[:, np.newaxis]
     images = rng.integers(0, 256, (number, size, size, 1), dtype=np.uint8)
-    return Part(images, targets, targets[:, 0] == 1)
+    return ArrayDataset(images, targets, targets[:, 0] == 1)
 
 
 def _read_rows(run_dir: Path, kind: str) -> list[dict[str, Any]]:
@@ -55,11 +58,9 @@ def test_best_epoch_comes_back_after_the_loss_became_no_number(tmp_path):
     network.compile(optimizer=keras.optimizers.SGD(1e-3), loss=keras.losses.BinaryCrossentropy(), metrics=["accuracy"])
     part = _make_part(32)
     with RunWriter(tmp_path) as writer:
-        progress = FitProgress(
-            writer, network, {"val": part}, GROUPS, recipe=COMPACT, config=CONFIG, num_steps=2, data_hash=""
-        )
+        progress = TrainingMonitor(writer, network, part, plan=PLAN, num_steps=2)
         network.fit(
-            _Batches(part, CONFIG, change=augment_images, first_epoch=0),
+            Batches(part, CONFIG, augment=augment_images, first_epoch=0),
             epochs=5,
             callbacks=[_RaiseRateAfterFirstEpoch(), progress],
             verbose=0,
@@ -76,19 +77,32 @@ def test_best_epoch_comes_back_after_the_loss_became_no_number(tmp_path):
 def test_fit_ends_when_no_better_epoch_came_for_as_long_as_the_recipe_waits(tmp_path):
     """Labels that a coin has thrown: what is learned by heart makes every other picture worse."""
     rng = np.random.default_rng(1)
-    train, val = _make_part(64), _make_part(65)
-    train.targets, val.targets = (rng.integers(0, 2, p.targets.shape).astype(np.float32) for p in (train, val))
+    train, val = (
+        dataclasses.replace(part, targets=rng.integers(0, 2, part.targets.shape).astype(np.float32))
+        for part in (_make_part(64), _make_part(65))
+    )
     recipe = dataclasses.replace(COMPACT, patience=2, augments=False)
     config = dataclasses.replace(CONFIG, num_epochs=60)
     network = build_network(recipe, 1)
     with RunWriter(tmp_path) as writer:
-        progress = fit_network(
-            network, {"train": train, "val": val}, GROUPS, recipe=recipe, config=config, writer=writer
-        )
+        plan = FitPlan(GROUPS, recipe, config)
+        progress = fit_network(network, {"train": train, "val": val}, plan=plan, writer=writer)
     losses = [row["val_loss"] for row in _read_rows(tmp_path, "epoch")]
     assert progress.is_past_patience
     assert len(losses) == progress.num_epochs_done < 60
     assert progress.kept_epoch == int(np.argmin(losses)) + 1 == len(losses) - 2
+
+
+@pytest.mark.parametrize("patience", [1, 2])
+def test_patience_counts_from_the_first_epoch_after_the_early_ones(patience, tmp_path):
+    recipe = dataclasses.replace(COMPACT, patience=patience)
+    config = dataclasses.replace(CONFIG, num_epochs=4, num_early_epochs=2)
+    parts = {"train": _make_part(32), "val": _make_part(40)}
+    with RunWriter(tmp_path) as writer:
+        progress = fit_network(build_network(recipe, 1), parts, plan=FitPlan(GROUPS, recipe, config), writer=writer)
+    losses = [row["val_loss"] for row in _read_rows(tmp_path, "epoch")]
+    assert progress.num_epochs_done == len(losses) > 2
+    assert progress.kept_epoch == 3 + int(np.argmin(losses[2:]))
 
 
 def test_without_a_validation_part_the_last_epoch_asked_for_is_kept(tmp_path):
@@ -96,11 +110,8 @@ def test_without_a_validation_part_the_last_epoch_asked_for_is_kept(tmp_path):
         progress = fit_network(
             build_network(COMPACT, 1),
             {"train": _make_part(32)},
-            GROUPS,
-            recipe=COMPACT,
-            config=CONFIG,
+            plan=dataclasses.replace(PLAN, last_epoch=2),
             writer=writer,
-            last_epoch=2,
         )
     rows = _read_rows(tmp_path, "epoch")
     assert (progress.num_epochs_done, progress.kept_epoch, len(rows)) == (2, 2, 2)
@@ -112,9 +123,8 @@ def test_measurements_after_an_epoch_are_those_of_the_network_then(tmp_path):
     network = build_network(COMPACT, 1)
     config = dataclasses.replace(CONFIG, num_epochs=1)
     with RunWriter(tmp_path) as writer:
-        fit_network(
-            network, {"train": _make_part(32), "val": val}, GROUPS, recipe=COMPACT, config=config, writer=writer
-        )
+        plan = dataclasses.replace(PLAN, config=config)
+        fit_network(network, {"train": _make_part(32), "val": val}, plan=plan, writer=writer)
     (row,) = _read_rows(tmp_path, "epoch")
     loss, accuracy = network.evaluate(val.images, val.targets, verbose=0)
     assert (row["val_loss"], row["val_accuracy"]) == pytest.approx((loss, accuracy), abs=1e-5)
@@ -139,7 +149,7 @@ def _record_epochs(seed: int, *, num_epochs: int = 3, first_epoch: int = 0) -> l
     network = _Recorder(inputs, keras.layers.Flatten()(inputs))
     network.batches = []
     network.compile(optimizer="sgd", loss="mse", run_eagerly=True)
-    batches = _Batches(part, dataclasses.replace(CONFIG, seed=seed), change=augment_images, first_epoch=first_epoch)
+    batches = Batches(part, dataclasses.replace(CONFIG, seed=seed), augment=augment_images, first_epoch=first_epoch)
     network.fit(batches, initial_epoch=first_epoch, epochs=num_epochs, shuffle=False, verbose=0)
     assert len(network.batches) == (num_epochs - first_epoch) * 7
     epochs = [network.batches[start : start + 7] for start in range(0, len(network.batches), 7)]
@@ -169,7 +179,7 @@ def test_run_that_goes_on_shows_what_the_unbroken_one_would_have_shown():
 
 def test_batches_are_made_by_one_worker():
     """With two, Keras 3.15 on JAX shows some pictures twice an epoch and others never."""
-    assert _Batches(_make_part(8), CONFIG, change=augment_images, first_epoch=0).workers == 1
+    assert Batches(_make_part(8), CONFIG, augment=augment_images, first_epoch=0).workers == 1
 
 
 # A run that goes on after its process was killed
@@ -262,6 +272,22 @@ def test_stopped_run_goes_on_to_its_end(stopped_run, pictures):
         runs.reopen_run("stopped")
 
 
+def test_resumed_run_stopped_while_loading_says_how_many_epochs_are_kept(stopped_run, pictures, capsys):
+    runs.reopen_run("stopped")
+    runs.stop_run(runs.read_run(stopped_run))
+    assert main(["train", "--run", str(stopped_run), "--data", str(pictures)]) == 0
+    run = runs.read_run(stopped_run)
+    assert run.message == "Stopped before it went on. Its first epoch is kept."
+    assert run.message in capsys.readouterr().err
+    assert (run.state, run.can_resume, run.has_model) == ("stopped", True, True)
+
+
+def test_other_pictures_are_noticed_before_any_is_opened(stopped_run, capsys, monkeypatch):
+    monkeypatch.setattr(training_prepare, "scan_dataset", None)
+    assert main(["train", "--data", "sample", "--resume", "stopped"]) == 1
+    assert "began with other pictures than these" in capsys.readouterr().err
+
+
 def test_run_does_not_go_on_with_other_pictures(stopped_run, capsys):
     assert main(["train", "--data", "sample", "--resume", "stopped"]) == 1
     assert "began with other pictures than these" in capsys.readouterr().err
@@ -297,14 +323,14 @@ class _SizeWatch(RunWriter):
         return len(_read_rows_so_far(self.run_dir)) >= self.num_epochs_allowed
 
 
-def _fit_gently(run_dir: Path, *, num_epochs_allowed: int = 99) -> tuple[keras.Model, FitProgress]:
+def _fit_gently(run_dir: Path, *, num_epochs_allowed: int = 99) -> tuple[keras.Model, TrainingMonitor]:
     keras.utils.set_random_seed(0)
     network = build_network(COMPACT, 1)
     run_dir.mkdir(exist_ok=True)
     parts = {"train": _make_part(64), "val": _make_part(40)}
     with _SizeWatch(run_dir) as writer:
         writer.num_epochs_allowed = num_epochs_allowed
-        return network, fit_network(network, parts, GROUPS, recipe=COMPACT, config=GENTLE, writer=writer)
+        return network, fit_network(network, parts, plan=dataclasses.replace(PLAN, config=GENTLE), writer=writer)
 
 
 def test_early_epochs_see_smaller_pictures_and_the_later_ones_whole_ones(tmp_path, monkeypatch):
@@ -361,8 +387,8 @@ def test_averaged_weights_are_measured_and_kept_and_the_training_goes_on_with_it
     network = build_network(COMPACT, 1)
     config = dataclasses.replace(CONFIG, num_epochs=1, ema_momentum=0.9)
     with RunWriter(tmp_path) as writer:
-        fit_network(network, {"train": _make_part(64), "val": val}, GROUPS, recipe=COMPACT, config=config,
-                    writer=writer)  # fmt: skip
+        plan = dataclasses.replace(PLAN, config=config)
+        fit_network(network, {"train": _make_part(64), "val": val}, plan=plan, writer=writer)
     (row,) = _read_rows(tmp_path, "epoch")
     loss, _ = network.evaluate(val.images, val.targets, verbose=0)
     assert row["val_loss"] == pytest.approx(loss, abs=1e-5)

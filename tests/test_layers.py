@@ -10,11 +10,11 @@ import pytest
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 CORE_MODULES = ["errors", "emotions", "paths", "images", "stores", "data", "kaggle", "duplicates", "scan", "splits",
                 "export", "metrics", "recipes", "cards", "runs", "run_writer", "face_drawing",
-                "sample_faces", "augment", "bundles", "progress", "estimate", "calibration",
+                "sample_faces", "augmentation", "bundles", "progress", "estimate", "calibration",
                 "decoded", "lookalikes", "average_faces", "quality", "model_card",
                 "answers", "label_hints", "projection", "jobs", "faces", "face_check", "robustness",
                 "predictions", "thresholds", "evaluation", "slices", "game", "files", "processes",
-                "tables"]  # fmt: skip
+                "tables", "training_checkpoint", "training_checks"]  # fmt: skip
 HEAVY = ["tensorflow", "keras", "torch", "jax", "streamlit", "plotly", "sklearn", "kagglehub", "matplotlib"]
 
 

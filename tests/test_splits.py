@@ -23,6 +23,7 @@ from facedep.splits import (
     SUPPLIED,
     SUPPLIED_CLEAN,
     Leak,
+    check_split,
     count_leaks,
     merge_val_into_train,
     split_dataset,
@@ -153,6 +154,44 @@ def test_a_supplied_split_without_train_or_test_is_refused(kind, splits, missing
     index = _index(["sad", "happy"] * 30, np.repeat(splits, 60 // len(splits)).tolist())
     with pytest.raises(DataError, match=rf"has no .*{missing}.* folder.*Choose the leak-free split"):
         split_dataset(index, _scan(range(60)), kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels", "splits", "words"),
+    [
+        (LEAK_FREE, ["sad", "happy"], None, "val part has no depressed and no non-depressed"),
+        (LEAK_FREE, ["sad", "sad", "happy", "angry"], None, "val part has no non-depressed"),
+        (PUBLISHED, ["sad"] * 4 + ["happy"] * 5, None, "val part has no depressed"),
+        (SUPPLIED, ["sad", "happy"] * 9, ["train"] * 9 + ["val"] * 9, "no test folder"),
+        (SUPPLIED, ["sad", "happy", "sad"] * 2, ["train", "train", "val", "test", "test", "val"], "val .* no non-dep"),
+        (SUPPLIED, ["sad", "happy"] * 4, ["train"] * 6 + ["test"] * 2, "val part has no depressed and no non-dep"),
+        (SUPPLIED_CLEAN, ["sad", "happy"] * 4, ["test", "train"] * 4, "train part has no depressed"),
+    ],
+)
+def test_what_the_names_alone_rule_out_is_refused_before_a_scan_and_after_it(kind, labels, splits, words):
+    index, scan = _index(labels, splits) if splits else _index(labels), _scan(range(len(labels)))
+    with pytest.raises(DataError, match=words):
+        check_split(index, kind)
+    with pytest.raises(DataError):
+        split_dataset(index, scan, kind)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_can_be_split_is_never_refused_by_its_names(seed):
+    rng = np.random.default_rng(seed)
+    number = int(rng.integers(2, 24))
+    index = _index(
+        rng.choice(["sad", "neutral", "happy", "angry"], number).tolist(),
+        rng.choice(["train", "train", "train", "val", "test"], number).tolist(),
+    )
+    fingerprints = rng.integers(0, number, number)
+    scan = _scan(fingerprints.tolist(), (fingerprints // 2).tolist())
+    for kind in (LEAK_FREE, SUPPLIED, SUPPLIED_CLEAN, PUBLISHED):
+        try:
+            split_dataset(index, scan, kind)
+        except DataError:
+            continue
+        check_split(index, kind)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -18,16 +18,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facedep import calibration, runs, training
+from facedep import calibration, runs, training, training_prepare
 from facedep.__main__ import main
-from facedep.augment import augment_images
+from facedep.augmentation import augment_images
 from facedep.card_scores import Scores
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
 from facedep.data import load_dataset
 from facedep.errors import DataError, RunError
 from facedep.evaluation import clean_scan, evaluate_run, split_as_trained
 from facedep.files import write_json
-from facedep.fitting import Goal, Part
 from facedep.images import compute_fingerprint
 from facedep.model import compute_outputs, load_classifier
 from facedep.predict import predict_picture
@@ -38,6 +37,7 @@ from facedep.runs import RunConfig
 from facedep.scan import scan_dataset
 from facedep.splits import split_dataset
 from facedep.thresholds import write_threshold
+from facedep.training_inputs import ArrayDataset, ClassSpec
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 NUM_BY_EMOTION = {"happy": 40, "neutral": 20, "sad": 30}
@@ -339,13 +339,13 @@ def test_teacher_makes_half_of_each_label(first_dir, workshop):
     teacher = load_classifier(first_dir)
     images = np.random.default_rng(0).integers(0, 256, (8, 48, 48, 1), dtype=np.uint8)
     targets = np.eye(3, dtype=np.float32)[np.arange(8) % 3]
-    part = Part(images, targets.copy(), targets[:, 0] == 0)
-    goal = Goal(["happy", "neutral", "sad"], ["neutral", "sad"])
-    training._mix_in_answers(part, teacher, goal)
+    part = ArrayDataset(images, targets, targets[:, 0] == 0)
+    class_spec = ClassSpec(["happy", "neutral", "sad"], ["neutral", "sad"])
+    taught = training_prepare.mix_in_predictions(part, teacher, class_spec)
     straight, mirrored = (compute_outputs(teacher.network, array) for array in (images, images[:, :, ::-1]))
-    assert part.targets == pytest.approx((targets + (straight + mirrored) / 2) / 2, abs=1e-6)
+    assert taught.targets == pytest.approx((targets + (straight + mirrored) / 2) / 2, abs=1e-6)
     with pytest.raises(RunError, match=r"cannot teach this one: it answers with happy, neutral, sad\. Choose one"):
-        training._mix_in_answers(part, teacher, Goal(["depressed"], ["depressed"]))
+        training_prepare.mix_in_predictions(part, teacher, ClassSpec(["depressed"], ["depressed"]))
 
 
 def test_run_with_a_teacher_says_so_in_its_card_and_command(first_dir, workshop):
@@ -669,6 +669,7 @@ def test_ctrl_c_on_the_command_line_keeps_what_was_learned(workshop):
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 0
+    assert "Press Ctrl-C again to end at once." in errors
     assert output.splitlines()[-1] == str(run_dir)
     assert "Traceback" not in errors
     run = runs.read_run(run_dir)
@@ -729,6 +730,14 @@ def test_too_few_pictures_end_the_run_as_failed_with_a_sentence(workshop, tmp_pa
     assert "Traceback" not in output.err
 
 
+def test_split_that_the_folders_do_not_have_ends_the_run_before_any_picture_is_opened(workshop, monkeypatch):
+    monkeypatch.setattr(training_prepare, "scan_dataset", None)
+    with workshop.entered():
+        run_dir = runs.create_run(dataclasses.replace(CONFIG, split="supplied"), "no folders")
+        assert main(["train", "--run", str(run_dir), "--data", str(workshop.pictures)]) == 1
+    assert "so it has no supplied split" in runs.read_run(run_dir).message
+
+
 def test_stop_before_the_first_step_ends_the_run_without_a_model(workshop, capsys):
     with workshop.entered():
         run_dir = runs.create_run(CONFIG, "too early")
@@ -754,12 +763,12 @@ def test_training_that_diverges_ends_with_a_sentence_and_no_model(workshop):
 
 def test_recipe_for_emotions_learns_groups_where_a_training_picture_names_no_emotion(workshop):
     index = load_dataset(str(workshop.pictures)).index
-    assert training.find_class_names(index, COMPACT) == ["happy", "neutral", "sad"]
-    assert training.find_class_names(index, ARTICLE) == ["depressed"]
-    assert training.find_class_names(index[index["emotion"] == "sad"], COMPACT) == ["depressed"]
+    assert training_prepare.find_class_names(index, COMPACT) == ["happy", "neutral", "sad"]
+    assert training_prepare.find_class_names(index, ARTICLE) == ["depressed"]
+    assert training_prepare.find_class_names(index[index["emotion"] == "sad"], COMPACT) == ["depressed"]
     mixed = index.copy()
     mixed.loc[3, "emotion"] = ""
-    assert training.find_class_names(mixed, COMPACT) == ["depressed"]
+    assert training_prepare.find_class_names(mixed, COMPACT) == ["depressed"]
 
 
 def test_augmented_pictures_keep_shape_and_type_are_seeded_and_differ():

@@ -1,0 +1,58 @@
+"""What speaks against a training before any picture is opened: settings, file names and other runs. No Keras here."""
+
+from pathlib import Path
+
+from facedep import runs
+from facedep.cards import Card, read_card
+from facedep.data import Dataset, check_trainable
+from facedep.errors import RunError
+from facedep.recipes import find_recipe
+from facedep.runs import RunConfig
+from facedep.splits import check_split
+from facedep.training_checkpoint import has_checkpoint, read_checkpoint
+
+
+def check_run(config: RunConfig, dataset: Dataset, *, run_dir: Path | None = None) -> None:
+    """Raises for the first thing that rules a training out, as far as that shows without opening a picture.
+
+    A scan of 28,000 pictures takes 20 s; what can be known before it should not be said after it.
+
+    Args:
+        config: The settings, checked.
+        dataset: What it would be trained on.
+        run_dir: The run's folder, where it is made already: its checkpoint must fit.
+
+    Raises:
+        FacedepError: With what was expected, what was found, and what to do.
+    """
+    check_trainable(dataset)
+    check_split(dataset.index, config.protocol)
+    if config.refit_of:
+        read_final_fit_card(config, dataset)
+    if config.teacher:
+        read_card(runs.find_run_dir(config.teacher))
+    if find_recipe(config.recipe).starts_from_shipped:
+        read_card(runs.models_dir() / runs.SHIPPED_RUN)
+    if run_dir and has_checkpoint(run_dir):
+        read_checkpoint(run_dir, data_hash=dataset.content_hash)
+
+
+def read_final_fit_card(config: RunConfig, dataset: Dataset) -> Card:
+    """Returns the card of the run that a final fit follows.
+
+    Args:
+        config: The final fit's settings.
+        dataset: What it is trained on.
+
+    Raises:
+        FacedepError: There is no such run, or it was trained on other pictures.
+    """
+    card = read_card(runs.find_run_dir(config.refit_of))
+    if card.data.content_hash != dataset.content_hash:
+        raise RunError(
+            f"The run {config.refit_of!r} was trained on other pictures than these. Give the final fit the data "
+            "that it was trained on."
+        )
+    if not (card.training and card.training.selected_epoch):
+        raise RunError(f"The run {config.refit_of!r} kept no epoch. Choose a finished one.")
+    return card
