@@ -25,14 +25,24 @@ import numpy as np
 import pandas as pd
 from plotly.offline import get_plotlyjs
 
-from facedep import __version__, emotions, evaluation_plots, evaluation_words, game, metrics
+from facedep import (
+    __version__,
+    emotions,
+    evaluation_words,
+    game,
+    metrics,
+    plots_comparison,
+    plots_errors,
+    plots_scores,
+    plots_theme,
+)
 from facedep.answers import find_seen, has_answers, read_answers
 from facedep.cards import MODEL_FILE, read_card
 from facedep.data import KAGGLE, SAMPLE, Dataset
 from facedep.errors import DataError, FacedepError, ModelError
 from facedep.evaluation import ALL, choose_rows, evaluate_run, list_flattering_scores
 from facedep.notices import NOTICE
-from facedep.plots import Figure
+from facedep.plots_theme import Figure
 from facedep.predictions import Predictions
 from facedep.quality import measure_quality
 from facedep.robustness import DISTORTIONS, MAX_IMAGES, read_robustness
@@ -446,10 +456,8 @@ def _show_scores(told: _Told, charts: list[Figure]) -> str:
         [f'{_escape(title)}<span class="small">{_escape(words)}</span>', value, interval]
         for title, words, value, interval in rows
     ]
-    errors = evaluation_plots.plot_emotion_errors(
-        scores["per_emotion"], depressed_emotions=told.dataset.depressed_emotions
-    )
-    figures = [evaluation_plots.plot_confusion(told.confusion), errors]
+    errors = plots_errors.plot_emotion_errors(scores["per_emotion"], depressed_emotions=told.dataset.depressed_emotions)
+    figures = [plots_errors.plot_confusion(told.confusion), errors]
     return (
         _build_table(["Score", "Value", "95% interval"], cells, kind="scores")
         + '<p class="small">Ranges: in 95 of 100 draws of such pictures the score lies between these (bootstrap). '
@@ -469,17 +477,17 @@ def _show_curves(told: _Told, charts: list[Figure]) -> str:
     roc = {name: metrics.compute_roc_curve(truth, probabilities)} if has_both else {}
     recalled = {name: metrics.compute_precision_recall_curve(truth, probabilities)} if has_both else {}
     figures = [
-        evaluation_plots.plot_roc(
+        plots_scores.plot_roc(
             roc, {name: told.scores["roc_auc"]}, point=(alarms, found) if has_both else None
         ),
-        evaluation_plots.plot_precision_recall(
+        plots_scores.plot_precision_recall(
             recalled,
             {name: metrics.compute_average_precision(truth, probabilities)},
             share_depressed=float(truth.mean()),
             point=(found, precision) if has_both and precision is not None else None,
         ),
-        evaluation_plots.plot_reliability(metrics.compute_reliability(truth, probabilities), told.scores["ece"]),
-        evaluation_plots.plot_scores(
+        plots_scores.plot_reliability(metrics.compute_reliability(truth, probabilities), told.scores["ece"]),
+        plots_scores.plot_scores(
             truth, probabilities, told.threshold, find_band(told.card, told.threshold)
         ),
     ]  # fmt: skip
@@ -493,7 +501,7 @@ def _show_failures(told: _Told, charts: list[Figure]) -> str:
     is_right = told.is_depressed == (probabilities >= told.threshold)
     found = find_worst(find_slices(told.index, table, is_right, probabilities))
     accuracy = told.scores["accuracy"]
-    figure = evaluation_plots.plot_slices(found, accuracy=None if math.isnan(accuracy) else accuracy)
+    figure = plots_errors.plot_slices(found, accuracy=None if math.isnan(accuracy) else accuracy)
     small = ""
     if any(one.is_small for one in found):
         small = f" Hollow ones have fewer than {MIN_IMAGES} pictures: too few to say anything."
@@ -515,7 +523,7 @@ def _draw_emotion_confusion(told: _Told) -> list[Figure]:
     answered = told.predictions.likeliest_emotions
     matrix = metrics.count_emotion_confusion(true_emotions[is_named], answered[is_named], names)
     depressed_emotions = told.dataset.depressed_emotions
-    return [evaluation_plots.plot_emotion_confusion(matrix, names, depressed_emotions=depressed_emotions)]
+    return [plots_errors.plot_emotion_confusion(matrix, names, depressed_emotions=depressed_emotions)]
 
 
 def _show_flattery(told: _Told, charts: list[Figure]) -> str:
@@ -545,7 +553,7 @@ def _show_flattery(told: _Told, charts: list[Figure]) -> str:
         "Learned from",
     ]  # fmt: skip
     rows = [{**vars(score), "what": "<br>".join(textwrap.wrap(score.what, _LINE_IN_FIGURE))} for score in scored]
-    figures = [evaluation_plots.plot_flattery(rows), evaluation_plots.plot_inversion(told.confusion)]
+    figures = [plots_comparison.plot_flattery(rows), plots_comparison.plot_inversion(told.confusion)]
     layout = figures[0].layout  # room for the first row's second line
     figures[0].update_layout(height=layout.height + 16, margin_t=layout.margin.t + 16)
     figures[0].update_annotations(font_size=12)  # a phone has room for 60 letters then
@@ -572,7 +580,7 @@ def _show_robustness(told: _Told, charts: list[Figure]) -> str:
     for name, kind in DISTORTIONS.items():
         curve = table[table["distortion"] == name]
         figures.append(
-            evaluation_plots.plot_robustness(
+            plots_comparison.plot_robustness(
                 {told.name_in_figure: curve}, title=kind.title, unit=kind.unit, always=always
             )
         )
@@ -680,7 +688,7 @@ def _build_page(title: str, body: str, charts: Sequence[Figure]) -> str:
 
 def _write_figure(figure: Figure) -> str:
     """Returns a figure as JSON in which no letter means anything to HTML, so that no name can end the script block."""
-    figure.update_layout(template="plotly_white", font={"family": _FONT, "color": evaluation_plots.INK})
+    figure.update_layout(template="plotly_white", font={"family": _FONT, "color": plots_theme.INK})
     text = figure.to_json()
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")

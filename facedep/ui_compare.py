@@ -6,7 +6,17 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from facedep import emotions, evaluation_plots, evaluation_words, metrics, progress, runs, ui
+from facedep import (
+    emotions,
+    evaluation_words,
+    metrics,
+    plots_comparison,
+    plots_scores,
+    plots_training,
+    progress,
+    runs,
+    ui,
+)
 from facedep.answers import find_seen, read_answers
 from facedep.data import Dataset
 from facedep.errors import FacedepError
@@ -55,7 +65,7 @@ def show_flattery(view: View) -> None:
         choice = {"like": view.run.name, "split": missing.split, "part": missing.part}
         if follow_answers(view.run, view.dataset, view.scan, rows, **choice) is None:
             return
-    ui.show_chart(evaluation_plots.plot_flattery([vars(score) for score in found]), key="flattery")
+    ui.show_chart(plots_comparison.plot_flattery([vars(score) for score in found]), key="flattery")
     table = pd.DataFrame(
         {
             "Scored on": [score.what for score in found],
@@ -70,7 +80,7 @@ def show_flattery(view: View) -> None:
     st.dataframe(table, hide_index=True, key="flattery_table")
     st.markdown(f"**And what is published is turned round.** {evaluation_words.INVERSION_TEXT}")
     confusion = metrics.count_confusion(view.is_depressed, view.predictions.probabilities, view.threshold)
-    ui.show_chart(evaluation_plots.plot_inversion(confusion), key="inversion")
+    ui.show_chart(plots_comparison.plot_inversion(confusion), key="inversion")
 
 
 # Compare -------------------------------------------------------------------------------------------------------------
@@ -159,7 +169,7 @@ def _show_compared_scores(
         scores.append((name, float(right.mean()), low, high))
     left, right = st.columns(2)
     with left:
-        ui.show_chart(evaluation_plots.plot_accuracies(scores, float(np.mean(~is_depressed))), key="compared_scores")
+        ui.show_chart(plots_comparison.plot_accuracies(scores, float(np.mean(~is_depressed))), key="compared_scores")
     with right:
         curves = {
             name: metrics.compute_roc_curve(is_depressed, answers.probabilities) for name, answers in compared.items()
@@ -167,7 +177,7 @@ def _show_compared_scores(
         areas = {
             name: metrics.compute_roc_auc(is_depressed, answers.probabilities) for name, answers in compared.items()
         }
-        ui.show_chart(evaluation_plots.plot_roc(curves, areas), key="compared_roc")
+        ui.show_chart(plots_scores.plot_roc(curves, areas), key="compared_roc")
 
 
 def _show_compared_settings(found: dict[str, runs.Run]) -> None:
@@ -175,7 +185,7 @@ def _show_compared_settings(found: dict[str, runs.Run]) -> None:
     measured = {name: progress.read_progress(run.path) for name, run in found.items()}
     curves = {name: one.epochs for name, one in measured.items() if one.epochs}
     if curves:
-        ui.show_chart(evaluation_plots.plot_learning(curves), key="compared_learning")
+        ui.show_chart(plots_training.plot_learning(curves), key="compared_learning")
     settings = pd.DataFrame({name: _list_settings(run) for name, run in found.items()}).fillna("–")
     is_different = settings.nunique(axis=1) > 1
     st.markdown("**Settings that differ**")
@@ -238,7 +248,7 @@ def show_robustness(view: View) -> None:
     columns = st.columns(2)
     for number, (name, distortion) in enumerate(DISTORTIONS.items()):
         curves = {run: table[table["distortion"] == name] for run, table in tables.items()}
-        figure = evaluation_plots.plot_robustness(curves, title=distortion.title, unit=distortion.unit, always=always)
+        figure = plots_comparison.plot_robustness(curves, title=distortion.title, unit=distortion.unit, always=always)
         with columns[number % 2]:
             ui.show_chart(figure, key=f"robustness_{name}")
 

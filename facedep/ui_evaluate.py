@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from facedep import emotions, evaluation_plots, evaluation_words, game, metrics, runs, splits, ui, ui_gallery
+from facedep import emotions, evaluation_words, game, metrics, plots_errors, plots_scores, runs, splits, ui, ui_gallery
 from facedep.answers import Answers, find_seen, has_answers, read_answers
 from facedep.data import SAMPLE, Dataset
 from facedep.errors import DataError
@@ -249,9 +249,9 @@ def show_sentence(view: View) -> None:
     left, right = st.columns(2)
     with left:
         confusion = metrics.count_confusion(view.is_depressed, view.predictions.probabilities, view.threshold)
-        _show_cells(view, evaluation_plots.plot_confusion(confusion), key="confusion")
+        _show_cells(view, plots_errors.plot_confusion(confusion), key="confusion")
     with right:
-        figure = evaluation_plots.plot_emotion_errors(
+        figure = plots_errors.plot_emotion_errors(
             scores["per_emotion"], depressed_emotions=view.dataset.depressed_emotions
         )
         ui.show_chart(figure, key="emotion_errors")
@@ -338,26 +338,24 @@ def show_curves(view: View) -> None:
     left, right = st.columns(2)
     recall = confusion.num_true_depressed / num_depressed
     with left:
-        figure = evaluation_plots.plot_roc(
+        figure = plots_scores.plot_roc(
             {name: metrics.compute_roc_curve(truth, probabilities)},
             {name: view.scores["roc_auc"]},
             point=(confusion.num_false_alarms / num_others, recall),
         )
         ui.show_chart(figure, key="roc")
-        figure = evaluation_plots.plot_reliability(
-            metrics.compute_reliability(truth, probabilities), view.scores["ece"]
-        )
+        figure = plots_scores.plot_reliability(metrics.compute_reliability(truth, probabilities), view.scores["ece"])
         ui.show_chart(figure, key="reliability")
     with right:
         num_called = confusion.num_true_depressed + confusion.num_false_alarms
-        figure = evaluation_plots.plot_precision_recall(
+        figure = plots_scores.plot_precision_recall(
             {name: metrics.compute_precision_recall_curve(truth, probabilities)},
             {name: metrics.compute_average_precision(truth, probabilities)},
             share_depressed=float(truth.mean()),
             point=(recall, confusion.num_true_depressed / num_called) if num_called else None,
         )
         ui.show_chart(figure, key="precision_recall")
-        ui.show_chart(evaluation_plots.plot_scores(truth, probabilities, view.threshold, view.band), key="scores")
+        ui.show_chart(plots_scores.plot_scores(truth, probabilities, view.threshold, view.band), key="scores")
     if view.predictions.emotions and (view.index["emotion"] != "").any():
         names = list(view.predictions.emotions[0])
         true_emotions = view.index["emotion"].to_numpy(dtype=str)
@@ -365,9 +363,7 @@ def show_curves(view: View) -> None:
         matrix = metrics.count_emotion_confusion(
             true_emotions[is_named], view.predictions.likeliest_emotions[is_named], names
         )
-        figure = evaluation_plots.plot_emotion_confusion(
-            matrix, names, depressed_emotions=view.dataset.depressed_emotions
-        )
+        figure = plots_errors.plot_emotion_confusion(matrix, names, depressed_emotions=view.dataset.depressed_emotions)
         _show_cells(view, figure, key="emotion_confusion")
 
 
@@ -397,9 +393,9 @@ def show_threshold(view: View) -> None:
         st.caption("So far from where its uncertain band was found, this model has none: it always answers.")
     left, right = st.columns(2)
     with left:
-        ui.show_chart(evaluation_plots.plot_confusion(confusion), key="threshold_confusion")
+        ui.show_chart(plots_errors.plot_confusion(confusion), key="threshold_confusion")
     with right:
-        figure = evaluation_plots.plot_scores(view.is_depressed, probabilities, threshold, band)
+        figure = plots_scores.plot_scores(view.is_depressed, probabilities, threshold, band)
         ui.show_chart(figure, key="threshold_scores")
     _show_keeping(view, threshold)
 
@@ -473,7 +469,7 @@ def show_failures(view: View) -> None:
     _show_overlays(view, wrong[:_NUM_MISTAKES])
     table = load_quality(view.dataset, view.scan)[view.rows]
     found = find_worst(find_slices(view.index, table, view.is_right, view.predictions.probabilities))
-    figure = evaluation_plots.plot_slices(found, accuracy=view.scores["accuracy"])
+    figure = plots_errors.plot_slices(found, accuracy=view.scores["accuracy"])
     event = st.plotly_chart(
         figure, key="slices", config={"displayModeBar": False}, on_select="rerun", selection_mode="points"
     )
