@@ -28,13 +28,13 @@ from plotly.offline import get_plotlyjs
 from facedep import (
     __version__,
     emotions,
-    evaluation_words,
     game,
     metrics,
     plots_comparison,
     plots_errors,
     plots_scores,
     plots_theme,
+    sentences,
 )
 from facedep.answers import find_seen, has_answers, read_answers
 from facedep.cards import MODEL_FILE, read_card
@@ -340,17 +340,17 @@ def _show_head(told: _Told, links: str) -> str:
         "Called “depressed”": f"from P(“depressed”) of {told.threshold:.2f}",
         "Date": _describe_today(),
     }
-    words = evaluation_words.describe_answered(scores)
+    words = sentences.describe_answered(scores)
     if told.dataset.source != SAMPLE:  # drawn faces have the emotion that they were drawn with
         words = f"{words} {game.PEOPLE_SENTENCE}".strip()
-    warning = evaluation_words.describe_seen(
+    warning = sentences.describe_seen(
         scores, is_own_data=told.card.get("data", {}).get("content_hash") == told.dataset.content_hash
     )
     parts = [
         '<header><p class="kind">facedep · how good is it?</p>',
         f"<h1>{_escape(told.run_dir.name)}</h1>",
         _build_facts(facts),
-        f'<p class="sentence">{_render(evaluation_words.describe_accuracy(scores))}</p>',
+        f'<p class="sentence">{_render(sentences.describe_accuracy(scores))}</p>',
         f'<p class="warning">{_render(warning)}</p>' if warning else "",
         f"<p>{_render(words)}</p>" if words else "",
         f'<div class="notice"><h2>What it is not</h2><p><strong>{_escape(NOTICE)}</strong> '
@@ -462,7 +462,7 @@ def _show_scores(told: _Told, charts: list[Figure]) -> str:
         _build_table(["Score", "Value", "95% interval"], cells, kind="scores")
         + '<p class="small">Ranges: in 95 of 100 draws of such pictures the score lies between these (bootstrap). '
         "Another training, or other people, can move it further.</p>"
-        + f"<p>{_render(evaluation_words.describe_confusion(told.confusion))}</p>"
+        + f"<p>{_render(sentences.describe_confusion(told.confusion))}</p>"
         + _place(charts, figures)
     )
 
@@ -506,7 +506,7 @@ def _show_failures(told: _Told, charts: list[Figure]) -> str:
     if any(one.is_small for one in found):
         small = f" Hollow ones have fewer than {MIN_IMAGES} pictures: too few to say anything."
     figures = [figure, *_draw_emotion_confusion(told)]
-    note = f'<p class="small">{_escape(evaluation_words.UNKNOWN_PEOPLE_TEXT)}</p>'
+    note = f'<p class="small">{_escape(sentences.UNKNOWN_PEOPLE_TEXT)}</p>'
     return (
         "<p>The pictures by their emotion, and by quarters of light, contrast, sharpness and size, the worst on top."
         f"{small}</p>" + _place(charts, figures, kind="tall" if len(figures) > 1 else "one", last=note)
@@ -532,7 +532,7 @@ def _show_flattery(told: _Told, charts: list[Figure]) -> str:
     except FacedepError as error:
         return f"<p>{_escape(str(error))}</p>"
     scored = [score for score in found if not math.isnan(score.accuracy)]
-    words = evaluation_words.LOOKUP_TEXT
+    words = sentences.LOOKUP_TEXT
     if len(scored) < len(found):
         words += " Ways of choosing pictures that it has not been asked about yet are left out."
     cells = [
@@ -560,7 +560,7 @@ def _show_flattery(told: _Told, charts: list[Figure]) -> str:
     return (
         f"<p>{words}</p>"
         + (_build_table(header, cells, kind="wide") if cells else "")
-        + f"<p><strong>And what is published is turned round.</strong> {_escape(evaluation_words.INVERSION_TEXT)}</p>"
+        + f"<p><strong>And what is published is turned round.</strong> {_escape(sentences.INVERSION_TEXT)}</p>"
         + _place(charts, figures, kind="apart")
     )
 
@@ -750,7 +750,7 @@ def _escape(text: str) -> str:
 
 
 def _render(text: str) -> str:
-    """Returns a sentence of `evaluation_words`, in Markdown, as HTML."""
+    """Returns a sentence of `sentences`, in Markdown, as HTML."""
     text = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", _escape(text))
     return re.sub(r"\*(.+?)\*", r"<em>\1</em>", text)
 

@@ -8,13 +8,13 @@ import streamlit as st
 
 from facedep import (
     emotions,
-    evaluation_words,
     metrics,
     plots_comparison,
     plots_scores,
     plots_training,
     progress,
     runs,
+    sentences,
     ui,
 )
 from facedep.answers import find_seen, read_answers
@@ -53,7 +53,7 @@ _SETTINGS = {
 
 def show_flattery(view: View) -> None:
     """Shows one run's score on differently chosen pictures, beside a table that learned nothing, and the inversion."""
-    st.write(evaluation_words.LOOKUP_TEXT)
+    st.write(sentences.LOOKUP_TEXT)
     try:
         found = list_flattering_scores(view.run.path, view.dataset)
     except FacedepError as error:
@@ -78,7 +78,7 @@ def show_flattery(view: View) -> None:
         }
     )
     st.dataframe(table, hide_index=True, key="flattery_table")
-    st.markdown(f"**And what is published is turned round.** {evaluation_words.INVERSION_TEXT}")
+    st.markdown(f"**And what is published is turned round.** {sentences.INVERSION_TEXT}")
     confusion = metrics.count_confusion(view.is_depressed, view.predictions.probabilities, view.threshold)
     ui.show_chart(plots_comparison.plot_inversion(confusion), key="inversion")
 
@@ -130,7 +130,7 @@ def show_comparison(view: View) -> None:
     is_right = {name: is_depressed == (predictions[name].probabilities >= thresholds[name]) for name in found}
     for name in list(found)[1:]:
         comparison = metrics.compare_answers(is_right[view.run.name], is_right[name])
-        st.markdown(evaluation_words.describe_comparison(comparison, view.run.name, name))
+        st.markdown(sentences.describe_comparison(comparison, view.run.name, name))
     _show_compared_scores(is_depressed, predictions, is_right)
     _show_compared_settings(found)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from facedep import emotions, evaluation_words, game, metrics, plots_errors, plots_scores, runs, splits, ui, ui_gallery
+from facedep import emotions, game, metrics, plots_errors, plots_scores, runs, sentences, splits, ui, ui_gallery
 from facedep.answers import Answers, find_seen, has_answers, read_answers
 from facedep.data import SAMPLE, Dataset
 from facedep.errors import DataError
@@ -226,9 +226,9 @@ def follow_answers(
 def show_sentence(view: View) -> None:
     """Shows the one sentence, the scores with their intervals, what is mistaken for what; a cell shows its pictures."""
     scores = view.scores
-    st.markdown(f"### {evaluation_words.describe_accuracy(scores)}")
+    st.markdown(f"### {sentences.describe_accuracy(scores)}")
     is_own_data = view.run.card.get("data", {}).get("content_hash") == view.dataset.content_hash
-    if words := evaluation_words.describe_seen(scores, is_own_data=is_own_data):
+    if words := sentences.describe_seen(scores, is_own_data=is_own_data):
         st.warning(words, icon=":material/history:")
     if view.dataset.source == SAMPLE and view.run.name == runs.SHIPPED_RUN:
         st.info(
@@ -236,7 +236,7 @@ def show_sentence(view: View) -> None:
             "of real faces it does better (see its card, or choose the Kaggle set on Explore).",
             icon=":material/draw:",
         )
-    words = evaluation_words.describe_answered(scores)
+    words = sentences.describe_answered(scores)
     if has_published_labels(view.dataset):
         words = f"{words} {game.PEOPLE_SENTENCE}"
     st.markdown(words)
@@ -386,9 +386,9 @@ def show_threshold(view: View) -> None:
     band = find_band(view.run.card, threshold)
     scores = score_answers(view.index, view.predictions, threshold=threshold, band=band)
     confusion = metrics.count_confusion(view.is_depressed, probabilities, threshold)
-    st.markdown(f"#### {evaluation_words.describe_confusion(confusion)}")
+    st.markdown(f"#### {sentences.describe_confusion(confusion)}")
     words = f"**{scores['accuracy']:.1%}** in the right group, {scores['balanced_accuracy']:.1%} as the mean of both."
-    st.markdown(f"{words} {evaluation_words.describe_answered(scores)}")
+    st.markdown(f"{words} {sentences.describe_answered(scores)}")
     if view.band and not band:
         st.caption("So far from where its uncertain band was found, this model has none: it always answers.")
     left, right = st.columns(2)
@@ -482,7 +482,7 @@ def show_failures(view: View) -> None:
         chosen = found[int(place[0] if isinstance(place, list) else place)]
         is_wrong = ~view.is_right[chosen.rows]
         show_pictures(view, chosen.rows[is_wrong], f"mistakes among “{chosen.name}”", key="slice_pictures")
-    st.caption(evaluation_words.UNKNOWN_PEOPLE_TEXT)
+    st.caption(sentences.UNKNOWN_PEOPLE_TEXT)
 
 
 @st.fragment

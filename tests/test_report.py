@@ -22,7 +22,7 @@ from PIL import Image
 from plotly.offline import get_plotlyjs
 
 from facedep import __main__ as cli
-from facedep import evaluation_words, runs, sample_faces
+from facedep import runs, sample_faces, sentences
 from facedep.__main__ import main
 from facedep.answers import Answers, find_answers_path, keep_answers_beside, write_answers
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, read_card
@@ -134,8 +134,8 @@ def test_command_writes_the_report_and_the_model_card_and_says_both_paths(made):
 
 def test_report_says_the_sentences_and_numbers_of_the_evaluation(made, page):
     scores = made["scores"]
-    assert _strip(evaluation_words.describe_accuracy(scores)) in page.text
-    assert _strip(evaluation_words.describe_answered(scores)) in page.text
+    assert _strip(sentences.describe_accuracy(scores)) in page.text
+    assert _strip(sentences.describe_answered(scores)) in page.text
     low, high = scores["intervals"]["roc_auc"]
     for words in (
         f"{scores['accuracy']:.1%}",
@@ -302,7 +302,7 @@ def test_run_of_scores_only_has_a_report(tmp_path, dataset):
     keep_answers_beside(run_dir, dataset)
     (run_dir / MODEL_FILE).unlink()
     page = _build(run_dir, dataset)
-    assert _strip(evaluation_words.describe_accuracy(scores)) in page.text
+    assert _strip(sentences.describe_accuracy(scores)) in page.text
     assert "Only the answers of this run are here, not its network" in page.text
     assert "facedep robustness" not in page.text
 
@@ -364,7 +364,7 @@ def test_part_and_threshold_in_force_are_said(tmp_path, dataset):
     assert "from P(“depressed”) of 0.90" in page.text
     assert "val part. As published:" in page.text
     scores = evaluate_run(run_dir, dataset, split=PUBLISHED, part="val")
-    assert _strip(evaluation_words.describe_accuracy(scores)) in page.text
+    assert _strip(sentences.describe_accuracy(scores)) in page.text
 
 
 def test_pictures_that_are_not_answered_yet_give_a_sentence_and_no_network_runs(tmp_path, dataset):
