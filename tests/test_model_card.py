@@ -12,7 +12,9 @@ import pytest
 
 from facedep.cards import find_card_problem
 from facedep.data import load_dataset
-from facedep.model_card import KNOWN_DATA, SAMPLE_NAME, render_model_card
+from facedep.known_data import KNOWN_DATA
+from facedep.model_card import render_model_card
+from facedep.model_card_facts import SAMPLE_NAME
 from facedep.recipes import RECIPES
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
