@@ -43,7 +43,8 @@ def read_asset(name: str) -> str:
         name: Of the file.
     """
     environment = _build_html_environment()
-    return environment.loader.get_source(environment, name)[0]
+    source = environment.loader.get_source(environment, name)[0]
+    return source.replace("\r\n", "\n")  # as browsers read it, so that a script's digest holds in any checkout
 
 
 def escape_markdown(text: str) -> Markup:
