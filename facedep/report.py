@@ -45,23 +45,23 @@ def build_report(run_dir: Path, dataset: Dataset, *, split: str, part: str, leav
         DataError: The data set has no such split or part, or nothing of it is left.
         ModelError: The folder holds neither a model nor answers, or the part is not answered yet, or not with numbers.
     """
-    run = read_reported_run(run_dir, dataset, split=split, part=part, leaves_out_seen=leaves_out_seen)
+    evaluation = read_reported_run(run_dir, dataset, split=split, part=part, leaves_out_seen=leaves_out_seen)
     today = _describe_today()
     # In the order in which the page places their charts: the script fills the places in that order.
     sections = {
-        "scores": report_results.gather_scores(run),
-        "curves": report_results.gather_curves(run),
-        "failures": report_results.gather_failures(run),
-        "comparison": report_results.gather_comparison(run),
-        "robustness": report_results.gather_robustness(run),
+        "scores": report_results.gather_scores(evaluation),
+        "curves": report_results.gather_curves(evaluation),
+        "failures": report_results.gather_failures(evaluation),
+        "comparison": report_results.gather_comparison(evaluation),
+        "robustness": report_results.gather_robustness(evaluation),
     }
     script, plotly_script = read_asset("report.js"), get_plotlyjs()
     return render_html(
         "report.html.j2",
-        head=report_facts.gather_head(run, today=today),
+        head=report_facts.gather_head(evaluation, today=today),
         **sections,
-        training=report_facts.gather_training(run),
-        remake=report_facts.gather_remake(run),
+        training=report_facts.gather_training(evaluation),
+        remake=report_facts.gather_remake(evaluation),
         version=__version__,
         today=today,
         policy=_build_policy(plotly_script, script),

@@ -44,64 +44,64 @@ class Remake:
     commands: list[str]
 
 
-def gather_head(run: ReportedRun, *, today: str) -> Head:
+def gather_head(evaluation: ReportedRun, *, today: str) -> Head:
     """Returns what stands above the sections.
 
     Args:
-        run: What the report is about.
+        evaluation: What the report is about.
         today: The date in words.
     """
-    scores = run.scores
+    scores = evaluation.scores
     remarks = sentences.describe_answered(scores)
-    if run.dataset.source != SAMPLE:  # drawn faces have the emotion that they were drawn with
+    if evaluation.dataset.source != SAMPLE:  # drawn faces have the emotion that they were drawn with
         remarks = f"{remarks} {game.PEOPLE_SENTENCE}".strip()
-    is_own_data = run.card.get("data", {}).get("content_hash") == run.dataset.content_hash
+    is_own_data = evaluation.card.get("data", {}).get("content_hash") == evaluation.dataset.content_hash
     return Head(
-        name=run.run_dir.name,
+        name=evaluation.run.name,
         facts={
-            "Pictures": f"{scores['num_images']:,} of {run.dataset.name}",
-            "Chosen": _describe_choice(run),
-            "Called “depressed”": f"from P(“depressed”) of {run.threshold:.2f}",
+            "Pictures": f"{scores['num_images']:,} of {evaluation.dataset.name}",
+            "Chosen": _describe_choice(evaluation),
+            "Called “depressed”": f"from P(“depressed”) of {evaluation.threshold:.2f}",
             "Date": today,
         },
         sentence=sentences.describe_accuracy(scores),
         warning=sentences.describe_seen(scores, is_own_data=is_own_data),
         remarks=remarks,
         notice=NOTICE,
-        labels=_describe_labels(run),
+        labels=_describe_labels(evaluation),
     )
 
 
-def _describe_choice(run: ReportedRun) -> str:
-    words = ["all, each once" if run.part == ALL else f"{run.part} part. {SPLIT_KINDS[run.split]}"]
-    if run.leaves_out_seen:
-        words.append(f"without the {run.scores['num_left_out_seen']:,} that it was trained on")
-    if run.scores["num_unreadable"]:
-        words.append(f"{run.scores['num_unreadable']:,} damaged files left out")
+def _describe_choice(evaluation: ReportedRun) -> str:
+    words = ["all, each once" if evaluation.part == ALL else f"{evaluation.part} part. {SPLIT_KINDS[evaluation.split]}"]
+    if evaluation.leaves_out_seen:
+        words.append(f"without the {evaluation.scores['num_left_out_seen']:,} that it was trained on")
+    if evaluation.scores["num_unreadable"]:
+        words.append(f"{evaluation.scores['num_unreadable']:,} damaged files left out")
     return "; ".join(words)
 
 
-def _describe_labels(run: ReportedRun) -> str:
+def _describe_labels(evaluation: ReportedRun) -> str:
     """Returns what *depressed* means here: for the data set, and for the model."""
     words = []
-    if (run.index["emotion"] != "").any():
-        renamed = " and ".join(run.dataset.depressed_emotions)
+    if (evaluation.samples["emotion"] != "").any():
+        renamed = " and ".join(evaluation.dataset.depressed_emotions)
         words.append(f"The group “depressed” of these pictures is a new name for {renamed} faces.")
-    if run.predictions.emotions is not None:
-        renamed = " and ".join(run.card["positive_classes"])
+    if evaluation.predictions.emotions is not None:
+        renamed = " and ".join(evaluation.card["positive_classes"])
         words.append(f"The model's answer “depressed” means: looks like the {renamed} faces that it learned from.")
     else:
         words.append("The model's answer “depressed” means: looks like the pictures of that group it learned from.")
     return " ".join(words)
 
 
-def gather_training(run: ReportedRun) -> Training:
+def gather_training(evaluation: ReportedRun) -> Training:
     """Returns the section of the training, as far as the card tells.
 
     Args:
-        run: What the report is about.
+        evaluation: What the report is about.
     """
-    data, training, versions = (get_table(run.card, name) for name in ("data", "training", "versions"))
+    data, training, versions = (get_table(evaluation.card, name) for name in ("data", "training", "versions"))
     numbers = {part: get_number(get_table(data, "num_images"), part) for part in ("train", "val", "test")}
     num_epochs, seconds, seed = (
         get_number(training, "num_epochs"),
@@ -110,7 +110,7 @@ def gather_training(run: ReportedRun) -> Training:
     )
     split = get_text(data, "split")
     facts = {
-        "Recipe": clean_text(run.card["recipe"]),
+        "Recipe": clean_text(evaluation.card["recipe"]),
         "Learned from": get_text(data, "name"),
         "Pictures": ", ".join(f"{number:,.0f} {part}" for part, number in numbers.items() if number is not None),
         "Epochs": "" if num_epochs is None else f"{num_epochs:,.0f}",
@@ -121,31 +121,31 @@ def gather_training(run: ReportedRun) -> Training:
         "Split": SPLIT_KINDS.get(split, split),
         "Versions": ", ".join(f"{clean_text(name)} {get_text(versions, name)}" for name in versions),
     }
-    earlier = run.card.get("earlier_commands")
-    commands = [*(earlier if isinstance(earlier, list) else []), run.card.get("command")]
+    earlier = evaluation.card.get("earlier_commands")
+    commands = [*(earlier if isinstance(earlier, list) else []), evaluation.card.get("command")]
     commands = [clean_text(command, _MAX_COMMAND) for command in commands]
     return Training({title: words for title, words in facts.items() if words}, [text for text in commands if text])
 
 
-def gather_remake(run: ReportedRun) -> Remake:
+def gather_remake(evaluation: ReportedRun) -> Remake:
     """Returns how to make the report again.
 
     Args:
-        run: What the report is about.
+        evaluation: What the report is about.
     """
-    commands = [build_command(run, "robustness")] if run.has_network else []
-    commands.append(f"{build_command(run, 'evaluate')} --report report.html")
-    return Remake(run.dataset.source in (SAMPLE, KAGGLE), run.dataset.content_hash, commands)
+    commands = [build_command(evaluation, "robustness")] if evaluation.run.has_model else []
+    commands.append(f"{build_command(evaluation, 'evaluate')} --report report.html")
+    return Remake(evaluation.dataset.source in (SAMPLE, KAGGLE), evaluation.dataset.content_hash, commands)
 
 
-def build_command(run: ReportedRun, command: str) -> str:
+def build_command(evaluation: ReportedRun, command: str) -> str:
     """Returns a command line on the same run and pictures; a data set stands there by name, never by its path.
 
     Args:
-        run: What the report is about.
+        evaluation: What the report is about.
         command: Of the command line.
     """
-    source = run.dataset.source if run.dataset.source in (SAMPLE, KAGGLE) else run.dataset.name
-    argv = ["python", "-m", "facedep", command, "--model", run.run_dir.name, "--data", source]
-    argv += ["--split", run.split, "--part", run.part]
-    return shlex.join([*argv, "--leave-out-seen"] if run.leaves_out_seen else argv)
+    source = evaluation.dataset.source if evaluation.dataset.source in (SAMPLE, KAGGLE) else evaluation.dataset.name
+    argv = ["python", "-m", "facedep", command, "--model", evaluation.run.name, "--data", source]
+    argv += ["--split", evaluation.split, "--part", evaluation.part]
+    return shlex.join([*argv, "--leave-out-seen"] if evaluation.leaves_out_seen else argv)

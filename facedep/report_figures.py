@@ -7,16 +7,14 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from facedep import metrics, plots_comparison, plots_errors, plots_scores
+from facedep import plots_comparison, plots_errors, plots_scores
 from facedep.evaluation import SplitScore
 from facedep.plots_theme import FONT, INK, Figure
 from facedep.reported_run import ReportedRun
 from facedep.robustness import DISTORTIONS
 from facedep.slices import Slice
-from facedep.thresholds import find_band
 
 _MAX_NAME = 28  # letters of a run's name; more do not fit into a legend on a phone
 _MAX_LINE = 48  # letters that fit into a line on a phone
@@ -40,66 +38,62 @@ class Chart:
         return round(self.figure.layout.height)
 
 
-def draw_scores(run: ReportedRun) -> list[Chart]:
+def draw_scores(evaluation: ReportedRun) -> list[Chart]:
     """Returns the confusion matrix and the errors for each emotion."""
-    per_emotion, depressed_emotions = run.scores["per_emotion"], run.dataset.depressed_emotions
+    per_emotion, depressed_emotions = evaluation.scores["per_emotion"], evaluation.dataset.depressed_emotions
     return [
-        Chart(plots_errors.plot_confusion(run.confusion)),
+        Chart(plots_errors.plot_confusion(evaluation.confusion)),
         Chart(plots_errors.plot_emotion_errors(per_emotion, depressed_emotions=depressed_emotions)),
     ]
 
 
-def draw_curves(run: ReportedRun) -> list[Chart]:
+def draw_curves(evaluation: ReportedRun) -> list[Chart]:
     """Returns ROC and precision-recall curve, the reliability diagram and how P(depressed) is spread."""
-    name, truth, probabilities = name_in_figure(run.run_dir.name), run.is_depressed, run.predictions.probabilities
-    confusion, has_both = run.confusion, run.has_both_groups
-    alarms, found = confusion.false_alarm_rate, 1 - confusion.miss_rate
-    num_called = confusion.num_true_depressed + confusion.num_false_alarms
-    precision = confusion.num_true_depressed / num_called if num_called else None
-    roc = {name: metrics.compute_roc_curve(truth, probabilities)} if has_both else {}
-    recalled = {name: metrics.compute_precision_recall_curve(truth, probabilities)} if has_both else {}
+    name, has_both = name_in_figure(evaluation.run.name), evaluation.has_both_groups
     figures = [
-        plots_scores.plot_roc(roc, {name: run.scores["roc_auc"]}, point=(alarms, found) if has_both else None),
-        plots_scores.plot_precision_recall(
-            recalled,
-            {name: metrics.compute_average_precision(truth, probabilities)},
-            share_depressed=float(truth.mean()),
-            point=(found, precision) if has_both and precision is not None else None,
+        plots_scores.plot_roc(
+            {name: evaluation.roc_curve} if has_both else {},
+            {name: evaluation.scores["roc_auc"]},
+            point=evaluation.roc_point,
         ),
-        plots_scores.plot_reliability(metrics.compute_reliability(truth, probabilities), run.scores["ece"]),
-        plots_scores.plot_scores(truth, probabilities, run.threshold, find_band(run.card, run.threshold)),
+        plots_scores.plot_precision_recall(
+            {name: evaluation.precision_recall_curve} if has_both else {},
+            {name: evaluation.average_precision},
+            share_depressed=float(evaluation.is_depressed.mean()),
+            point=evaluation.precision_recall_point,
+        ),
+        plots_scores.plot_reliability(evaluation.reliability, evaluation.scores["ece"]),
+        plots_scores.plot_scores(
+            evaluation.is_depressed, evaluation.predictions.probabilities, evaluation.threshold, evaluation.band
+        ),
     ]
     return [Chart(figure) for figure in figures]
 
 
-def draw_failures(run: ReportedRun, slices: Sequence[Slice]) -> list[Chart]:
+def draw_failures(evaluation: ReportedRun, slices: Sequence[Slice]) -> list[Chart]:
     """Returns the slices and, where the model and the labels name emotions, the confusion of these."""
-    accuracy = run.scores["accuracy"]
+    accuracy = evaluation.scores["accuracy"]
     charts = [Chart(plots_errors.plot_slices(slices, accuracy=None if math.isnan(accuracy) else accuracy))]
-    true_emotions = run.index["emotion"].to_numpy(dtype=str)
-    if run.predictions.emotions and (true_emotions != "").any():
-        names = list(run.predictions.emotions[0])
-        is_named = np.isin(true_emotions, names)
-        predicted = run.predictions.likeliest_emotions
-        matrix = metrics.count_emotion_confusion(true_emotions[is_named], predicted[is_named], names)
-        depressed_emotions = run.dataset.depressed_emotions
+    if evaluation.emotion_confusion is not None:
+        matrix, names = evaluation.emotion_confusion
+        depressed_emotions = evaluation.dataset.depressed_emotions
         charts.append(Chart(plots_errors.plot_emotion_confusion(matrix, names, depressed_emotions=depressed_emotions)))
     return charts
 
 
-def draw_comparison(run: ReportedRun, scored: Sequence[SplitScore]) -> list[Chart]:
+def draw_comparison(evaluation: ReportedRun, scored: Sequence[SplitScore]) -> list[Chart]:
     """Returns the scores on pictures chosen in different ways, and what the article's code would print."""
     rows = [{**vars(score), "what": "<br>".join(textwrap.wrap(score.what, _MAX_LINE))} for score in scored]
     figure = plots_comparison.plot_flattery(rows)
     layout = figure.layout  # room for the first row's second line
     figure.update_layout(height=layout.height + 16, margin_t=layout.margin.t + 16)
     figure.update_annotations(font_size=12)  # a phone has room for 60 letters then
-    return [Chart(figure), Chart(plots_comparison.plot_inversion(run.confusion))]
+    return [Chart(figure), Chart(plots_comparison.plot_inversion(evaluation.confusion))]
 
 
-def draw_robustness(run: ReportedRun, table: pd.DataFrame) -> list[Chart]:
+def draw_robustness(evaluation: ReportedRun, table: pd.DataFrame) -> list[Chart]:
     """Returns a chart for each distortion."""
-    name, always = name_in_figure(run.run_dir.name), run.scores["always_non_depressed_accuracy"]
+    name, always = name_in_figure(evaluation.run.name), evaluation.scores["always_non_depressed_accuracy"]
     return [
         Chart(
             plots_comparison.plot_robustness(

@@ -9,7 +9,6 @@ import numpy as np
 from facedep import metrics, sentences
 from facedep.errors import FacedepError
 from facedep.evaluation import list_flattering_scores
-from facedep.quality import measure_quality
 from facedep.report_facts import build_command
 from facedep.report_figures import (
     Chart,
@@ -21,7 +20,7 @@ from facedep.report_figures import (
 )
 from facedep.reported_run import ReportedRun
 from facedep.robustness import DISTORTIONS, MAX_IMAGES, read_robustness
-from facedep.slices import MIN_IMAGES, find_slices, find_worst
+from facedep.slices import MIN_IMAGES, find_worst
 
 _MISSING = "–"
 _MAX_COMMAND = 2000  # letters
@@ -111,18 +110,22 @@ class Robustness:
     charts: list[Chart]
 
 
-def gather_scores(run: ReportedRun) -> Scores:
+def gather_scores(evaluation: ReportedRun) -> Scores:
     """Returns the section of the scores.
 
     Args:
-        run: What the report is about.
+        evaluation: What the report is about.
     """
-    rows = [*_gather_group_scores(run), *_gather_probability_scores(run), *_gather_other_scores(run)]
-    return Scores(rows, confusion=sentences.describe_confusion(run.confusion), charts=draw_scores(run))
+    rows = [
+        *_gather_group_scores(evaluation),
+        *_gather_probability_scores(evaluation),
+        *_gather_other_scores(evaluation),
+    ]
+    return Scores(rows, confusion=sentences.describe_confusion(evaluation.confusion), charts=draw_scores(evaluation))
 
 
-def _gather_group_scores(run: ReportedRun) -> list[ScoreRow]:
-    scores, intervals = run.scores, run.scores["intervals"]
+def _gather_group_scores(evaluation: ReportedRun) -> list[ScoreRow]:
+    scores, intervals = evaluation.scores, evaluation.scores["intervals"]
     return [
         ScoreRow(
             "In the right group",
@@ -144,8 +147,8 @@ def _gather_group_scores(run: ReportedRun) -> list[ScoreRow]:
     ]
 
 
-def _gather_probability_scores(run: ReportedRun) -> list[ScoreRow]:
-    scores, truth, probabilities = run.scores, run.is_depressed, run.predictions.probabilities
+def _gather_probability_scores(evaluation: ReportedRun) -> list[ScoreRow]:
+    scores, truth, probabilities = evaluation.scores, evaluation.is_depressed, evaluation.predictions.probabilities
     return [
         ScoreRow(
             "ROC AUC",
@@ -156,7 +159,7 @@ def _gather_probability_scores(run: ReportedRun) -> list[ScoreRow]:
         ScoreRow(
             "Average precision",
             f"Mean precision as the “depressed” are found; guessing gets {_write_number(float(np.mean(truth)))}.",
-            _write_number(metrics.compute_average_precision(truth, probabilities)),
+            _write_number(evaluation.average_precision),
         ),
         ScoreRow(
             "Calibration error (ECE)",
@@ -171,14 +174,14 @@ def _gather_probability_scores(run: ReportedRun) -> list[ScoreRow]:
     ]
 
 
-def _gather_other_scores(run: ReportedRun) -> list[ScoreRow]:
+def _gather_other_scores(evaluation: ReportedRun) -> list[ScoreRow]:
     """Returns scores that not every model has: of its emotions, and outside its uncertain band."""
-    scores, answered, rows = run.scores, run.scores.get("answered"), []
+    scores, answered, rows = evaluation.scores, evaluation.scores.get("answered"), []
     if not math.isnan(scores["emotion_accuracy"]):
         rows.append(
             ScoreRow(
                 "Right emotion",
-                f"The share whose most probable emotion of {len(run.card['class_names'])} is the label's.",
+                f"The share whose most probable emotion of {len(evaluation.card['class_names'])} is the label's.",
                 _write_share(scores["emotion_accuracy"]),
                 _write_share_interval(scores["emotion_accuracy_interval"]),
             )
@@ -195,41 +198,38 @@ def _gather_other_scores(run: ReportedRun) -> list[ScoreRow]:
     return rows
 
 
-def gather_curves(run: ReportedRun) -> Curves:
+def gather_curves(evaluation: ReportedRun) -> Curves:
     """Returns the section of the curves.
 
     Args:
-        run: What the report is about.
+        evaluation: What the report is about.
     """
-    return Curves(run.has_both_groups, charts=draw_curves(run))
+    return Curves(evaluation.has_both_groups, charts=draw_curves(evaluation))
 
 
-def gather_failures(run: ReportedRun) -> Failures:
+def gather_failures(evaluation: ReportedRun) -> Failures:
     """Returns the section of the slices.
 
     Args:
-        run: What the report is about.
+        evaluation: What the report is about.
     """
-    quality = measure_quality(run.dataset.index, run.scan)[run.rows]
-    probabilities = run.predictions.probabilities
-    is_right = run.is_depressed == (probabilities >= run.threshold)
-    slices = find_worst(find_slices(run.index, quality, is_right, probabilities))
+    slices = find_worst(evaluation.slices)
     return Failures(
         has_small_slices=any(one.is_small for one in slices),
         min_images=MIN_IMAGES,
         unknown_people=sentences.UNKNOWN_PEOPLE_TEXT,
-        charts=draw_failures(run, slices),
+        charts=draw_failures(evaluation, slices),
     )
 
 
-def gather_comparison(run: ReportedRun) -> Comparison:
+def gather_comparison(evaluation: ReportedRun) -> Comparison:
     """Returns the section that compares ways to choose pictures.
 
     Args:
-        run: What the report is about.
+        evaluation: What the report is about.
     """
     try:
-        found = list_flattering_scores(run.run_dir, run.dataset)
+        found = list_flattering_scores(evaluation.run.path, evaluation.dataset)
     except FacedepError as error:
         return Comparison(str(error), "", "", has_left_out=False, rows=[], charts=[])
     scored = [score for score in found if not math.isnan(score.accuracy)]
@@ -252,23 +252,27 @@ def gather_comparison(run: ReportedRun) -> Comparison:
         inversion=sentences.INVERSION_TEXT,
         has_left_out=len(scored) < len(found),
         rows=rows,
-        charts=draw_comparison(run, scored),
+        charts=draw_comparison(evaluation, scored),
     )
 
 
-def gather_robustness(run: ReportedRun) -> Robustness:
+def gather_robustness(evaluation: ReportedRun) -> Robustness:
     """Returns the section of worse pictures.
 
     Args:
-        run: What the report is about.
+        evaluation: What the report is about.
     """
     table = None
-    if run.has_network:
-        table = read_robustness(run.run_dir, run.dataset, run.rows, threshold=run.threshold)
+    if evaluation.run.has_model:
+        table = read_robustness(
+            evaluation.run.path, evaluation.dataset, evaluation.mask, threshold=evaluation.threshold
+        )
     if table is None:
-        return Robustness(run.has_network, build_command(run, "robustness"), "", is_sample=False, rows=[], charts=[])
+        return Robustness(
+            evaluation.run.has_model, build_command(evaluation, "robustness"), "", is_sample=False, rows=[], charts=[]
+        )
     num_images = int(table["num_images"].iloc[0])
-    always = run.scores["always_non_depressed_accuracy"]
+    always = evaluation.scores["always_non_depressed_accuracy"]
     rows = []
     for name, kind in DISTORTIONS.items():
         curve = table[table["distortion"] == name]
@@ -283,7 +287,7 @@ def gather_robustness(run: ReportedRun) -> Robustness:
         num_images=f"{num_images:,}",
         is_sample=num_images == MAX_IMAGES,
         rows=rows,
-        charts=draw_robustness(run, table),
+        charts=draw_robustness(evaluation, table),
     )
 
 
