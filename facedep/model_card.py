@@ -8,7 +8,7 @@ Reference: Mitchell et al. 2019, arXiv 1810.03993 (the sections and their order)
 from pathlib import Path
 from typing import Any
 
-from facedep import runs
+from facedep import runs, sentences
 from facedep.card_values import clean_text
 from facedep.cards import CARD_FILE, MODEL_CARD_FILE, read_card
 from facedep.model_card_facts import gather_calibration, gather_data, gather_model, gather_training
@@ -51,5 +51,6 @@ def render_model_card(name: str, card: dict[str, Any]) -> str:
         training=training,
         calibration=gather_calibration(card),
         scores=gather_scores(card),
+        intervals=sentences.INTERVAL_TEXT,
         has_making=bool(training.commands or training.versions or any(number is not None for number in numbers)),
     )

@@ -4,7 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from facedep.card_values import clean_text, get_interval, get_number, get_table, get_text
+from facedep.metrics import compute_wilson_interval
 from facedep.model_card_facts import find_known, gather_model, is_sample
 from facedep.recipes import RECIPES
 
@@ -38,6 +41,7 @@ class ScoreFacts:
     Attributes:
         measures: Scores that the card holds, by their names in `card.json`.
         has_intervals: Whether it holds intervals of any of them.
+        has_wilson_intervals: Whether the intervals of shares are Wilson's; earlier versions recorded the bootstrap's.
         has_emotions: Whether it holds scores for each emotion.
         evaluation_table: What it was scored on; None if on nothing.
         val_chose: What the val part was used to choose, if its scores are shown.
@@ -45,7 +49,8 @@ class ScoreFacts:
         score_table: The scores; None if there are none.
         not_better: Titles of what it is not shown to do better on than always giving one answer.
         emotion_tables: Title and scores for each emotion.
-        has_narrow_intervals: Whether intervals in those are too narrow, having fewer pictures than `few_images`.
+        has_narrow_intervals: Whether intervals in those are too narrow, as the bootstrap's are with fewer pictures than
+            `few_images`.
         few_images: Fewer pictures than these make intervals too narrow.
         answered_table: The scores outside the uncertain band; None without any.
         remembered: Title and number of pictures identical to a training picture.
@@ -53,6 +58,7 @@ class ScoreFacts:
 
     measures: set[str]
     has_intervals: bool
+    has_wilson_intervals: bool
     has_emotions: bool
     evaluation_table: Table | None
     val_chose: list[str]
@@ -85,9 +91,11 @@ def gather_scores(card: dict[str, Any]) -> ScoreFacts:
     """
     sets = _find_scored_sets(card)
     tables, has_narrow_intervals = _build_emotion_tables(card, sets)
+    has_wilson_intervals = all(_has_wilson_interval(one.scores) for one in sets)
     return ScoreFacts(
         measures={name for name in _MEASURES if any(get_number(one.scores, name) is not None for one in sets)},
         has_intervals=any(_has_intervals(one.scores) for one in sets),
+        has_wilson_intervals=has_wilson_intervals,
         has_emotions=any(get_table(one.scores, "per_emotion") for one in sets),
         evaluation_table=_build_evaluation_table(sets),
         val_chose=_list_val_choices(card) if sets else [],
@@ -95,7 +103,7 @@ def gather_scores(card: dict[str, Any]) -> ScoreFacts:
         score_table=_build_score_table(sets),
         not_better=[one.title for one in sets if not _is_better_than_baseline(one)],
         emotion_tables=tables,
-        has_narrow_intervals=has_narrow_intervals,
+        has_narrow_intervals=has_narrow_intervals and not has_wilson_intervals,
         few_images=_FEW_IMAGES,
         answered_table=_build_answered_table(sets),
         remembered=[(one.title, one.num_identical) for one in sets if one.num_identical],
@@ -313,3 +321,14 @@ def _is_final_fit(card: dict[str, Any]) -> bool:
 
 def _has_intervals(scores: dict[str, Any]) -> bool:
     return any(get_interval(get_table(scores, "intervals"), name) for name in get_table(scores, "intervals"))
+
+
+def _has_wilson_interval(scores: dict[str, Any]) -> bool:
+    """Whether the interval of the accuracy, if there is any, is Wilson's; it follows from the share and the number."""
+    accuracy, num_images = get_number(scores, "accuracy"), get_number(scores, "num_images")
+    interval = get_interval(get_table(scores, "intervals"), "accuracy")
+    if interval is None:
+        return True
+    if accuracy is None or num_images is None or not 0 <= accuracy <= 1 or num_images < 1:
+        return False
+    return np.allclose(interval, compute_wilson_interval(round(accuracy * num_images), round(num_images)), atol=1e-6)

@@ -185,7 +185,7 @@ def plot_accuracies(scores: Sequence[tuple[str, float, float, float]], always: f
 
 
 def plot_inversion(confusion: Confusion) -> Figure:
-    """Returns how the article's code turns every answer round: what the network means, and what is printed.
+    """Returns how the article's code inverts every answer: what the network means, and what is printed.
 
     `flow_from_directory` numbers folders by name, so class 1 and the network's output are P(non-depressed), but its
     prediction code reads an output above 0.5 as *depressed*.
@@ -210,7 +210,7 @@ def plot_inversion(confusion: Confusion) -> Figure:
         add_text(figure, words, place, 1, xref="paper", xanchor=side, yref="paper", yanchor="bottom")
     return finish_figure(
         figure,
-        "Every published answer is turned round",
+        "Every published prediction is inverted",
         "The network learned: 1 means “non-depressed”.",
         "The article’s code reads 1 as “depressed”.",
         height=430,

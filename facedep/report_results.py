@@ -41,6 +41,7 @@ class Scores:
     """The section of the scores."""
 
     rows: list[ScoreRow]
+    intervals: str
     confusion: str
     charts: list[Chart]
 
@@ -121,7 +122,12 @@ def gather_scores(evaluation: ReportedRun) -> Scores:
         *_gather_probability_scores(evaluation),
         *_gather_other_scores(evaluation),
     ]
-    return Scores(rows, confusion=sentences.describe_confusion(evaluation.confusion), charts=draw_scores(evaluation))
+    return Scores(
+        rows,
+        intervals=sentences.INTERVAL_TEXT,
+        confusion=sentences.describe_confusion(evaluation.confusion),
+        charts=draw_scores(evaluation),
+    )
 
 
 def _gather_group_scores(evaluation: ReportedRun) -> list[ScoreRow]:

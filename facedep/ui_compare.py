@@ -78,7 +78,7 @@ def show_flattery(view: View) -> None:
         }
     )
     st.dataframe(table, hide_index=True, key="flattery_table")
-    st.markdown(f"**And what is published is turned round.** {sentences.INVERSION_TEXT}")
+    st.markdown(sentences.INVERSION_TEXT)
     confusion = metrics.count_confusion(view.is_depressed, view.predictions.probabilities, view.threshold)
     ui.show_chart(plots_comparison.plot_inversion(confusion), key="inversion")
 

@@ -151,6 +151,12 @@ def test_report_says_the_sentences_and_numbers_of_the_evaluation(made, page):
     assert "nan" not in page.text.lower()
 
 
+def test_report_speaks_of_intervals_as_a_procedure_and_not_of_where_the_score_lies(page):
+    """A 95 % interval holds the true score in 95 of 100 repeated tests; of a single one that cannot be said."""
+    assert sentences.INTERVAL_TEXT in page.text
+    assert not re.search(r"score (lies|is) (between|in|within)", page.text)
+
+
 def test_report_says_up_to_where_worse_pictures_are_better_answered_than_always_non_depressed(made, page):
     always, table = made["scores"]["always_non_depressed_accuracy"], made["robustness"]
     for name, kind in DISTORTIONS.items():
@@ -171,7 +177,7 @@ def test_report_shows_every_chart_once(page):
         "How well it tells the groups apart", "How far to trust its “depressed”", "Is its 70% really 70%?",
         "What it says about either group",
         "Where it is right, and where less so", "Which emotions it mixes up", "Honest against flattering",
-        "Every published answer is turned round", "Blur", "Noise", "Darkness", "Rotation", "Lower resolution",
+        "Every published prediction is inverted", "Blur", "Noise", "Darkness", "Rotation", "Lower resolution",
         "Eyes covered", "Mouth covered",
     ]  # fmt: skip
     assert page.num_places == len(titles)
@@ -291,7 +297,7 @@ def _build(run_dir: Path, dataset: Dataset, *, split: str = LEAK_FREE, part: str
 
 def test_run_without_robustness_says_how_to_measure_it(tmp_path, dataset):
     page = _build(_make_run(tmp_path, dataset), dataset)
-    assert "It was not measured on worse pictures." in page.text
+    assert "It has not been measured on worse pictures yet." in page.text
     assert len(page.charts) == page.num_places == 10
     assert "too few to say anything" in page.text
 
@@ -303,7 +309,7 @@ def test_run_of_scores_only_has_a_report(tmp_path, dataset):
     (run_dir / MODEL_FILE).unlink()
     page = _build(run_dir, dataset)
     assert _strip(sentences.describe_accuracy(scores)) in page.text
-    assert "Only the answers of this run are here, not its network" in page.text
+    assert "Only the predictions of this run are here, not its network" in page.text
     assert "facedep robustness" not in page.text
 
 
