@@ -80,7 +80,12 @@ def _build_html_environment() -> Environment:
 def _build_markdown_environment() -> Environment:
     # Jinja escapes for HTML only, so each value is escaped before, and Jinja leaves what is `Markup` by then.
     environment = _build_environment(autoescape=True, finalize=_escape_value)
-    environment.filters |= {"count": _count, "join_names": _join_names, "code_line": _write_code_line}
+    environment.filters |= {
+        "escape_markdown": escape_markdown,
+        "count": _count,
+        "join_names": _join_names,
+        "code_line": _write_code_line,
+    }
     return environment
 
 
