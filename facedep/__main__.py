@@ -22,11 +22,13 @@ from tqdm import tqdm
 
 from facedep import data, emotions, kaggle, quality, runs
 from facedep.answers import find_seen, has_answers, keep_answers_beside, read_answers
+from facedep.baselines import read_majority_baseline
 from facedep.cards import read_card
 from facedep.errors import DataError, FacedepError, RunError
 from facedep.evaluation import choose_rows, evaluate_run
 from facedep.export import export_dataset
 from facedep.face_check import check_faces, read_face_check
+from facedep.files import nan_to_null
 from facedep.jobs import JobWriter
 from facedep.model_card import record_evaluation, render_model_card
 from facedep.projection import compute_map, read_map
@@ -599,9 +601,10 @@ def _print_answer(rows: list[Any]) -> None:
 
 
 def _describe_scores(scores: dict[str, Any]) -> str:
+    baseline = read_majority_baseline(scores)
     return (
         f"{scores['num_images']:,} pictures, accuracy {_show_number(scores['accuracy'])} "
-        f"(always non-depressed: {_show_number(scores['always_non_depressed_accuracy'])}), "
+        f"(always {baseline.label}: {_show_number(baseline.share)}), "
         f"balanced accuracy {_show_number(scores['balanced_accuracy'])}, ROC AUC {_show_number(scores['roc_auc'])}, "
         f"calibration error {_show_number(scores['ece'])}, emotions {_show_number(scores.get('emotion_accuracy'))}"
     )
@@ -613,7 +616,7 @@ def _show_number(value: float | None) -> str:
 
 def _print_json(value: Any) -> None:
     """Prints JSON with null for whatever is undefined, in ASCII: any terminal and any file name can be printed so."""
-    print(json.dumps(runs.replace_nan(value), indent=1))
+    print(json.dumps(nan_to_null(value), indent=1))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ A run whose network is not there may hold its answers to one data set beside its
 import contextlib
 import hashlib
 import json
-import secrets
 import zipfile
 import zlib
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from facedep import emotions
 from facedep.cards import ANSWERS_FILE, FINGERPRINTS_FILE, MODEL_FILE, read_card
 from facedep.data import Dataset
 from facedep.errors import DataError, ModelError
+from facedep.files import evict_oldest, write_atomically
 from facedep.paths import cache_dir
 from facedep.predictions import Predictions, sum_depressed
 from facedep.scan import Scan, find_cache_path
@@ -243,7 +243,7 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray | list[str]]) -> None:
         DataError: The disk does not take them.
     """
     _write_arrays_file(path, arrays)
-    _delete_old_files(path.parent)
+    evict_oldest(path.parent, max_files=_MAX_KEPT)
 
 
 def _read_arrays_file(path: Path, names: list[str]) -> dict[str, np.ndarray] | None:
@@ -255,28 +255,13 @@ def _read_arrays_file(path: Path, names: list[str]) -> dict[str, np.ndarray] | N
 
 
 def _write_arrays_file(path: Path, arrays: dict[str, np.ndarray | list[str]], *, compress: bool = False) -> None:
-    partial = path.with_suffix(f".{secrets.token_hex(4)}.part")  # two processes may write the same file at once
     save = np.savez_compressed if compress else np.savez
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            save(file, **arrays)
-        partial.replace(path)
+        with write_atomically(path) as partial:
+            save(partial, **arrays)
     except OSError as error:
         raise DataError(
             f"What was computed could not be kept in {path.parent} ({error.strerror}). Free some space there, or see "
             "that you may write to it."
         ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-
-
-def _delete_old_files(folder: Path) -> None:
-    used = []
-    for path in folder.iterdir():
-        with contextlib.suppress(OSError):  # another process may delete it first
-            used.append((path.stat().st_mtime, path))
-    for _, path in sorted(used)[:-_MAX_KEPT]:
-        with contextlib.suppress(OSError):
-            path.unlink()

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from facedep import runs
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, read_card
 from facedep.errors import ModelError, RunError
+from facedep.files import write_json
 from facedep.paths import models_dir
 from facedep.stores import UNPACKING_ERRORS
 
@@ -68,7 +69,7 @@ def unpack_run(content: bytes) -> str:
         for name, data in files.items():
             (partial / name).write_bytes(data)
         if runs.read_run(partial).state not in (runs.FINISHED, runs.STOPPED):  # whatever it was, it does not run here
-            runs.write_json(partial / runs.STATUS_FILE, {"state": runs.FINISHED})
+            write_json(partial / runs.STATUS_FILE, {"state": runs.FINISHED})
         read_card(partial)
         from facedep.model import load_classifier
 

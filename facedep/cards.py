@@ -1,11 +1,12 @@
 """The `card.json` of a model: what its outputs mean, what it was trained on, how it scored. Read without Keras."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from facedep import emotions
+from facedep.baselines import read_majority_baseline
 from facedep.errors import ModelError
+from facedep.files import read_json
 from facedep.recipes import RECIPES
 
 MODEL_FILE = "model.keras"
@@ -13,7 +14,7 @@ CARD_FILE = "card.json"
 MODEL_CARD_FILE = "MODEL_CARD.md"
 FINGERPRINTS_FILE = "trained_on.txt"
 ANSWERS_FILE = "answers.npz"  # of a run whose model file is not there: what it answered to one data set
-_SCORE_NAMES = {"num_images", "accuracy", "always_non_depressed_accuracy", "balanced_accuracy", "roc_auc"}
+_SCORE_NAMES = {"num_images", "accuracy", "balanced_accuracy", "roc_auc"}
 _LEAK_NAMES = {"num_images", "num_identical", "num_similar"}
 
 
@@ -24,15 +25,12 @@ def read_card(run_dir: Path) -> dict[str, Any]:
         ModelError: There is no such run or card, or the card is not one of this project's.
     """
     path = run_dir / CARD_FILE
-    try:
-        card = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    card = read_json(path)
+    if card is None and not path.exists():
         found = "has no finished model" if run_dir.is_dir() else "does not exist"
-        raise ModelError(f"The model {run_dir.name!r} {found}. Choose one from the list on the Train page.") from None
-    except (OSError, ValueError, RecursionError):
-        raise ModelError(
-            f"{CARD_FILE} of {run_dir.name!r} cannot be read. Delete this model, or load it again."
-        ) from None
+        raise ModelError(f"The model {run_dir.name!r} {found}. Choose one from the list on the Train page.")
+    if card is None:
+        raise ModelError(f"{CARD_FILE} of {run_dir.name!r} cannot be read. Delete this model, or load it again.")
     problem = find_card_problem(card)
     if problem:
         raise ModelError(f"{CARD_FILE} of {run_dir.name!r} is not one of this app's: {problem}. Choose another model.")
@@ -73,6 +71,9 @@ def find_card_problem(card: Any) -> str | None:
         tables = card.get(name, {}) if name == "scores" else trained_on.get(name, {})
         if not isinstance(tables, dict) or not all(_is_table(table, needed) for table in tables.values()):
             return f"its {name} are no tables of numbers"
+    for scores in card.get("scores", {}).values():
+        if scores.get("accuracy") is not None and not read_majority_baseline(scores).is_known:
+            return "its scores do not say what always answering one group would get"
     return None
 
 

@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import os
 import re
-import secrets
 import shutil
 from collections import Counter
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from PIL import Image
 
 from facedep import emotions, kaggle
 from facedep.errors import DataError
+from facedep.files import write_atomically
 from facedep.paths import cache_dir
 from facedep.stores import FolderStore, SampleStore, Store, ZipStore
 
@@ -200,26 +200,27 @@ def store_upload(name: str, file: BinaryIO) -> Path:
         return kept[0]
     stem = re.sub(r"[^\w. -]", "_", name.replace("\\", "/").rpartition("/")[2]).removesuffix(".zip").strip(". ")
     target = folder / f"{stem[:80] or 'upload'}.zip"
-    partial = uploads_dir() / f"{digest}.{secrets.token_hex(4)}.part"  # two sessions may upload the same file at once
     try:
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as out:
-            shutil.copyfileobj(file, out)
-        store = ZipStore(partial)
-        store.close()
-        if not store.paths:
-            raise DataError(f"{name} holds no pictures. {LAYOUT_TEXT}")
-        folder.mkdir(exist_ok=True)
-        os.replace(partial, target)
+        uploads_dir().mkdir(parents=True, exist_ok=True)
+        with write_atomically(target, partial_dir=uploads_dir()) as partial:  # the folder holds whole archives only
+            with partial.open("wb") as out:
+                shutil.copyfileobj(file, out)
+            _check_upload(partial, name)
+            folder.mkdir(exist_ok=True)
     except OSError as error:
         raise DataError(f"{name} could not be kept ({error.strerror}). Free some space, or unpack it and type the "
                         "folder's path.") from None  # fmt: skip
-    except DataError as error:
-        raise DataError(str(error).replace(partial.name, name)) from None
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
     return target
+
+
+def _check_upload(path: Path, name: str) -> None:
+    try:
+        store = ZipStore(path)
+    except DataError as error:
+        raise DataError(str(error).replace(path.name, name)) from None
+    store.close()
+    if not store.paths:
+        raise DataError(f"{name} holds no pictures. {LAYOUT_TEXT}")
 
 
 def measure_uploads() -> int:

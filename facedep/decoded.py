@@ -7,9 +7,7 @@ it. Whatever goes wrong here only means that pictures are decoded again: nothing
 import contextlib
 import io
 import mmap
-import secrets
 import shutil
-import time
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from facedep.files import evict_oldest, write_atomically
 from facedep.paths import cache_dir
 
 MAX_KEPT_BYTES = 2 * 1024**3  # FER2013 takes 65 MB at 48 pixels, 460 MB at 128
@@ -143,26 +142,22 @@ def keep_decoded(path: Path, num_images: int, size_px: int, images: Iterable[np.
             is asked for where there is no room.
     """
     num_bytes = num_images * size_px**2
-    partial = path.with_suffix(f".{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _delete_old_files(path.parent, num_bytes)
+        evict_oldest(path.parent, max_bytes=MAX_KEPT_BYTES - num_bytes, min_age_seconds=_IN_USE_SECONDS)
         if shutil.disk_usage(path.parent).free < num_bytes + _SPARE_BYTES:
             return None
         checksum = zlib.adler32(b"")
-        with partial.open("wb") as file:  # not through a map: a full disk would end the process
+        # Not through a map: a full disk would end the process.
+        with write_atomically(path) as partial, partial.open("wb") as file:
             file.write(_build_header(num_images, size_px))
             for image in images:
                 pixels = image.tobytes()
                 checksum = zlib.adler32(pixels, checksum)
                 file.write(pixels)
             file.write(checksum.to_bytes(4, "little"))
-        partial.replace(path)
     except OSError:  # on Windows also where another process has written and opened the same file meanwhile
         pass
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
     return open_decoded(path, num_images, size_px)
 
 
@@ -171,22 +166,3 @@ def _build_header(num_images: int, size_px: int) -> bytes:
     shape = (num_images, size_px, size_px, 1)
     np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
     return header.getvalue()
-
-
-def _delete_old_files(folder: Path, num_new_bytes: int) -> None:
-    """Deletes the files used longest ago until new ones fit into `MAX_KEPT_BYTES`, and what broken-off writers left.
-
-    Never one that was opened within the last hour. One that a process has had open for longer stays readable to it.
-    """
-    files = []
-    for path in folder.iterdir():
-        with contextlib.suppress(OSError):  # another process may delete it first
-            info = path.stat()
-            files.append((info.st_mtime, info.st_size, path))
-    num_bytes = num_new_bytes + sum(size for _, size, _ in files)
-    for used, size, path in sorted(files):
-        is_over = num_bytes > MAX_KEPT_BYTES or path.suffix == ".part"
-        if is_over and used < time.time() - _IN_USE_SECONDS:
-            with contextlib.suppress(OSError):  # Windows deletes no file that is mapped
-                path.unlink()
-                num_bytes -= size

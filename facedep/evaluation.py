@@ -19,22 +19,23 @@ import pandas as pd
 
 from facedep import emotions
 from facedep.answers import find_answers_key, find_seen, has_answers, read_answers
+from facedep.baselines import MajorityBaseline, find_majority_baseline, read_majority_baseline
 from facedep.cards import FINGERPRINTS_FILE, read_card
 from facedep.data import Dataset
 from facedep.errors import DataError, ModelError
 from facedep.face_check import check_faces
+from facedep.files import evict_oldest, nan_to_null, null_to_nan, read_json, write_json
 from facedep.lookalikes import build_appearance, score_lookup_table
-from facedep.metrics import compute_accuracy, compute_intervals, compute_share_interval, score_predictions
+from facedep.metrics import compute_accuracy, compute_intervals, compute_wilson_interval, score_predictions
 from facedep.predictions import Predictions
 from facedep.quality import FAULT_NAMES, Thresholds, choose_clean, find_faults, measure_quality
-from facedep.runs import replace_nan, write_json
 from facedep.scan import Scan, scan_dataset
 from facedep.splits import LEAK_FREE, PARTS, PUBLISHED, SUPPLIED, split_dataset
 from facedep.thresholds import find_band, read_threshold
 
 ALL = "all"
 SCORES_DIR = "scores"
-_VERSION = 1  # to be raised when what is scored or how changes
+_VERSION = 2  # to be raised when what is scored or how changes
 _MAX_KEPT = 50  # files of 4 kB in each run's folder
 _NAN = float("nan")
 _FLATTERING_SPLITS = {
@@ -55,8 +56,8 @@ class SplitScore:
         part: "val", "test" or "all".
         num_images: Pictures in the part.
         accuracy: Share of right answers, 0..1, high is good; NaN where not all of them are answered yet.
-        interval: Low and high end of its 95 % interval.
-        always_non_depressed: What always answering *non-depressed* gets, 0..1.
+        interval: Low and high end of its 95 % Wilson interval.
+        majority_baseline: What always answering these pictures' larger group gets.
         lookup_accuracy: What a table gets that only remembers the train pictures, 0..1; see `lookalikes.py`.
         num_in_train: Pictures that are, pixel for pixel, also among those which that table remembers.
         num_seen: Pictures that this very run was trained on.
@@ -70,7 +71,7 @@ class SplitScore:
     num_images: int
     accuracy: float
     interval: tuple[float, float]
-    always_non_depressed: float
+    majority_baseline: MajorityBaseline
     lookup_accuracy: float
     num_in_train: int
     num_seen: int
@@ -183,13 +184,10 @@ def read_scores(
     card = read_card(run_dir)
     threshold = read_threshold(run_dir, card) if threshold is None else threshold
     choice = {"split": split, "part": part, "threshold": threshold, "leaves_out_seen": leaves_out_seen}
-    try:
-        scores = json.loads(_find_scores_path(run_dir, dataset, card, choice).read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
+    scores = read_json(_find_scores_path(run_dir, dataset, card, choice))
     if not isinstance(scores, dict) or "num_images" not in scores:
         return None
-    return {**_restore_nan(scores), "model": run_dir.name, "data": dataset.name}  # a run may have been renamed
+    return {**null_to_nan(scores), "model": run_dir.name, "data": dataset.name}  # a run may have been renamed
 
 
 def split_as_trained(
@@ -332,22 +330,23 @@ def _list_recorded(card: dict[str, Any], known: set[str]) -> list[SplitScore]:
     evaluations = card.get("evaluations")
     for scores in evaluations if isinstance(evaluations, list) else []:
         with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
-            low, high = scores["intervals"]["accuracy"]
+            accuracy, num_images = float(scores["accuracy"]), int(scores["num_images"])
             recorded = SplitScore(
                 what=f"Another data set, {scores['data']}, as its card says",
                 data_name=str(scores["data"]),
                 split=str(scores["split"]),
                 part=str(scores["part"]),
-                num_images=int(scores["num_images"]),
-                accuracy=float(scores["accuracy"]),
-                interval=(float(low), float(high)),
-                always_non_depressed=float(scores["always_non_depressed_accuracy"]),
+                num_images=num_images,
+                accuracy=accuracy,
+                # Of the share itself: earlier cards hold a bootstrap interval, and one share has one interval.
+                interval=compute_wilson_interval(round(accuracy * num_images), num_images),
+                majority_baseline=read_majority_baseline(scores),
                 lookup_accuracy=_NAN,
                 num_in_train=0,
                 num_seen=int(scores["num_seen_in_training"]),
                 leaves_out_seen=False,
             )
-            if scores["content_hash"] not in known:
+            if scores["content_hash"] not in known and recorded.majority_baseline.is_known:
                 found.append(recorded)
     return found
 
@@ -367,14 +366,14 @@ def score_answers(
     Returns:
         All of `metrics.score_predictions`, and
 
-        - `intervals`: score to `[low, high]`, 95 % bootstrap intervals of `metrics.compute_intervals`.
+        - `intervals`: score to `[low, high]`, the 95 % intervals of `metrics.compute_intervals`.
         - `emotion_accuracy`, `emotion_accuracy_interval`: the share whose most probable emotion is the true one, over
           the pictures whose emotion the model knows.
         - `per_emotion`: for each true emotion `num_images`, `group_accuracy` (the share put into the right group),
           `emotion_accuracy` (NaN where the model does not know it), each with its `..._interval`, and
-          `mean_probability`, of P(depressed).
+          `mean_probability`, of P(depressed). The interval of every share is Wilson's.
         - `answered`, with a band only: `num_images` outside it, their `share` of all pictures, `accuracy` and
-          `accuracy_interval` among them, and what always answering *non-depressed* would get there.
+          `accuracy_interval` among them, and the `majority_baseline` there.
 
     Raises:
         ValueError: The threshold is not within the band.
@@ -409,7 +408,7 @@ def score_answers(
             "num_images": int(is_answered.sum()),
             "share": _compute_mean(np.where(np.isnan(probabilities), np.nan, is_answered)),
             **_score_share("accuracy", is_right[is_answered]),
-            "always_non_depressed_accuracy": _compute_mean(~is_depressed[is_answered]),
+            "majority_baseline": dataclasses.asdict(find_majority_baseline(is_depressed[is_answered])),
         }
     return scores
 
@@ -431,7 +430,7 @@ def _score_share(name: str, is_right: np.ndarray) -> dict[str, Any]:
     """Returns the share of right answers (0..1, high is good) and its interval; NaN without pictures or with a NaN."""
     if not len(is_right) or np.isnan(is_right).any():
         return {name: float("nan"), f"{name}_interval": [float("nan")] * 2}
-    interval = compute_share_interval(int(is_right.sum()), len(is_right))
+    interval = compute_wilson_interval(int(is_right.sum()), len(is_right))
     return {name: float(is_right.mean()), f"{name}_interval": list(interval)}
 
 
@@ -497,7 +496,7 @@ def _score_split(
     if has_answers(answers, scan, rows):
         threshold = read_threshold(run_dir, read_card(run_dir))
         accuracy = compute_accuracy(is_depressed, answers.probabilities[rows], threshold)
-        interval = compute_share_interval(round(accuracy * len(is_depressed)), len(is_depressed))
+        interval = compute_wilson_interval(round(accuracy * len(is_depressed)), len(is_depressed))
     remembered = np.nonzero(table.remembers)[0]
     lookup = score_lookup_table(
         np.concatenate([table.appearance[remembered], build_appearance(scan.thumbnails[rows])]),
@@ -512,7 +511,7 @@ def _score_split(
         num_images=len(is_depressed),
         accuracy=accuracy,
         interval=interval,
-        always_non_depressed=float(np.mean(~is_depressed)),
+        majority_baseline=find_majority_baseline(is_depressed),
         lookup_accuracy=lookup.accuracy if lookup else _NAN,
         num_in_train=int(np.isin(scan.fingerprints[rows], table.fingerprints[remembered]).sum()),
         num_seen=int((rows & find_seen(run_dir, scan.fingerprints)).sum()),
@@ -543,16 +542,5 @@ def _keep_scores(path: Path, scores: dict[str, Any]) -> None:
     """Keeps scores, and of all kept ones the newest; a folder that may only be read costs the time, not the scores."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(exist_ok=True)
-        write_json(path, replace_nan(scores))
-        kept = sorted(path.parent.glob("*.json"), key=lambda file: file.stat().st_mtime)
-        for old in kept[:-_MAX_KEPT]:
-            old.unlink(missing_ok=True)
-
-
-def _restore_nan(value: Any) -> Any:
-    """Returns the same tables and lists with NaN for null."""
-    if isinstance(value, dict):
-        return {key: _restore_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_restore_nan(item) for item in value]
-    return _NAN if value is None else value
+        write_json(path, nan_to_null(scores))
+        evict_oldest(path.parent, pattern="*.json", max_files=_MAX_KEPT)

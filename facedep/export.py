@@ -1,8 +1,6 @@
 """The regrouped data set as the published article writes it: two folders, files named `{split}_{emotion}_{name}`."""
 
 import re
-import secrets
-import shutil
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -10,6 +8,7 @@ import pandas as pd
 from facedep import emotions
 from facedep.data import Dataset
 from facedep.errors import DataError
+from facedep.files import write_folder_atomically
 
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')  # characters that no file name may hold on Windows
 
@@ -49,25 +48,20 @@ def export_dataset(dataset: Dataset, out_dir: Path) -> dict[str, int]:
         ImageError: A file cannot be read.
     """
     target = out_dir.expanduser().resolve()
-    partial = target.parent / f"{target.name}.{secrets.token_hex(4)}.part"
     counts = dict.fromkeys(emotions.GROUPS, 0)
     try:
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise DataError(
                 f"{out_dir} is not an empty folder. Choose a new one, so that nothing of yours is mixed in."
             )
-        for group in emotions.GROUPS:
-            (partial / group).mkdir(parents=True)
-        for row, name in zip(dataset.index.itertuples(), build_export_names(dataset.index), strict=True):
-            (partial / row.label / name).write_bytes(dataset.store.read_bytes(row.path))
-            counts[row.label] += 1
-        if target.exists():
-            target.rmdir()
-        partial.replace(target)
+        with write_folder_atomically(target) as partial:
+            for group in emotions.GROUPS:
+                (partial / group).mkdir()
+            for row, name in zip(dataset.index.itertuples(), build_export_names(dataset.index), strict=True):
+                (partial / row.label / name).write_bytes(dataset.store.read_bytes(row.path))
+                counts[row.label] += 1
     except OSError as error:
         raise DataError(
             f"{out_dir} could not be written ({error.strerror}). Choose a folder you may write to, with free space."
         ) from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return counts

@@ -23,6 +23,7 @@ from facedep.augment import augment_images, mirror_images
 from facedep.decoded import SmallerImages
 from facedep.devices import ONE_DEVICE, Devices
 from facedep.errors import RunError
+from facedep.files import write_atomically
 from facedep.metrics import compute_accuracy, compute_roc_auc
 from facedep.model import build_network, compute_outputs, sum_depressed
 from facedep.recipes import Recipe
@@ -371,21 +372,20 @@ class FitProgress(keras.callbacks.Callback):
 
     def _write_checkpoint(self) -> None:
         path = self._writer.run_dir / CHECKPOINT_FILE
-        partial = path.with_suffix(".part.npz")
         best = self._best_weights or []
-        np.savez(
-            partial,
-            data_hash=self._data_hash,
-            num_epochs_done=self.num_epochs_done,
-            kept_epoch=self.kept_epoch,
-            best_epoch=self._best_epoch,
-            best_loss=self._best_loss,
-            seconds=time.monotonic() - self._started,
-            num_best=len(best),
-            **{f"variable_{n}": ops.convert_to_numpy(v) for n, v in enumerate(self._list_variables())},
-            **{f"best_{n}": weights for n, weights in enumerate(best)},
-        )
-        os.replace(partial, path)
+        with write_atomically(path) as partial:
+            np.savez(
+                partial,
+                data_hash=self._data_hash,
+                num_epochs_done=self.num_epochs_done,
+                kept_epoch=self.kept_epoch,
+                best_epoch=self._best_epoch,
+                best_loss=self._best_loss,
+                seconds=time.monotonic() - self._started,
+                num_best=len(best),
+                **{f"variable_{n}": ops.convert_to_numpy(v) for n, v in enumerate(self._list_variables())},
+                **{f"best_{n}": weights for n, weights in enumerate(best)},
+            )
 
     def restore_checkpoint(self) -> int:
         """Puts everything back as it was after the run's last whole epoch; returns that epoch's number, 0 for none.

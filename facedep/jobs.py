@@ -6,11 +6,8 @@ slows down none that is open. Its result lies in the cache, its progress in `<na
 """
 
 import contextlib
-import json
-import os
+import functools
 import re
-import subprocess
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +16,11 @@ from typing import Any
 
 from filelock import FileLock
 
-from facedep import runs
 from facedep.errors import FacedepError, RunError
+from facedep.files import evict_oldest, read_json, write_json
 from facedep.paths import cache_dir
+from facedep.processes import FAILED, FINISHED, LOST, NONE, RUNNING, Heartbeat, is_lost, read_log_tail, start_python
 
-NONE, RUNNING, FINISHED, FAILED, LOST = "none", "running", "finished", "failed", "lost"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _WRITE_SECONDS = 0.5  # a page looks once a second
 _KEPT_SECONDS = 7 * 24 * 3600  # files of jobs that ended longer ago are deleted
@@ -65,11 +62,15 @@ def start_job(name: str, words: list[str]) -> None:
         with FileLock(path.parent / ".start.lock"):  # two starts at the same moment: the second finds the first one's
             if read_job(name).state == RUNNING:
                 return
-            _delete_old_files(path.parent)
+            evict_oldest(path.parent, max_age_seconds=_KEPT_SECONDS)
             started = time.time()
             _write_progress(path, Job(RUNNING, "starting"), started)
             path.with_suffix(".log").write_bytes(b"")  # without what an earlier process printed
-            process = runs.start_process([*words, "--progress", str(path)], path.with_suffix(".log"))
+            start_python(
+                ["facedep", *words, "--progress", str(path)],
+                path.with_suffix(".log"),
+                on_end=functools.partial(_record_crash, path, started),
+            )
     except OSError as error:
         with contextlib.suppress(OSError):
             path.unlink()
@@ -77,15 +78,12 @@ def start_job(name: str, words: list[str]) -> None:
             f"A background process could not be started ({error}). Close other programs, see that there is room in "
             f"{path.parent}, and retry."
         ) from None
-    threading.Thread(target=_wait, args=(process, path, started), daemon=True).start()
 
 
 def read_job(name: str) -> Job:
     """Returns how far the job of that name is now; a damaged file is reported, never raised."""
     path = find_progress_path(name)
-    try:
-        age_seconds = time.time() - path.stat().st_mtime
-    except OSError:
+    if not path.exists():
         return Job(NONE)
     values = _read_progress(path)
     lost = "The background process ended without a word (was the computer shut down?). Start it again."
@@ -93,18 +91,14 @@ def read_job(name: str) -> Job:
         return Job(LOST, message=lost)
     done, total = (number if isinstance(number, int) else 0 for number in (values.get("done"), values.get("total")))
     job = Job(values["state"], str(values.get("stage", "")), done, total, str(values.get("message", "")))
-    if job.state == RUNNING and age_seconds > runs.LOST_AFTER_SECONDS:
+    if job.state == RUNNING and is_lost(path):
         return Job(LOST, job.stage, done, total, lost)
     return job
 
 
 def read_job_log(name: str, num_lines: int = 30) -> str:
     """Returns the last lines that a job's process printed."""
-    try:
-        lines = find_progress_path(name).with_suffix(".log").read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return ""
-    return "\n".join(lines[-num_lines:])
+    return read_log_tail(find_progress_path(name).with_suffix(".log"), num_lines)
 
 
 def find_progress_path(name: str) -> Path:
@@ -129,20 +123,19 @@ class JobWriter:
         self._job = Job(RUNNING)
         self._started = _read_progress(path).get("started") if path else None
         self._written = float("-inf")
-        self._ended = threading.Event()
-        self._heart = threading.Thread(target=self._beat, daemon=True)
+        # One that makes the file would leave an empty one where somebody emptied the cache.
+        self._heartbeat = Heartbeat(path, creates=False) if path else None
 
     def __enter__(self) -> "JobWriter":
-        if self._path is not None:
+        if self._heartbeat is not None:
             self._write(self._job)
-            self._heart.start()
+            self._heartbeat.start()
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._path is None:
+        if self._heartbeat is None:
             return
-        self._ended.set()
-        self._heart.join()
+        self._heartbeat.stop()
         job = self._job
         if error is None:
             self._write(Job(FINISHED, job.stage, job.num_total, job.num_total))
@@ -162,11 +155,6 @@ class JobWriter:
             _write_progress(self._path, job, self._started)
         self._written = time.monotonic()
 
-    def _beat(self) -> None:
-        while not self._ended.wait(runs.HEARTBEAT_SECONDS):
-            with contextlib.suppress(OSError):
-                os.utime(self._path)  # unlike Path.touch, makes no empty file where somebody emptied the cache
-
 
 def _describe(error: BaseException) -> str:
     if isinstance(error, FacedepError):
@@ -180,10 +168,7 @@ def _describe(error: BaseException) -> str:
 
 def _read_progress(path: Path) -> dict[str, Any]:
     """Returns what a progress file says, nothing where it is missing or damaged."""
-    try:
-        values = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
+    values = read_json(path)
     return values if isinstance(values, dict) else {}
 
 
@@ -196,21 +181,13 @@ def _write_progress(path: Path, job: Job, started: float | None) -> None:
         "message": job.message,
         "started": started,  # tells this start of the job from the next one
     }
-    runs.write_json(path, values)
+    write_json(path, values)
 
 
-def _wait(process: subprocess.Popen, path: Path, started: float) -> None:
-    """Waits for a job's end, or it would stay behind as a zombie, and speaks for one that died without a word."""
-    status = process.wait()
+def _record_crash(path: Path, started: float, exit_status: int) -> None:
+    """Writes down that a job's process ended before it had written its end."""
     values = _read_progress(path)
     if values.get("state") == RUNNING and values.get("started") == started:
-        message = f"The background process ended without a word (exit status {status}). Start it again."
+        message = f"The background process ended without a word (exit status {exit_status}). Start it again."
         with contextlib.suppress(OSError):
             _write_progress(path, Job(FAILED, values.get("stage", ""), message=message), started)
-
-
-def _delete_old_files(folder: Path) -> None:
-    for path in folder.iterdir():
-        with contextlib.suppress(OSError):  # another process may delete it first
-            if path.suffix != ".lock" and path.stat().st_mtime < time.time() - _KEPT_SECONDS:
-                path.unlink()

@@ -26,13 +26,15 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from facedep.errors import DataError
-from facedep.paths import PROJECT_DIR, cache_dir
+from facedep.files import read_json, write_json
+from facedep.paths import cache_dir
+from facedep.processes import FAILED, FINISHED, NONE, RUNNING, Heartbeat, build_environment, is_lost, start_python
 
 KAGGLE_HANDLE = "khairunneesa/depression-dataset-on-facial-ecpression-images"
 KAGGLE_URL = f"https://www.kaggle.com/datasets/{KAGGLE_HANDLE}"
-LOST_SECONDS = 20.0  # a worker touches its heartbeat five times a second
 _POLL_SECONDS = 0.2
 _HTTP_FAILURES = {
     401: "Kaggle does not accept the account details on this computer (401). The set needs none: check or remove "
@@ -107,7 +109,7 @@ def _download(report: Callable[[int, int | None], None], no_answer_seconds: floa
 
     _clear_leftovers()
     try:
-        with (_state_dir() / "log.txt").open("wb") as log, _spawn("client", stderr=log, **pipes) as client:
+        with (_state_dir() / "log.txt").open("wb") as log, _start_client(stderr=log, **pipes) as client:
             (reader := threading.Thread(target=read_answers, daemon=True)).start()
             try:
                 _watch(client, answers, report=report, no_answer_seconds=no_answer_seconds)
@@ -169,11 +171,12 @@ def _count_archive_bytes() -> int:
     return 0
 
 
-def _spawn(*arguments: str, **options) -> subprocess.Popen:
+def _start_client(**pipes: Any) -> subprocess.Popen:
+    """Starts the process that runs kagglehub. Unlike a background process, it ends with this one and answers to it."""
     # Without the first two, the files would come to lie elsewhere inside a Kaggle or Colab notebook.
-    environment = os.environ | dict.fromkeys(("DISABLE_KAGGLE_CACHE", "DISABLE_COLAB_CACHE", "TQDM_DISABLE"), "1")
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PROJECT_DIR), os.environ.get("PYTHONPATH")]))
-    return subprocess.Popen([sys.executable, "-m", "facedep.kaggle", *arguments], env=environment, **options)
+    settings = dict.fromkeys(("DISABLE_KAGGLE_CACHE", "DISABLE_COLAB_CACHE", "TQDM_DISABLE"), "1")
+    command = [sys.executable, "-m", "facedep.kaggle", "client"]
+    return subprocess.Popen(command, env=build_environment() | settings, **pipes)
 
 
 def _data_error(text: str) -> DataError:
@@ -226,40 +229,35 @@ def start_download() -> None:
     """
     import filelock
 
-    options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "start_new_session": True}  # Linux, macOS
-    options["creationflags"] = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # Windows
     download_id = uuid.uuid4().hex
     try:
-        with filelock.FileLock(_state_dir() / "start.lock"), (_state_dir() / "log.txt").open("ab") as log:
-            if read_download().state == "running":
+        with filelock.FileLock(_state_dir() / "start.lock"):
+            if read_download().state == RUNNING:
                 return
-            _write_json("start.json", {"id": download_id})
-            worker = _spawn("worker", download_id, stderr=log, **options)
+            write_json(_state_dir() / "start.json", {"id": download_id})
+            start_python(["facedep.kaggle", "worker", download_id], _state_dir() / "log.txt")
     except OSError as error:
         raise _data_error(_explain_disk_error(error)) from error
-    threading.Thread(target=worker.wait, daemon=True).start()  # or it would stay a zombie
 
 
 def read_download() -> DownloadStatus:
     """Returns where the latest download stands, whichever process has started it."""
     started, written = _read_json("start.json"), _read_json("status.json")
     if not started:
-        return DownloadStatus("none")
-    status = DownloadStatus(**written) if written.pop("id", None) == started["id"] else DownloadStatus("running")
-    if status.state == "finished" and find_cached_dataset() is None:
-        return DownloadStatus("none")  # deleted since
-    signs_of_life = [path for name in ("start.json", "heartbeat") if (path := _state_dir() / name).exists()]
-    age_seconds = time.time() - max(path.stat().st_mtime for path in signs_of_life)
-    if status.state == "running" and age_seconds > LOST_SECONDS:
+        return DownloadStatus(NONE)
+    status = DownloadStatus(**written) if written.pop("id", None) == started["id"] else DownloadStatus(RUNNING)
+    if status.state == FINISHED and find_cached_dataset() is None:
+        return DownloadStatus(NONE)  # deleted since
+    if status.state == RUNNING and is_lost(_state_dir() / "start.json", _state_dir() / "heartbeat"):
         lost = _data_error("The download ended early: its process was stopped, or the computer turned off. Try again.")
-        return replace(status, state="failed", message=str(lost))
+        return replace(status, state=FAILED, message=str(lost))
     return status
 
 
 def cancel_download() -> None:
     """Asks the worker to stop, which it does within a second; does nothing where none is running."""
-    if read_download().state == "running":
-        _write_json("cancel.json", _read_json("start.json"))
+    if read_download().state == RUNNING:
+        write_json(_state_dir() / "cancel.json", _read_json("start.json"))
 
 
 def _state_dir() -> Path:
@@ -269,46 +267,38 @@ def _state_dir() -> Path:
 
 
 def _read_json(name: str) -> dict:
-    try:
-        return json.loads((_state_dir() / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+    content = read_json(_state_dir() / name)
+    return content if isinstance(content, dict) else {}
 
 
-def _write_json(name: str, content: dict) -> None:
-    temporary = _state_dir() / f"{name}.{os.getpid()}.tmp"
-    temporary.write_text(json.dumps(content), encoding="utf-8")
-    for _ in range(20):
-        with contextlib.suppress(PermissionError):  # on Windows, while somebody reads the file
-            return os.replace(temporary, _state_dir() / name)
-        time.sleep(0.05)
-    return os.replace(temporary, _state_dir() / name)
+def _write_status(download_id: str, status: DownloadStatus) -> None:
+    write_json(_state_dir() / "status.json", {"id": download_id} | asdict(status))
 
 
 def _run_worker(download_id: str) -> int:
     """Downloads for `start_download`, and writes down how it goes. Returns the exit code."""
-    status = DownloadStatus("running")
+    status = DownloadStatus(RUNNING)
 
     def report(num_bytes: int, total_bytes: int | None) -> None:
         nonlocal status
-        (_state_dir() / "heartbeat").touch()
         if _read_json("cancel.json").get("id") == download_id:
             raise CancelledError
-        newest = DownloadStatus("running", num_bytes, total_bytes)
+        newest = DownloadStatus(RUNNING, num_bytes, total_bytes)
         if newest != status:
             status = newest
-            _write_json("status.json", {"id": download_id} | asdict(status))
+            _write_status(download_id, status)
 
     try:
-        download_dataset(on_progress=report)
-        status = replace(status, state="finished")
+        with Heartbeat(_state_dir() / "heartbeat"):
+            download_dataset(on_progress=report)
+        status = replace(status, state=FINISHED)
     except CancelledError:
         status = replace(status, state="cancelled")
     except Exception as error:
         shown = error if isinstance(error, DataError) else _data_error(_explain(error))
-        status = replace(status, state="failed", message=str(shown))
-    _write_json("status.json", {"id": download_id} | asdict(status))
-    return 1 if status.state == "failed" else 0
+        status = replace(status, state=FAILED, message=str(shown))
+    _write_status(download_id, status)
+    return 1 if status.state == FAILED else 0
 
 
 def _run_client() -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facedep.baselines import MajorityBaseline, find_majority_baseline
+
 # Measured as a lookup table: 16, 24 and 48 pixels get 59.6, 59.4 and 58.1 % of the Kaggle set's leak-free test right,
 # and 63.9, 63.2 and 62.6 % of FER2013's test; the smallest is the quickest.
 _SIDE_PX = 16
@@ -20,15 +22,14 @@ class LookupScore:
 
     Attributes:
         accuracy: Share of the part's pictures that get their own group, 0..1, high is good.
-        always_non_depressed: The same share for the answer "always non-depressed", 0..1: what is below it has found
-            nothing.
+        majority_baseline: What always answering the part's larger group gets: what is below it has found nothing.
         num_images: Pictures in the part.
         num_identical: Those with the same picture in train, an evenly brighter or darker one included.
         num_remembered: Pictures in train.
     """
 
     accuracy: float
-    always_non_depressed: float
+    majority_baseline: MajorityBaseline
     num_images: int
     num_identical: int
     num_remembered: int
@@ -121,7 +122,7 @@ def score_lookup_table(
         nearest[some] = _correlate(appearance[asked[some]], remembered).argmax(axis=1)
     return LookupScore(
         accuracy=float((is_depressed[train[nearest]] == is_depressed[asked]).mean()),
-        always_non_depressed=float(1 - is_depressed[asked].mean()),
+        majority_baseline=find_majority_baseline(is_depressed[asked]),
         num_images=len(asked),
         num_identical=len(asked) - len(new),
         num_remembered=len(train),

@@ -3,9 +3,12 @@ those of a network that answers NaN among them.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
+
+from facedep.baselines import find_majority_baseline
 
 NUM_CALIBRATION_BINS = 15  # as in Guo et al. 2017, arXiv 1706.04599
 NUM_RESAMPLES = 1000  # from seed to seed the ends of a 0.03 wide interval then move by 0.0007 (3,649 pictures)
@@ -305,8 +308,8 @@ def compute_reliability(
     return Reliability(total / divisors, num_depressed / divisors, num_images, low, high)
 
 
-def score_predictions(is_depressed: np.ndarray, probabilities: np.ndarray, threshold: float = 0.5) -> dict[str, float]:
-    """Returns all scores of one set of pictures, with what always answering *non-depressed* would get.
+def score_predictions(is_depressed: np.ndarray, probabilities: np.ndarray, threshold: float = 0.5) -> dict[str, Any]:
+    """Returns all scores of one set of pictures, with what always answering the larger group would get.
 
     Args:
         is_depressed: `bool` array of shape `(n,)`.
@@ -316,7 +319,7 @@ def score_predictions(is_depressed: np.ndarray, probabilities: np.ndarray, thres
     return {
         "num_images": len(is_depressed),
         "accuracy": compute_accuracy(is_depressed, probabilities, threshold),
-        "always_non_depressed_accuracy": float(np.mean(~is_depressed)) if len(is_depressed) else float("nan"),
+        "majority_baseline": asdict(find_majority_baseline(is_depressed)),
         "balanced_accuracy": compute_balanced_accuracy(is_depressed, probabilities, threshold),
         "roc_auc": compute_roc_auc(is_depressed, probabilities),
         "ece": compute_calibration_error(is_depressed, probabilities),
@@ -331,74 +334,53 @@ def compute_intervals(
     num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
-    """Returns the 95 % bootstrap intervals of `accuracy`, `balanced_accuracy` and `roc_auc`: low and high end, 0..1.
+    """Returns the 95 % confidence intervals of `accuracy`, `balanced_accuracy` and `roc_auc`: low and high end, 0..1.
 
-    They say how far the scores would move with other pictures of the same kind, not with another training. Resamples
-    with an undefined score (one group only) are left out; (NaN, NaN) where the score itself is undefined. The same
-    pictures and seed give the same intervals.
+    About 95 of 100 intervals that are made in this way, each from other pictures of the same kind, contain the score on
+    all such pictures. They do not cover another training. Accuracy is a proportion and has its Wilson interval; the
+    others are none and have a bootstrap interval. Resamples with an undefined score (one group only) are left out;
+    (NaN, NaN) where the score itself is undefined. The same pictures and seed give the same intervals.
 
     Args:
         is_depressed: `bool` array of shape `(n,)`.
         probabilities: `float` array of shape `(n,)`, P(depressed), 0..1.
         threshold: P(depressed) at and above which the answer is *depressed*.
-        num_resamples: How often the pictures are drawn anew, with replacement.
+        num_resamples: How often the pictures are drawn again, with replacement.
         seed: Of the resampling.
 
-    Reference: percentile bootstrap, Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
+    Reference: `compute_wilson_interval`; percentile bootstrap, Efron & Tibshirani 1993, An Introduction to the
+    Bootstrap, chapter 13.
     """
     num_images = len(is_depressed)
     if not num_images or np.isnan(probabilities).any():
         return dict.fromkeys(("accuracy", "balanced_accuracy", "roc_auc"), _UNDEFINED)
-    # All three scores follow from how often each value was drawn in either group: no resample is sorted again.
+    # Both scores follow from how often each value was drawn in either group: no resample is sorted again.
     values, places = np.unique(probabilities, return_inverse=True)
     first_depressed_answer = np.count_nonzero(values < threshold)
     codes = 2 * places + is_depressed
     rng = np.random.default_rng(seed)
-    accuracies, true_negative_rates, true_positive_rates, areas = np.full((4, num_resamples), np.nan)
+    true_negative_rates, true_positive_rates, areas = np.full((3, num_resamples), np.nan)
     for number in range(num_resamples):
         drawn = codes[rng.integers(0, num_images, num_images)]
         negatives, positives = np.bincount(drawn, minlength=2 * len(values)).reshape(-1, 2).T
         num_negative, num_positive = negatives.sum(), positives.sum()
-        num_right_negative = negatives[:first_depressed_answer].sum()
-        num_right_positive = positives[first_depressed_answer:].sum()
-        accuracies[number] = (num_right_negative + num_right_positive) / num_images
         if num_negative and num_positive:
-            true_negative_rates[number] = num_right_negative / num_negative
-            true_positive_rates[number] = num_right_positive / num_positive
+            true_negative_rates[number] = negatives[:first_depressed_answer].sum() / num_negative
+            true_positive_rates[number] = positives[first_depressed_answer:].sum() / num_positive
             num_won_twice = positives @ (2 * np.cumsum(negatives) - negatives)  # a win counts 2, a tie 1
             areas[number] = num_won_twice / (2 * num_negative * num_positive)
     return {
-        "accuracy": _find_interval(accuracies),
+        "accuracy": compute_wilson_interval(np.sum(is_depressed == (probabilities >= threshold)), num_images),
         "balanced_accuracy": _find_interval((true_negative_rates + true_positive_rates) / 2),
         "roc_auc": _find_interval(areas),
     }
 
 
-def compute_share_interval(
-    num_right: int, num_all: int, *, num_resamples: int = NUM_RESAMPLES, seed: int = 0
-) -> tuple[float, float]:
-    """Returns the 95 % bootstrap interval of a share of pictures: low and high end, 0..1; (NaN, NaN) without pictures.
-
-    The number right among `num_all` pictures drawn anew is binomial, so it is drawn directly. With few pictures the
-    interval is too narrow, and where all or none are right it has no width.
-
-    Args:
-        num_right: Pictures that count.
-        num_all: Pictures in all.
-        num_resamples: How often they are drawn anew, with replacement.
-        seed: Of the resampling.
-
-    Reference: percentile bootstrap, Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
-    """
-    if not num_all:
-        return _UNDEFINED
-    return _find_interval(np.random.default_rng(seed).binomial(num_all, num_right / num_all, num_resamples) / num_all)
-
-
 def compute_wilson_interval(num_right: int, num_all: int) -> tuple[float, float]:
-    """Returns the 95 % Wilson interval of a share: low and high end, 0..1; (NaN, NaN) without pictures.
+    """Returns the 95 % Wilson interval of a share of pictures: low and high end, 0..1; (NaN, NaN) without pictures.
 
-    For small slices and bins: unlike the bootstrap's it has a width where all or none are right.
+    The one interval of every share in this project, so that no two pages disagree. Unlike the bootstrap's it has a
+    width where all or none are right.
 
     Args:
         num_right: Pictures that count.

@@ -23,6 +23,7 @@ from facedep import emotions
 from facedep.calibration import apply_temperature
 from facedep.cards import FINGERPRINTS_FILE, MODEL_FILE, read_card
 from facedep.errors import ModelError
+from facedep.files import write_atomically
 from facedep.predictions import Predictions, sum_depressed
 from facedep.recipes import Recipe, find_recipe
 from facedep.thresholds import find_band, read_threshold
@@ -246,9 +247,8 @@ def save_network(network: keras.Model, recipe: Recipe, path: Path) -> None:
     """Writes a network's weights without its optimizer's state, which would triple the file, in one step."""
     bare = build_network(recipe, network.output_shape[-1])
     bare.set_weights(network.get_weights())
-    partial = path.with_suffix(".part.keras")
-    bare.save(partial)
-    os.replace(partial, path)
+    with write_atomically(path) as partial:
+        bare.save(partial)
 
 
 def load_classifier(run_dir: Path) -> Classifier:

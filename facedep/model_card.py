@@ -8,9 +8,10 @@ Reference: Mitchell et al. 2019, arXiv 1810.03993 (the sections and their order)
 from pathlib import Path
 from typing import Any
 
-from facedep import runs, sentences
+from facedep import sentences
 from facedep.card_values import clean_text
 from facedep.cards import CARD_FILE, MODEL_CARD_FILE, read_card
+from facedep.files import nan_to_null, write_json, write_text
 from facedep.model_card_facts import gather_calibration, gather_data, gather_model, gather_training
 from facedep.model_card_scores import gather_scores
 from facedep.rendering import render_markdown
@@ -29,9 +30,9 @@ def record_evaluation(run_dir: Path, scores: dict[str, Any]) -> None:
     card = read_card(run_dir)
     what = ("content_hash", "split", "part")
     others = [old for old in card.get("evaluations", []) if any(old.get(key) != scores[key] for key in what)]
-    card["evaluations"] = [*others, runs.replace_nan(scores)]
-    runs.write_json(run_dir / CARD_FILE, card)
-    (run_dir / MODEL_CARD_FILE).write_text(render_model_card(run_dir.name, card), "utf-8")
+    card["evaluations"] = [*others, nan_to_null(scores)]
+    write_json(run_dir / CARD_FILE, card)
+    write_text(run_dir / MODEL_CARD_FILE, render_model_card(run_dir.name, card))
 
 
 def render_model_card(name: str, card: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from facedep.baselines import read_majority_baseline
 from facedep.card_values import clean_text, get_interval, get_number, get_table, get_text
 from facedep.metrics import compute_wilson_interval
 from facedep.model_card_facts import find_known, gather_model, is_sample
@@ -47,7 +48,7 @@ class ScoreFacts:
         val_chose: What the val part was used to choose, if its scores are shown.
         other_data: What is known of other data that it was scored on.
         score_table: The scores; None if there are none.
-        not_better: Titles of what it is not shown to do better on than always giving one answer.
+        not_better: Title of what it is not shown to do better on than by always giving one answer, and that answer.
         emotion_tables: Title and scores for each emotion.
         has_narrow_intervals: Whether intervals in those are too narrow, as the bootstrap's are with fewer pictures than
             `few_images`.
@@ -64,7 +65,7 @@ class ScoreFacts:
     val_chose: list[str]
     other_data: list[OtherData]
     score_table: Table | None
-    not_better: list[str]
+    not_better: list[tuple[str, str]]
     emotion_tables: list[tuple[str, Table]]
     has_narrow_intervals: bool
     few_images: int
@@ -101,7 +102,7 @@ def gather_scores(card: dict[str, Any]) -> ScoreFacts:
         val_chose=_list_val_choices(card) if sets else [],
         other_data=_list_other_data(card),
         score_table=_build_score_table(sets),
-        not_better=[one.title for one in sets if not _is_better_than_baseline(one)],
+        not_better=_list_not_better(sets),
         emotion_tables=tables,
         has_narrow_intervals=has_narrow_intervals and not has_wilson_intervals,
         few_images=_FEW_IMAGES,
@@ -175,11 +176,15 @@ def _list_other_data(card: dict[str, Any]) -> list[OtherData]:
     return others
 
 
-def _is_better_than_baseline(scored: _ScoredSet) -> bool:
-    """Whether it is shown to be better than always answering *non-depressed*; True where nothing is known."""
-    accuracy, baseline = (get_number(scored.scores, name) for name in ("accuracy", "always_non_depressed_accuracy"))
-    interval = get_interval(get_table(scored.scores, "intervals"), "accuracy")
-    return accuracy is None or baseline is None or (interval[0] if interval else accuracy) > baseline
+def _list_not_better(sets: list[_ScoredSet]) -> list[tuple[str, str]]:
+    """Returns what the model is not shown to be better on than always answering the larger group, and that group."""
+    titles = []
+    for scored in sets:
+        accuracy, baseline = get_number(scored.scores, "accuracy"), read_majority_baseline(scored.scores)
+        interval = get_interval(get_table(scored.scores, "intervals"), "accuracy")
+        if accuracy is not None and (interval[0] if interval else accuracy) <= baseline.share:
+            titles.append((scored.title, baseline.label))
+    return titles
 
 
 # The tables
@@ -201,7 +206,7 @@ def _build_evaluation_table(sets: list[_ScoredSet]) -> Table | None:
 
 
 def _build_score_table(sets: list[_ScoredSet]) -> Table | None:
-    header = ["scored on", "pictures", "right", "always non-depressed", "balanced", "ROC AUC", "ECE", "right emotion"]
+    header = ["scored on", "pictures", "right", "always one answer", "balanced", "ROC AUC", "ECE", "right emotion"]
     return _build_table(header, [_build_score_row(scored) for scored in sets])
 
 
@@ -211,7 +216,7 @@ def _build_score_row(scored: _ScoredSet) -> list[str]:
         scored.title,
         _format(_count, get_number(scores, "num_images")),
         _format_share(scores, "accuracy", get_interval(intervals, "accuracy")),
-        _format(_percent, get_number(scores, "always_non_depressed_accuracy")),
+        _format_baseline(scores),
         _format_decimal(scores, "balanced_accuracy", get_interval(intervals, "balanced_accuracy")),
         _format_decimal(scores, "roc_auc", get_interval(intervals, "roc_auc")),
         _format(_decimal, get_number(scores, "ece")),
@@ -253,7 +258,7 @@ def _is_interval_narrow(row: dict[str, Any]) -> bool:
 
 
 def _build_answered_table(sets: list[_ScoredSet]) -> Table | None:
-    header = ["scored on", "answered", "pictures answered", "right among them", "always non-depressed among them"]
+    header = ["scored on", "answered", "pictures answered", "right among them", "always one answer among them"]
     rows = []
     for scored in sets:
         answered = get_table(scored.scores, "answered")
@@ -264,7 +269,7 @@ def _build_answered_table(sets: list[_ScoredSet]) -> Table | None:
                     _format(_percent, get_number(answered, "share")),
                     _format(_count, get_number(answered, "num_images")),
                     _format_share(answered, "accuracy", get_interval(answered, "accuracy_interval")),
-                    _format(_percent, get_number(answered, "always_non_depressed_accuracy")),
+                    _format_baseline(answered),
                 ]
             )
     return _build_table(header, rows)
@@ -295,6 +300,11 @@ def _decimal(score: float) -> str:
 
 def _format(formatter: Callable[[float], str], number: float | None) -> str:
     return MISSING if number is None else formatter(number)
+
+
+def _format_baseline(scores: dict[str, Any]) -> str:
+    baseline = read_majority_baseline(scores)
+    return f"{_percent(baseline.share)} ({baseline.label})" if baseline.is_known else MISSING
 
 
 def _format_share(scores: dict[str, Any], name: str, interval: tuple[float, float] | None) -> str:

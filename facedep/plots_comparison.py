@@ -8,6 +8,7 @@ import pandas as pd
 from plotly.subplots import make_subplots
 
 from facedep import emotions
+from facedep.baselines import UNKNOWN, MajorityBaseline
 from facedep.metrics import Confusion
 from facedep.plots_theme import (
     ACCURACY_TEXT,
@@ -31,14 +32,16 @@ from facedep.plots_theme import (
 )
 
 
-def plot_robustness(curves: dict[str, pd.DataFrame], *, title: str, unit: str, always: float | None = None) -> Figure:
+def plot_robustness(
+    curves: dict[str, pd.DataFrame], *, title: str, unit: str, baseline: MajorityBaseline = UNKNOWN
+) -> Figure:
     """Returns how the accuracy falls with one distortion, a line with its 95 % band for each of up to three runs.
 
     Args:
         curves: Run to its table, cut to this distortion: columns `strength`, `accuracy`, `low`, `high` (0..1).
         title: The distortion in words.
         unit: Of its strength, in words.
-        always: What always answering *non-depressed* would get, 0..1.
+        baseline: What always answering the larger group would get.
     """
     figure = Figure()
     shown = {name: table for name, table in curves.items() if len(table)}
@@ -67,13 +70,13 @@ def plot_robustness(curves: dict[str, pd.DataFrame], *, title: str, unit: str, a
             "(between %{customdata[0]:.0%} and %{customdata[1]:.0%})<extra></extra>",
         )
     lows = [low for table in shown.values() for low in table["low"]]
-    if always is not None and shown:
-        lows.append(always)
+    if baseline.is_known and shown:
+        lows.append(baseline.share)
         strengths = [strength for table in shown.values() for strength in table["strength"]]
         figure.add_scatter(
-            name=_name_always(always),
+            name=f"{_name_baseline(baseline)}: {baseline.share:.0%}",
             x=[min(strengths), max(strengths)],
-            y=[always] * 2,
+            y=[baseline.share] * 2,
             mode="lines",
             line={"color": GRAY, "dash": "longdash", "width": 1.5},
             hoverinfo="skip",
@@ -91,7 +94,7 @@ def plot_flattery(rows: Sequence[dict[str, Any]]) -> Figure:
 
     Args:
         rows: `evaluation.list_flattering_scores`'s: `what`, `num_images`, `accuracy`, `interval`,
-            `always_non_depressed`, `lookup_accuracy` (0..1; NaN or None where there is none), `num_in_train` and
+            `majority_baseline`, `lookup_accuracy` (0..1; NaN or None where there is none), `num_in_train` and
             `num_seen`.
     """
     figure = Figure()
@@ -99,9 +102,10 @@ def plot_flattery(rows: Sequence[dict[str, Any]]) -> Figure:
     scores = [row["accuracy"] for row in rows]
     lows, highs = ([row["interval"][end] for row in rows] for end in (0, 1))
     lookups = [float("nan") if row["lookup_accuracy"] is None else row["lookup_accuracy"] for row in rows]
+    baselines = [row["majority_baseline"] for row in rows]
     if rows:
         marks = (
-            ("always “non-depressed”", [row["always_non_depressed"] for row in rows], GRAY, "line-ns", 14),
+            (_name_baseline(*baselines), [one.share for one in baselines], GRAY, "line-ns", 14),
             ("a table that only remembers its training data", lookups, RUN_STYLES[1][0], "diamond-open", 11),
             ("the model", scores, GREEN, "circle", 12),
         )
@@ -127,7 +131,8 @@ def plot_flattery(rows: Sequence[dict[str, Any]]) -> Figure:
     mark_empty(figure, "Nothing to compare yet", is_empty=not rows)
     _set_tracks(figure, len(rows))
     figure.update_layout(legend_traceorder="reversed")
-    numbers = [value for row in rows for value in (row["interval"][0], row["always_non_depressed"])] + lookups
+    numbers = [value for row in rows for value in (row["interval"][0], row["majority_baseline"].share)]
+    numbers += lookups
     set_accuracy_axis(figure, numbers)
     return finish_figure(
         figure,
@@ -139,12 +144,12 @@ def plot_flattery(rows: Sequence[dict[str, Any]]) -> Figure:
     )
 
 
-def plot_accuracies(scores: Sequence[tuple[str, float, float, float]], always: float | None = None) -> Figure:
+def plot_accuracies(scores: Sequence[tuple[str, float, float, float]], baseline: MajorityBaseline = UNKNOWN) -> Figure:
     """Returns the accuracies of some runs with their intervals, in the order given, the first on top.
 
     Args:
         scores: Name, accuracy, low and high end of its interval, 0..1.
-        always: What always answering *non-depressed* would get, 0..1.
+        baseline: What always answering the larger group would get.
     """
     figure = Figure()
     for place, (name, accuracy, low, high) in enumerate(scores):
@@ -162,10 +167,10 @@ def plot_accuracies(scores: Sequence[tuple[str, float, float, float]], always: f
             )
         words = f"{accuracy:.1%} ({low:.0%} to {high:.0%})" if accuracy == accuracy else "not defined"
         _write_row_name(figure, place, f"<b>{name}</b>: {words}")
-    if always is not None and scores:
+    if baseline.is_known and scores:
         figure.add_scatter(
-            name=_name_always(always),
-            x=[always] * len(scores),
+            name=f"{_name_baseline(baseline)}: {baseline.share:.0%}",
+            x=[baseline.share] * len(scores),
             y=list(range(len(scores))),
             mode="markers",
             marker={"size": 14, "symbol": "line-ns", "line": {"width": 2.5, "color": GRAY}},
@@ -174,13 +179,13 @@ def plot_accuracies(scores: Sequence[tuple[str, float, float, float]], always: f
         )
     mark_empty(figure, "No scores yet", is_empty=not scores)
     _set_tracks(figure, len(scores))
-    set_accuracy_axis(figure, [low for _, _, low, _ in scores] + ([always] if always is not None else []))
+    set_accuracy_axis(figure, [low for _, _, low, _ in scores] + ([baseline.share] if baseline.is_known else []))
     return finish_figure(
         figure,
         "How often it is right",
         ACCURACY_TEXT,
         height=130 + 58 * max(2, len(scores)),
-        num_legend_lines=1 if always is not None and scores else 0,
+        num_legend_lines=1 if baseline.is_known and scores else 0,
     )
 
 
@@ -344,8 +349,10 @@ def _add_guesses(figure: Figure, rows: Sequence[tuple[str, np.ndarray]]) -> None
         )
 
 
-def _name_always(always: float) -> str:
-    return f"always “non-depressed”: {always:.0%}"
+def _name_baseline(*baselines: MajorityBaseline) -> str:
+    """Returns what always answering the larger group is called, on pictures among which it is not always the same."""
+    labels = {baseline.label for baseline in baselines}
+    return f"always “{labels.pop()}”" if len(labels) == 1 else "always the larger group"
 
 
 def _set_tracks(figure: Figure, num_rows: int) -> None:

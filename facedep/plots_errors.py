@@ -222,7 +222,7 @@ def _part_groups(figure: Figure, num_depressed: int, num_emotions: int) -> None:
 def plot_slices(slices: Sequence[Slice], *, accuracy: float | None = None) -> Figure:
     """Returns the accuracy of each slice with its interval, in the order given, the first on top.
 
-    Slices that are surely worse than all pictures together are coloured, too small ones hollow. A selected point's
+    Slices on which the model is surely worse (`Slice.is_worse`) are coloured, too small ones hollow. A selected point's
     `customdata` is the slice's place in the list.
 
     Args:
@@ -232,11 +232,10 @@ def plot_slices(slices: Sequence[Slice], *, accuracy: float | None = None) -> Fi
     figure = Figure()
     kinds = {"worse": [], "usual": [], "small": []}
     for place, one in enumerate(slices):
-        is_worse = accuracy is not None and one.high < accuracy
-        kinds["small" if one.is_small else "worse" if is_worse else "usual"].append(place)
+        kinds["small" if one.is_small else "worse" if one.is_worse else "usual"].append(place)
     looks = {
-        "worse": ("worse than all faces together", VERMILION, "circle"),
-        "usual": ("about as good or better", RUN_STYLES[2][0], "circle"),
+        "worse": ("surely worse than on the other faces", VERMILION, "circle"),
+        "usual": ("not surely worse", RUN_STYLES[2][0], "circle"),
         "small": ("too few faces to say", GRAY, "circle-open"),
     }
     for kind, (name, color, symbol) in looks.items():

@@ -57,14 +57,15 @@ def plot_curve(progress: Progress, measure: str) -> Figure:
             hovertemplate=f"best epoch so far: {best['epoch']}<extra></extra>",
         )
     if measure == "accuracy":
-        if progress.always_non_depressed is not None:
+        if progress.majority_baseline.is_known:
+            constant = f"always {progress.majority_baseline.label}"
             figure.add_scatter(
-                name="always non-depressed",
+                name=constant,
                 x=[0, max(1, progress.num_epochs)],
-                y=[progress.always_non_depressed] * 2,
+                y=[progress.majority_baseline.share] * 2,
                 mode="lines",
                 line={"color": ORANGE, "dash": "dash", "width": 1.5},
-                hovertemplate="always answering non-depressed: %{y:.1%}<extra></extra>",
+                hovertemplate=constant + ": %{y:.1%}<extra></extra>",
             )
         figure.update_yaxes(tickformat=".0%")
     last = max(1, progress.num_epochs)

@@ -1,10 +1,12 @@
 """What the measurements of a run say so far: how far it is, how fast, and whether it is learning."""
 
-import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from facedep.baselines import MajorityBaseline, read_majority_baseline
+from facedep.files import read_json_lines
 from facedep.runs import METRICS_FILE
 
 LEARNING, MEMORISING, NOT_LEARNING, TOO_EARLY = "learning", "memorising", "not learning", "too early to say"
@@ -17,6 +19,8 @@ _COLUMNS = {
 _VAL_COLUMNS = ("val_loss", "val_accuracy", "val_roc_auc")  # absent where there is no validation part
 _LEAP = 3.0  # a validation loss this many times the first one is no learning by heart, but steps too large
 _NOTICEABLE_CHANGE = 0.01  # share of a loss; below this two losses count as equal
+_NOTICEABLE_GAIN = 0.02  # share of pictures; below this an accuracy counts as equal to the baseline's
+_Z_95_ONE_SIDED = 1.6448536269514722  # the 95th percentile of the standard normal distribution
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,8 @@ class Progress:
     Attributes:
         num_epochs: Epochs asked for; 0 before the first step.
         num_train: Training pictures.
-        always_non_depressed: Validation accuracy of always answering *non-depressed*, 0..1; None before the first step.
+        majority_baseline: What always answering the larger group gets on the validation pictures; unknown before the
+            first step and where there are none.
         num_val: Validation pictures; 0 for a final fit, which learns from these too.
         num_val_in_train: Those of them that are, or look nearly the same as, training pictures.
         num_val_seen_before: Those of them that the model which the run starts from was trained on.
@@ -38,7 +43,7 @@ class Progress:
 
     num_epochs: int
     num_train: int
-    always_non_depressed: float | None
+    majority_baseline: MajorityBaseline
     num_val: int
     num_val_in_train: int
     num_val_seen_before: int
@@ -81,13 +86,8 @@ class Progress:
 def read_progress(run_dir: Path) -> Progress:
     """Returns the measurements of a run; a half-written last line and lines that make no sense are left out."""
     start, steps, epochs = {}, [], []
-    try:
-        lines = (run_dir / METRICS_FILE).read_text("utf-8", "replace").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
+    for row in read_json_lines(run_dir / METRICS_FILE):
         try:
-            row = json.loads(line)
             kind = row["kind"]
             if not all(_is_number(row[name]) for name in _COLUMNS[kind]):
                 continue
@@ -102,7 +102,7 @@ def read_progress(run_dir: Path) -> Progress:
     return Progress(
         num_epochs=start.get("num_epochs", 0),
         num_train=start.get("num_train", 0),
-        always_non_depressed=start.get("always_non_depressed"),
+        majority_baseline=read_majority_baseline(start),
         num_val=start.get("num_val", 0),
         num_val_in_train=start.get("num_val_in_train", 0),
         num_val_seen_before=start.get("num_val_seen_before", 0),
@@ -120,7 +120,8 @@ def _is_number(value: Any) -> bool:
 def judge_learning(progress: Progress) -> tuple[str, str]:
     """Returns whether a run is learning, memorising or not learning, and a sentence that says why.
 
-    A run without validation pictures is not judged.
+    A run without validation pictures is not judged. Nor is a falling loss alone called learning: it falls as well while
+    a network only finds out how large the two groups are.
 
     Memorising: the training loss still falls while the validation loss has risen for at least two epochs.
     """
@@ -151,7 +152,7 @@ def judge_learning(progress: Progress) -> tuple[str, str]:
             f"{newest['val_loss']:.2f}: the network learns these pictures by heart."
         )
     if best["val_loss"] < first["val_loss"] * (1 - _NOTICEABLE_CHANGE):
-        return LEARNING, (
+        return NOT_LEARNING if _is_at_chance(progress, best) else LEARNING, (
             f"The validation loss fell from {first['val_loss']:.2f} to {best['val_loss']:.2f}"
             f"{_describe_validation(progress)} {_compare_with_majority(progress, best)}"
         )
@@ -180,15 +181,31 @@ def _describe_validation(progress: Progress) -> str:
     return ", on pictures it does not train on."
 
 
+def _is_at_chance(progress: Progress, row: dict) -> bool:
+    """Returns whether an epoch is no better than the majority baseline and ranks no better than guessing.
+
+    Reference: Mann & Whitney 1947, Annals of Mathematical Statistics 18(1), for the variance of the ROC AUC of guesses:
+    (n + 1) / (12 n1 n2) with n1 and n2 pictures of the two groups, n in all. A one-sided test at 5 %.
+    """
+    baseline, num_val = progress.majority_baseline, progress.num_val
+    if not baseline.is_known or row["val_accuracy"] >= baseline.share + _NOTICEABLE_GAIN:
+        return False
+    if row["val_roc_auc"] is None or not num_val or baseline.share == 1:
+        return True
+    variance = (num_val + 1) / (12 * num_val**2 * baseline.share * (1 - baseline.share))
+    return row["val_roc_auc"] <= 0.5 + _Z_95_ONE_SIDED * math.sqrt(variance)
+
+
 def _compare_with_majority(progress: Progress, row: dict) -> str:
-    if progress.always_non_depressed is None:
+    baseline = progress.majority_baseline
+    if not baseline.is_known:
         return ""
-    if row["val_accuracy"] < progress.always_non_depressed + 0.02:
+    right, constant = f"{row['val_accuracy']:.0%}", f"always answering {baseline.label} would get {baseline.share:.0%}"
+    if _is_at_chance(progress, row):
+        return f"But it does not yet tell the two groups apart: {right} right, where {constant}."
+    if row["val_accuracy"] < baseline.share + _NOTICEABLE_GAIN:
         return (
-            f"But it does not yet tell the two groups apart: {row['val_accuracy']:.0%} right, where always answering "
-            f"non-depressed would get {progress.always_non_depressed:.0%}."
+            f"It ranks the two groups better than chance (ROC AUC {row['val_roc_auc']:.2f}), but puts only {right} of "
+            f"the pictures into the right group; {constant}."
         )
-    return (
-        f"It puts {row['val_accuracy']:.0%} of them into the right group; "
-        f"always answering non-depressed would get {progress.always_non_depressed:.0%}."
-    )
+    return f"It puts {right} of them into the right group; {constant}."

@@ -19,6 +19,7 @@ import pandas as pd
 
 from facedep.decoded import SelectedImages
 from facedep.errors import DataError
+from facedep.files import write_atomically
 from facedep.scan import THUMBNAIL_SIZE_PX, Scan
 from facedep.splits import PARTS
 
@@ -492,7 +493,8 @@ def write_flags_table(path: Path, table: pd.DataFrame) -> None:
         DataError: The file cannot be written.
     """
     try:
-        table.to_csv(path, index=False, errors="backslashreplace")
+        with write_atomically(path) as partial:
+            table.to_csv(partial, index=False, errors="backslashreplace")
     except OSError as error:
         raise DataError(
             f"{path} could not be written ({error.strerror or error}). Choose a folder that exists and that you may "

@@ -7,9 +7,8 @@ Content-Security-Policy lets nothing be loaded and no other script run than the 
 
 import base64
 import hashlib
-import os
-import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from plotly.offline import get_plotlyjs
 from facedep import __version__, report_facts, report_results
 from facedep.data import Dataset
 from facedep.errors import DataError
+from facedep.files import check_writable, write_text
 from facedep.plots_theme import FONT
 from facedep.rendering import read_asset, render_html
 from facedep.report_figures import write_charts
@@ -101,9 +101,8 @@ def check_report_path(path: Path) -> Path:
         raise DataError(f"{path} is no name for a report. Give one that ends in .html.")
     card_path = path.with_suffix(".md")
     for target in (path, card_path):
-        if target.is_dir():
-            raise DataError(f"{target} could not be written (it is a folder). Choose another name.")
-        _write_in_one_step(target, b"", keeps=False)
+        with _explain_unwritable(target):
+            check_writable(target)
     return card_path
 
 
@@ -122,22 +121,18 @@ def write_report(path: Path, report: str, card_text: str) -> Path:
         DataError: A file cannot be written.
     """
     card_path = check_report_path(path)
-    _write_in_one_step(card_path, card_text.encode())
-    _write_in_one_step(path, report.encode())
+    for target, text in ((card_path, card_text), (path, report)):
+        with _explain_unwritable(target):
+            write_text(target, text)
     return card_path
 
 
-def _write_in_one_step(path: Path, content: bytes, *, keeps: bool = True) -> None:
-    partial = path.with_name(f".{secrets.token_hex(8)}.part")
+@contextmanager
+def _explain_unwritable(path: Path) -> Iterator[None]:
     try:
-        partial.write_bytes(content)
-        if keeps:
-            os.replace(partial, path)
+        yield
     except OSError as error:
         raise DataError(
             f"{path} could not be written ({error.strerror or error}). Choose a folder that exists and that you may "
             "write to, with free space."
         ) from None
-    finally:
-        with suppress(OSError):
-            partial.unlink()

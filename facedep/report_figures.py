@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from facedep import plots_comparison, plots_errors, plots_scores
+from facedep.baselines import read_majority_baseline
 from facedep.evaluation import SplitScore
 from facedep.plots_theme import FONT, INK, Figure
 from facedep.reported_run import ReportedRun
@@ -93,11 +94,11 @@ def draw_comparison(evaluation: ReportedRun, scored: Sequence[SplitScore]) -> li
 
 def draw_robustness(evaluation: ReportedRun, table: pd.DataFrame) -> list[Chart]:
     """Returns a chart for each distortion."""
-    name, always = name_in_figure(evaluation.run.name), evaluation.scores["always_non_depressed_accuracy"]
+    name, baseline = name_in_figure(evaluation.run.name), read_majority_baseline(evaluation.scores)
     return [
         Chart(
             plots_comparison.plot_robustness(
-                {name: table[table["distortion"] == distortion]}, title=kind.title, unit=kind.unit, always=always
+                {name: table[table["distortion"] == distortion]}, title=kind.title, unit=kind.unit, baseline=baseline
             )
         )
         for distortion, kind in DISTORTIONS.items()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facedep import metrics, sentences
+from facedep.baselines import read_majority_baseline
 from facedep.errors import FacedepError
 from facedep.evaluation import list_flattering_scores
 from facedep.report_facts import build_command
@@ -107,6 +108,7 @@ class Robustness:
     command: str
     num_images: str
     is_sample: bool
+    baseline: str
     rows: list[RobustnessRow]
     charts: list[Chart]
 
@@ -132,6 +134,7 @@ def gather_scores(evaluation: ReportedRun) -> Scores:
 
 def _gather_group_scores(evaluation: ReportedRun) -> list[ScoreRow]:
     scores, intervals = evaluation.scores, evaluation.scores["intervals"]
+    baseline = read_majority_baseline(scores)
     return [
         ScoreRow(
             "In the right group",
@@ -140,9 +143,9 @@ def _gather_group_scores(evaluation: ReportedRun) -> list[ScoreRow]:
             _write_share_interval(intervals["accuracy"]),
         ),
         ScoreRow(
-            "Always “non-depressed”",
+            f"Always “{baseline.label}”",
             "What this one answer for every picture would get.",
-            _write_share(scores["always_non_depressed_accuracy"]),
+            _write_share(baseline.share),
         ),
         ScoreRow(
             "Mean of both groups",
@@ -246,7 +249,7 @@ def gather_comparison(evaluation: ReportedRun) -> Comparison:
             accuracy=_write_share(score.accuracy),
             interval=_write_share_interval(score.interval),
             lookup_accuracy=_write_share(score.lookup_accuracy),
-            baseline=_write_share(score.always_non_depressed),
+            baseline=f"{_write_share(score.majority_baseline.share)} ({score.majority_baseline.label})",
             num_in_train=f"{score.num_in_train:,}",
             num_seen=f"{score.num_seen:,}",
         )
@@ -268,22 +271,19 @@ def gather_robustness(evaluation: ReportedRun) -> Robustness:
     Args:
         evaluation: What the report is about.
     """
-    table = None
-    if evaluation.run.has_model:
-        table = read_robustness(
-            evaluation.run.path, evaluation.dataset, evaluation.mask, threshold=evaluation.threshold
-        )
+    run, table = evaluation.run, None
+    if run.has_model:
+        table = read_robustness(run.path, evaluation.dataset, evaluation.mask, threshold=evaluation.threshold)
     if table is None:
-        return Robustness(
-            evaluation.run.has_model, build_command(evaluation, "robustness"), "", is_sample=False, rows=[], charts=[]
-        )
+        command = build_command(evaluation, "robustness")
+        return Robustness(run.has_model, command, "", is_sample=False, baseline="", rows=[], charts=[])
     num_images = int(table["num_images"].iloc[0])
-    always = evaluation.scores["always_non_depressed_accuracy"]
+    baseline = read_majority_baseline(evaluation.scores)
     rows = []
     for name, kind in DISTORTIONS.items():
         curve = table[table["distortion"] == name]
         strengths = curve["strength"]
-        is_better = (curve["low"] > always).cumprod().astype(bool)
+        is_better = (curve["low"] > baseline.share).cumprod().astype(bool)
         better_up_to = f"{strengths[is_better].iloc[-1]:g}" if is_better.any() else _MISSING
         worst = f"{_write_share(curve['accuracy'].iloc[-1])} at {strengths.iloc[-1]:g}"
         rows.append(RobustnessRow(kind.title, better_up_to, worst))
@@ -292,6 +292,7 @@ def gather_robustness(evaluation: ReportedRun) -> Robustness:
         command="",
         num_images=f"{num_images:,}",
         is_sample=num_images == MAX_IMAGES,
+        baseline=baseline.label,
         rows=rows,
         charts=draw_robustness(evaluation, table),
     )

@@ -1,10 +1,6 @@
 """The training process's side of a run folder: status, heartbeat, measurements, and whether it is asked to stop."""
 
-import contextlib
 import json
-import math
-import os
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +8,8 @@ from types import TracebackType
 from typing import Any
 
 from facedep import runs
+from facedep.files import nan_to_null, read_json_lines, write_json, write_text
+from facedep.processes import Heartbeat
 
 
 class RunWriter:
@@ -26,35 +24,26 @@ class RunWriter:
         self.run_dir = run_dir
         self._on_metrics = on_metrics
         self._created = time.time()
-        self._ended = threading.Event()
         self._metrics = (run_dir / runs.METRICS_FILE).open("a", encoding="utf-8")
-        self._heart = threading.Thread(target=self._beat, daemon=True)
+        self._heartbeat = Heartbeat(run_dir / runs.HEARTBEAT_FILE)
 
     def __enter__(self) -> "RunWriter":
         self.write_status(runs.RUNNING, stage="loading")
-        self._heart.start()
+        self._heartbeat.start()
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._ended.set()
-        self._heart.join()
+        self._heartbeat.stop()
         self._metrics.close()
-
-    def _beat(self) -> None:
-        while True:
-            with contextlib.suppress(OSError):  # a full disk for a moment must not end the heartbeat for good
-                (self.run_dir / runs.HEARTBEAT_FILE).touch()
-            if self._ended.wait(runs.HEARTBEAT_SECONDS):
-                return
 
     def write_status(self, state: str, *, stage: str = "", message: str = "") -> None:
         """Says where the run is: a state of `runs`, and while it runs "loading", "training" or "scoring"."""
         status = {"state": state, "stage": stage, "message": message, "created": self._created, "updated": time.time()}
-        runs.write_json(self.run_dir / runs.STATUS_FILE, status)
+        write_json(self.run_dir / runs.STATUS_FILE, status)
 
     def write_metrics(self, **values: Any) -> None:
         """Appends one measurement; values that are no numbers become null."""
-        clean = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
+        clean = nan_to_null(values)
         self._metrics.write(json.dumps(clean) + "\n")
         self._metrics.flush()
         if self._on_metrics:
@@ -64,15 +53,8 @@ class RunWriter:
         """Drops the measurements after a whole epoch, all of them for epoch 0: the run goes on from there."""
         path = self.run_dir / runs.METRICS_FILE
         self._metrics.close()
-        kept = []
-        for line in path.read_text("utf-8", "replace").splitlines():
-            with contextlib.suppress(ValueError, TypeError, AttributeError):  # a line torn by the process's death
-                row = json.loads(line)
-                if epoch and row.get("epoch", 0) <= epoch:
-                    kept.append(row)
-        partial = path.with_suffix(".part")
-        partial.write_text("".join(json.dumps(row) + "\n" for row in kept), "utf-8")
-        os.replace(partial, path)
+        kept = [row for row in read_json_lines(path) if epoch and _is_until(row, epoch)]
+        write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
         self._metrics = path.open("a", encoding="utf-8")
         if self._on_metrics:
             for row in kept:
@@ -82,3 +64,8 @@ class RunWriter:
     def is_stop_requested(self) -> bool:
         """Whether somebody asked this run to end."""
         return (self.run_dir / runs.STOP_FILE).exists()
+
+
+def _is_until(row: dict[str, Any], epoch: int) -> bool:
+    number = row.get("epoch", 0)
+    return isinstance(number, int | float) and number <= epoch

@@ -18,15 +18,11 @@ tomorrow's server, sees the same thing.
 
 import contextlib
 import dataclasses
-import json
 import math
 import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
-import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,10 +30,23 @@ from typing import Any
 
 from filelock import FileLock
 
-from facedep import emotions
+from facedep import emotions, processes
 from facedep.cards import CARD_FILE, MODEL_FILE, find_card_problem
 from facedep.errors import RunError
-from facedep.paths import PROJECT_DIR, models_dir
+from facedep.files import read_json, write_json
+from facedep.paths import models_dir
+from facedep.processes import (
+    FAILED,
+    FINISHED,
+    LOST,
+    RUNNING,
+    STARTING,
+    STOPPED,
+    STOPPING,
+    find_last_change,
+    is_lost,
+    start_python,
+)
 from facedep.quality import FAULT_NAMES, Thresholds
 from facedep.recipes import RECIPES
 from facedep.splits import SPLIT_KINDS
@@ -46,11 +55,7 @@ SHIPPED_RUN = "real-faces-compact"  # the model that comes with the project, the
 SHIPPED_SCORES = ("article-published", "article-leak-free")  # come with it too, without their networks
 CONFIG_FILE, STATUS_FILE, METRICS_FILE, LOG_FILE = "config.json", "status.json", "metrics.jsonl", "log.txt"
 HEARTBEAT_FILE, STOP_FILE, CHECKPOINT_FILE = "heartbeat", "stop", "checkpoint.npz"
-HEARTBEAT_SECONDS = 2.0
-LOST_AFTER_SECONDS = 30.0  # the largest gap seen on a busy machine is 0.9 s; a laptop's lid may be closed for a moment
 
-STARTING, RUNNING, STOPPING = "starting", "running", "stopping"
-FINISHED, STOPPED, FAILED, LOST = "finished", "stopped", "failed", "lost"
 ACTIVE_STATES = (STARTING, RUNNING, STOPPING)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,59}")
@@ -223,9 +228,9 @@ def check_name(name: str) -> str:
 def read_run(path: Path) -> Run:
     """Returns what the files of a run folder say now; damaged ones are reported, never raised."""
     config = _read_config(path)
-    status = _read_json(path / STATUS_FILE)
+    status = read_json(path / STATUS_FILE)
     status = status if isinstance(status, dict) else {}
-    card = _read_json(path / CARD_FILE)
+    card = read_json(path / CARD_FILE)
     if card is not None and (problem := find_card_problem(card)):
         card, status = None, {**status, "message": f"{CARD_FILE} is damaged: {problem}. Delete this run."}
     state, message = status.get("state"), str(status.get("message", ""))
@@ -233,15 +238,15 @@ def read_run(path: Path) -> Run:
         is_only_a_card = card is not None and not any((path / name).exists() for name in (STATUS_FILE, MODEL_FILE))
         state = FINISHED if is_only_a_card else STARTING
     if state in (STARTING, RUNNING):
-        beat = max(_modified(path / HEARTBEAT_FILE), _modified(path / CONFIG_FILE))
-        if (config is None and state == STARTING) or time.time() - beat > LOST_AFTER_SECONDS:
+        is_no_run = config is None and state == STARTING
+        if is_no_run or is_lost(path / HEARTBEAT_FILE, path / CONFIG_FILE):
             state = LOST
             message = "The training process ended without a word (was the computer shut down?). Start it again."
         elif (path / STOP_FILE).exists():
             state = STOPPING
     created = status.get("created")
     if not isinstance(created, int | float) or not math.isfinite(created):
-        created = _modified(path / CONFIG_FILE)
+        created = find_last_change(path / CONFIG_FILE)
     return Run(
         name=path.name,
         path=path,
@@ -386,39 +391,13 @@ def start_worker(run_dir: Path, source: str) -> None:
         RunError: The process cannot be started.
     """
     try:
-        process = start_process(["train", "--run", str(run_dir), "--data", source], run_dir / LOG_FILE)
+        start_python(["facedep", "train", "--run", str(run_dir), "--data", source], run_dir / LOG_FILE)
     except OSError as error:
         if not (run_dir / CHECKPOINT_FILE).exists():  # a new run: nothing is lost
             shutil.rmtree(run_dir, ignore_errors=True)
         raise RunError(
             f"The training process could not be started ({error}). Close other programs and retry."
         ) from None
-    threading.Thread(target=process.wait, daemon=True).start()  # or an ended child would stay behind as a zombie
-
-
-def start_process(words: list[str], log_path: Path) -> subprocess.Popen:
-    """Starts `python -m facedep <words>` apart from this process: it outlives it, and no Ctrl-C here reaches it.
-
-    Args:
-        words: The command and its arguments.
-        log_path: What it prints is added to this file.
-
-    Raises:
-        OSError: It cannot be started, or the file cannot be written.
-    """
-    apart: dict[str, Any] = {"start_new_session": True}
-    if sys.platform == "win32":
-        apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    python_path = os.pathsep.join(filter(None, [str(PROJECT_DIR), os.environ.get("PYTHONPATH")]))
-    with log_path.open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "facedep", *words],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": python_path},
-            **apart,
-        )
 
 
 def stop_run(run: Run) -> None:
@@ -466,43 +445,11 @@ def _check_changeable(run: Run, what: str) -> None:
 
 def read_log_tail(run: Run, num_lines: int = 30) -> str:
     """Returns the last lines that a run's process printed."""
-    try:
-        return "\n".join((run.path / LOG_FILE).read_text("utf-8", "replace").splitlines()[-num_lines:])
-    except OSError:
-        return ""
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Writes JSON through a temporary file, so that no reader ever sees half of it."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    partial.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
-    for _ in range(20):
-        try:
-            os.replace(partial, path)
-            return
-        except PermissionError:  # on Windows while a reader has the file open, for some milliseconds
-            time.sleep(0.05)
-    os.replace(partial, path)
-
-
-def replace_nan(value: Any) -> Any:
-    """Returns the same tables and lists with null for each number that is none: JSON knows no NaN."""
-    if isinstance(value, dict):
-        return {key: replace_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [replace_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
+    return processes.read_log_tail(run.path / LOG_FILE, num_lines)
 
 
 def _read_config(path: Path) -> RunConfig | None:
-    values = _read_json(path / CONFIG_FILE)
+    values = read_json(path / CONFIG_FILE)
     try:
         values = {"left_out": (), **values}
         tuples = {name: tuple(values[name]) for name in ("depressed_emotions", "left_out")}
@@ -511,10 +458,3 @@ def _read_config(path: Path) -> RunConfig | None:
     except (TypeError, KeyError, RunError):
         return None
     return config if isinstance(config.folder_choices, dict) and isinstance(config.thresholds, dict) else None
-
-
-def _modified(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0

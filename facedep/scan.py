@@ -17,6 +17,7 @@ import numpy as np
 from facedep.data import Dataset
 from facedep.decoded import SelectedImages, find_decoded_path, keep_decoded, open_decoded
 from facedep.errors import ImageError
+from facedep.files import evict_oldest, write_atomically
 from facedep.images import compute_fingerprint, prepare_image, to_gray
 from facedep.paths import cache_dir
 
@@ -183,16 +184,11 @@ def _read_cache(path: Path, num_images: int) -> Scan | None:
 
 def _write_cache(path: Path, scan: Scan) -> Scan:
     """Keeps a scan and returns it; a full disk only means that the next time is not instant."""
-    partial = path.with_suffix(f".{np.random.default_rng().integers(2**32):08x}.part.npz")
-    try:
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(partial, **{name: getattr(scan, name) for name in _KEPT_FIELDS})
-        partial.replace(path)
-        for old in sorted(path.parent.glob("*.npz"), key=lambda kept: kept.stat().st_mtime)[:-_MAX_KEPT]:
-            old.unlink(missing_ok=True)
-    except OSError:
-        with contextlib.suppress(OSError):
-            partial.unlink()
+        with write_atomically(path) as partial:
+            np.savez(partial, **{name: getattr(scan, name) for name in _KEPT_FIELDS})
+        evict_oldest(path.parent, pattern="*.npz", max_files=_MAX_KEPT)
     thumbnails_path = find_decoded_path(path.stem, THUMBNAIL_SIZE_PX)
     thumbnails = keep_decoded(thumbnails_path, len(scan.thumbnails), THUMBNAIL_SIZE_PX, scan.thumbnails)
     return scan if thumbnails is None else replace(scan, thumbnails=thumbnails[..., 0])

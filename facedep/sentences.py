@@ -1,10 +1,12 @@
 """What scores mean, in sentences for people: one place for what page, report and model card share."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
+from facedep.baselines import read_majority_baseline
 from facedep.metrics import Confusion, PairedComparison
-from facedep.slices import MIN_IMAGES
+from facedep.slices import MIN_IMAGES, Slice
 
 LOOKUP_TEXT = (
     "The same network, scored in different ways. A lookup table only remembers its training pictures and has learned "
@@ -40,11 +42,10 @@ def describe_accuracy(scores: dict[str, Any]) -> str:
     else:
         faces = "faces it has never seen,"
     between = f" (between {100 * low:.0f} and {100 * high:.0f})" if not math.isnan(low) else ""
-    always = scores["always_non_depressed_accuracy"]
-    constant, share = ("non-depressed", always) if always >= 0.5 else ("depressed", 1 - always)
+    baseline = read_majority_baseline(scores)
     return (
         f"Of 100 {faces} it puts **{100 * scores['accuracy']:.0f}**{between} into the group of their label; "
-        f"always answering *{constant}* would get **{100 * share:.0f}**."
+        f"always answering *{baseline.label}* would get **{100 * baseline.share:.0f}**."
     )
 
 
@@ -92,6 +93,20 @@ def describe_confusion(confusion: Confusion) -> str:
         share = confusion.num_missed / depressed
         words.append(f"Of 100 whose picture is labelled *depressed* it would miss **{100 * share:.0f}**.")
     return " ".join(words)
+
+
+def describe_slices(slices: Sequence[Slice]) -> str:
+    """Returns what makes a slice count as worse, and what its line means, in Markdown.
+
+    Args:
+        slices: From `slices.find_slices`.
+    """
+    num_tested = sum(not one.is_small for one in slices)
+    return (
+        f"“Surely worse” is corrected for having {num_tested} kinds of pictures to choose from (Fisher's exact test, "
+        "Holm's correction): if the model were equally good on all of them, the chance of even one such mark would be "
+        "at most 5 %. The lines are each kind's own 95 % interval, without that correction."
+    )
 
 
 def describe_answered(scores: dict[str, Any]) -> str:

@@ -4,7 +4,6 @@ A chosen one lies in `threshold.json` beside the model, written by the app alone
 it, so forgetting the choice brings the model's own threshold back.
 """
 
-import json
 import math
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from facedep.errors import DataError, RunError
-from facedep.runs import write_json
+from facedep.files import read_json, write_json
 
 THRESHOLD_FILE = "threshold.json"
 _DEFAULT = 0.5
@@ -25,11 +24,7 @@ def read_threshold(run_dir: Path, card: dict[str, Any]) -> float:
         run_dir: The run folder.
         card: The content of its `card.json`, checked by `cards.read_card`.
     """
-    try:
-        content = json.loads((run_dir / THRESHOLD_FILE).read_text("utf-8"))
-        threshold = content["threshold"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        threshold = None
+    threshold = _read_choice_file(run_dir).get("threshold")
     return float(threshold) if _is_threshold(threshold) else float(card.get("threshold", _DEFAULT))
 
 
@@ -58,11 +53,8 @@ def write_threshold(run_dir: Path, threshold: float, *, chosen_on: str = "") -> 
 
 def read_choice(run_dir: Path) -> str:
     """Returns the pictures that the threshold in force was chosen on, in words; "" for the model's own threshold."""
-    try:
-        content = json.loads((run_dir / THRESHOLD_FILE).read_text("utf-8"))
-        return str(content["chosen_on"]) if _is_threshold(content["threshold"]) else ""
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return ""
+    content = _read_choice_file(run_dir)
+    return str(content.get("chosen_on", "")) if _is_threshold(content.get("threshold")) else ""
 
 
 def forget_threshold(run_dir: Path) -> None:
@@ -144,3 +136,8 @@ def choose_threshold(
 def _is_threshold(value: Any) -> bool:
     is_number = isinstance(value, int | float | np.floating) and not isinstance(value, bool)
     return is_number and math.isfinite(value) and 0 <= value <= 1
+
+
+def _read_choice_file(run_dir: Path) -> dict[str, Any]:
+    content = read_json(run_dir / THRESHOLD_FILE)
+    return content if isinstance(content, dict) else {}

@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 
 from facedep import __version__, calibration, emotions, runs
+from facedep.baselines import UNKNOWN, find_majority_baseline
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
 from facedep.data import Dataset, check_trainable, load_dataset
 from facedep.devices import find_devices, skip_graph_rewriting
 from facedep.errors import RunError
 from facedep.evaluation import clean_scan, score_answers
+from facedep.files import nan_to_null, write_json, write_text
 from facedep.fitting import FitProgress, Goal, Part, fit_network
 from facedep.model import (
     Classifier,
@@ -132,10 +134,10 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
     card["scores"] = {
         part: _score(classifier, dataset, scan, split == part) for part in ("val", "test") if (split == part).any()
     }
-    (writer.run_dir / FINGERPRINTS_FILE).write_text("\n".join(sorted(fingerprints)) + "\n", "ascii")
+    write_text(writer.run_dir / FINGERPRINTS_FILE, "\n".join(sorted(fingerprints)) + "\n")
     save_network(network, recipe, writer.run_dir / MODEL_FILE)
-    runs.write_json(writer.run_dir / CARD_FILE, card)
-    (writer.run_dir / MODEL_CARD_FILE).write_text(render_model_card(writer.run_dir.name, card), "utf-8")
+    write_json(writer.run_dir / CARD_FILE, card)
+    write_text(writer.run_dir / MODEL_CARD_FILE, render_model_card(writer.run_dir.name, card))
     if progress.was_stopped:
         return runs.STOPPED
     (writer.run_dir / runs.CHECKPOINT_FILE).unlink(missing_ok=True)
@@ -280,7 +282,7 @@ def _write_start(
         num_steps=-(-num_inputs // config.batch_size),
         num_epochs=config.num_epochs,
         keeps=recipe.keeps if val else "last",
-        always_non_depressed=float(np.mean(~val.is_depressed)) if val else float("nan"),
+        majority_baseline=dataclasses.asdict(find_majority_baseline(val.is_depressed) if val else UNKNOWN),
     )
 
 
@@ -368,4 +370,4 @@ def _score(classifier: Classifier, dataset: Dataset, scan: Scan, rows: np.ndarra
         threshold=classifier.threshold,
         band=classifier.uncertain_band,
     )
-    return runs.replace_nan(scores)
+    return nan_to_null(scores)

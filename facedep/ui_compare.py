@@ -18,6 +18,7 @@ from facedep import (
     ui,
 )
 from facedep.answers import find_seen, read_answers
+from facedep.baselines import find_majority_baseline
 from facedep.data import Dataset
 from facedep.errors import FacedepError
 from facedep.estimate import describe_seconds
@@ -72,7 +73,9 @@ def show_flattery(view: View) -> None:
             "Pictures": [score.num_images for score in found],
             "Right": [f"{score.accuracy:.1%}" for score in found],
             "Table": ["–" if np.isnan(score.lookup_accuracy) else f"{score.lookup_accuracy:.1%}" for score in found],
-            "Constant": [f"{score.always_non_depressed:.1%}" for score in found],
+            "Always one answer": [
+                f"{score.majority_baseline.share:.1%} ({score.majority_baseline.label})" for score in found
+            ],
             "Copies in train": [score.num_in_train for score in found],
             "Learned from": [score.num_seen for score in found],
         }
@@ -165,11 +168,12 @@ def _show_compared_scores(
 ) -> None:
     scores = []
     for name, right in is_right.items():
-        low, high = metrics.compute_share_interval(int(right.sum()), len(right))
+        low, high = metrics.compute_wilson_interval(int(right.sum()), len(right))
         scores.append((name, float(right.mean()), low, high))
     left, right = st.columns(2)
     with left:
-        ui.show_chart(plots_comparison.plot_accuracies(scores, float(np.mean(~is_depressed))), key="compared_scores")
+        figure = plots_comparison.plot_accuracies(scores, find_majority_baseline(is_depressed))
+        ui.show_chart(figure, key="compared_scores")
     with right:
         curves = {
             name: metrics.compute_roc_curve(is_depressed, answers.probabilities) for name, answers in compared.items()
@@ -244,11 +248,13 @@ def show_robustness(view: View) -> None:
         forget_job(job)
         tables[name] = table
     is_depressed = (view.dataset.index["label"] == emotions.DEPRESSED).to_numpy()
-    always = float(np.mean(~is_depressed[choose_measured(view.rows)]))
+    baseline = find_majority_baseline(is_depressed[choose_measured(view.rows)])
     columns = st.columns(2)
     for number, (name, distortion) in enumerate(DISTORTIONS.items()):
         curves = {run: table[table["distortion"] == name] for run, table in tables.items()}
-        figure = plots_comparison.plot_robustness(curves, title=distortion.title, unit=distortion.unit, always=always)
+        figure = plots_comparison.plot_robustness(
+            curves, title=distortion.title, unit=distortion.unit, baseline=baseline
+        )
         with columns[number % 2]:
             ui.show_chart(figure, key=f"robustness_{name}")
 

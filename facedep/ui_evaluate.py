@@ -271,7 +271,7 @@ def _show_metric(title: str, value: float, interval: list[float], *, is_share: b
         delta_arrow="off",
         border=True,
         width=193,
-        help="Gray: its 95 % interval. The score on very many such pictures lies in such a range 95 times of 100."
+        help=f"Gray: its 95 % confidence interval. {sentences.INTERVAL_TEXT}"
         + (
             ""
             if is_share
@@ -476,7 +476,7 @@ def show_failures(view: View) -> None:
     small = (
         " Hollow ones have fewer than 30 pictures: too few to say anything." if any(s.is_small for s in found) else ""
     )
-    st.caption(f"Click a line to see its mistakes.{small}")
+    st.caption(f"Click a line to see its mistakes. {sentences.describe_slices(found)}{small}")
     if points := event["selection"]["points"]:
         place = points[0]["customdata"]
         chosen = found[int(place[0] if isinstance(place, list) else place)]

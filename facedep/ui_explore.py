@@ -15,6 +15,7 @@ import streamlit as st
 from facedep import emotions, plots_data, plots_theme, quality, runs, splits, ui, ui_gallery, ui_jobs
 from facedep.answers import find_seen, read_answers
 from facedep.average_faces import compute_average_faces, compute_difference, describe_difference
+from facedep.baselines import find_majority_baseline
 from facedep.data import Dataset
 from facedep.errors import DataError
 from facedep.estimate import describe_seconds
@@ -113,7 +114,8 @@ def show_glance(dataset: Dataset) -> None:
     with st.container(horizontal=True):
         st.metric("Pictures", f"{len(index):,}", border=True, width=160)
         st.metric("Called depressed", f"{is_depressed.mean():.0%}", border=True, width=190)
-        st.metric("“Always non-depressed” is right", f"{1 - is_depressed.mean():.0%}", border=True, width=250)
+        baseline = find_majority_baseline(is_depressed.to_numpy())
+        st.metric(f"“Always {baseline.label}” is right", f"{baseline.share:.0%}", border=True, width=250)
         st.metric("Emotions", index.loc[index["emotion"] != "", "emotion"].nunique(), border=True, width=140)
     rows = _shuffle(len(index))[:NUM_FIRST]
     picked = ui_gallery.show_grid(dataset, rows.tolist(), key="first_pictures")
@@ -325,8 +327,8 @@ def show_leak(dataset: Dataset, scan: Scan) -> None:
     new = _score_lookup(path, labels, tuple(clean), "test", dataset, scan)
     lookup = (
         f"A lookup table without any learning, which answers with the group of the most similar picture in train, "
-        f"gets {here.accuracy:.0%} right here, and {new.accuracy:.0%} on new pictures; always saying *non-depressed* "
-        f"gets {new.always_non_depressed:.0%} there."
+        f"gets {here.accuracy:.0%} right here, and {new.accuracy:.0%} on new pictures; always saying "
+        f"*{new.majority_baseline.label}* gets {new.majority_baseline.share:.0%} there."
     )
     lookup += " The article reports “nearly 80 %” on this split." if kind == splits.PUBLISHED else ""
     if leak.num_identical:

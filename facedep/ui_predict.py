@@ -15,6 +15,7 @@ import streamlit as st
 
 from facedep import emotions, plots_prediction, ui, ui_gallery
 from facedep.answers import find_seen
+from facedep.baselines import read_majority_baseline
 from facedep.errors import FacedepError
 from facedep.images import prepare_image
 from facedep.lookalikes import build_appearance, find_lookalikes
@@ -46,11 +47,11 @@ def warn_of_untrained(classifier: Any) -> None:
     """Says so where a model is no better than a constant answer on the pictures that it was tested on."""
     scores = classifier.card.get("scores", {})
     tested = scores.get("test") or scores.get("val") or {}
-    accuracy, always = tested.get("accuracy"), tested.get("always_non_depressed_accuracy")
-    if accuracy is not None and always is not None and accuracy <= always:
+    accuracy, baseline = tested.get("accuracy"), read_majority_baseline(tested)
+    if accuracy is not None and accuracy <= baseline.share:
         st.warning(
-            f"**{classifier.name}** is no better than always answering *non-depressed*: {accuracy:.0%} against "
-            f"{always:.0%} right on the pictures that it was tested on. Take nothing it says at its word.",
+            f"**{classifier.name}** is no better than always answering *{baseline.label}*: {accuracy:.0%} against "
+            f"{baseline.share:.0%} right on the pictures that it was tested on. Take nothing it says at its word.",
             icon=":material/warning:",
         )
 

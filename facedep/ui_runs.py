@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from facedep import plots_training, progress, runs, ui
+from facedep.baselines import read_majority_baseline
 from facedep.bundles import pack_run, unpack_run
 from facedep.estimate import describe_seconds
 from facedep.model_card import render_model_card
@@ -150,7 +151,8 @@ def _show_scores(run: runs.Run) -> None:
         scores = run.card.get("scores", {}).get(part)
         if not scores or scores["accuracy"] is None:
             continue
-        right, always = scores["accuracy"], scores["always_non_depressed_accuracy"]
+        right, baseline = scores["accuracy"], read_majority_baseline(scores)
+        constant = f"always answering *{baseline.label}* would get"
         leak = run.card.get("data", {}).get("leaks", {}).get(part, {})
         is_new = part == "test" and not leak.get("num_similar")
         what = "pictures it has never seen" if is_new else f"pictures of its {part} part"
@@ -158,13 +160,12 @@ def _show_scores(run: runs.Run) -> None:
         if scores["num_images"] < _FEW_PICTURES:
             st.markdown(
                 f"Of the {scores['num_images']} {what}, it puts {round(scores['num_images'] * right)} into the right "
-                f"group; always answering *non-depressed* would get {round(scores['num_images'] * always)}. "
-                "So few pictures judge nothing."
+                f"group; {constant} {baseline.share * scores['num_images']:.0f}. So few pictures judge nothing."
             )
             continue
         st.markdown(
-            f"**Of 100 {what}, it puts {100 * right:.0f} into the right group**; always answering *non-depressed* "
-            f"would get {100 * always:.0f}.{auc} ({scores['num_images']:,} pictures, {part} part)"
+            f"**Of 100 {what}, it puts {100 * right:.0f} into the right group**; {constant} "
+            f"{100 * baseline.share:.0f}.{auc} ({scores['num_images']:,} pictures, {part} part)"
         )
         if leak.get("num_similar"):
             st.warning(
@@ -231,7 +232,7 @@ def _describe_row(run: runs.Run) -> dict[str, Any]:
         "data": run.config.data_name if run.config else card.get("data", {}).get("name", ""),
         "split": split if split == LEAK_FREE or part == "test" else f"{split} (no test: val)",
         "right, %": percent("accuracy"),
-        "always non-dep., %": percent("always_non_depressed_accuracy"),
+        "always one answer, %": round(100 * read_majority_baseline(values).share, 1),
         "AUC, %": percent("roc_auc"),
     }
 

@@ -295,8 +295,8 @@ def test_the_eight_files_used_last_are_kept(tmp_path):
 
 
 def test_a_full_disk_gives_a_sentence_and_leaves_nothing(run_dir, dataset, monkeypatch):
-    def fail(file, **arrays):
-        file.write(b"some")
+    def fail(path, **arrays):
+        path.write_bytes(b"some")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", fail)

@@ -354,7 +354,7 @@ def test_a_map_outlives_its_deleted_file(dataset, monkeypatch):
 
 def test_what_a_killed_writer_left_is_deleted_and_a_living_ones_is_not():
     kept = _keep("a", hours_ago=5)
-    dead, alive = kept.with_suffix(".00000000.part"), kept.with_suffix(".11111111.part")
+    dead, alive = (kept.with_name(f".facedep-{16 * digit}.part.npy") for digit in "01")
     for partial, hours in ((dead, 2), (alive, 0)):
         partial.write_bytes(b"half")
         os.utime(partial, (time.time() - hours * 3600,) * 2)

@@ -14,6 +14,7 @@ from PIL import Image
 
 from facedep import emotions, evaluation
 from facedep.answers import Answers, find_answers_path, keep_answers_beside, write_answers
+from facedep.baselines import MajorityBaseline, read_majority_baseline
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, read_card
 from facedep.data import Dataset, load_dataset
 from facedep.errors import DataError, ModelError
@@ -27,10 +28,11 @@ from facedep.evaluation import (
     split_as_trained,
 )
 from facedep.lookalikes import build_appearance, score_lookup_table
-from facedep.metrics import compute_intervals, compute_share_interval, score_predictions
+from facedep.metrics import compute_intervals, compute_reliability, compute_wilson_interval, score_predictions
 from facedep.paths import PROJECT_DIR
 from facedep.predictions import Predictions
 from facedep.scan import scan_dataset
+from facedep.slices import find_slices
 from facedep.splits import LEAK_FREE, PUBLISHED, SUPPLIED, split_dataset
 from facedep.thresholds import write_threshold
 
@@ -76,7 +78,7 @@ def test_all_scores_and_their_intervals_are_those_of_the_metrics():
 def test_emotion_accuracy_counts_only_pictures_whose_emotion_the_model_knows():
     scores = _score(INDEX, PREDICTIONS)
     assert scores["emotion_accuracy"] == pytest.approx(4 / 7)  # contempt is none of the model's
-    assert scores["emotion_accuracy_interval"] == list(compute_share_interval(4, 7))
+    assert scores["emotion_accuracy_interval"] == list(compute_wilson_interval(4, 7))
 
 
 def test_per_emotion_by_hand():
@@ -87,11 +89,35 @@ def test_per_emotion_by_hand():
     assert sad["group_accuracy"] == pytest.approx(2 / 3)  # a sad face called neutral is in the right group
     assert sad["emotion_accuracy"] == pytest.approx(1 / 3)
     assert sad["mean_probability"] == pytest.approx(1.7 / 3)
-    assert sad["group_accuracy_interval"] == list(compute_share_interval(2, 3))
-    assert sad["emotion_accuracy_interval"] == list(compute_share_interval(1, 3))
+    assert sad["group_accuracy_interval"] == list(compute_wilson_interval(2, 3))
+    assert sad["emotion_accuracy_interval"] == list(compute_wilson_interval(1, 3))
     assert per_emotion["happy"]["group_accuracy"] == 0.5
     assert per_emotion["contempt"]["group_accuracy"] == 1.0
     assert _are_undefined(per_emotion["contempt"], "emotion_accuracy", "emotion_accuracy_interval")
+
+
+def test_one_share_has_one_interval_wherever_it_is_shown():
+    is_depressed = np.array([True] * 30 + [False] * 20)
+    probabilities = np.array([0.9] * 27 + [0.1] * 3 + [0.1] * 20)
+    names = ["sad" if value else "happy" for value in is_depressed]
+    index = _index(*names)
+    scores = _score(index, _answer(*zip(names, probabilities, strict=True)), band=(0.5, 0.5))
+    overall = list(compute_wilson_interval(47, 50))
+    assert scores["intervals"]["accuracy"] == scores["answered"]["accuracy_interval"] == overall
+    table = pd.DataFrame(dict.fromkeys(("brightness", "contrast", "sharpness", "width", "height"), [1.0] * 50))
+    is_right = is_depressed == (probabilities >= 0.5)
+    for one in find_slices(index, table, is_right, probabilities):
+        assert scores["per_emotion"][one.name]["group_accuracy_interval"] == [one.low, one.high]
+        assert (one.low, one.high) == compute_wilson_interval(round(one.accuracy * one.num_images), one.num_images)
+    reliability = compute_reliability(is_right, np.full(50, 0.95))
+    assert [reliability.low[-1], reliability.high[-1]] == overall
+
+
+def test_flattering_scores_have_the_intervals_of_the_evaluation(run_dir, dataset):
+    for row in list_flattering_scores(run_dir, dataset):
+        scores = evaluate_run(run_dir, dataset, split=row.split, part=row.part)
+        assert (row.accuracy, list(row.interval)) == (scores["accuracy"], scores["intervals"]["accuracy"])
+        assert row.majority_baseline == read_majority_baseline(scores)
 
 
 def test_group_accuracy_moves_with_the_threshold():
@@ -122,8 +148,8 @@ def test_answers_within_the_band_are_left_out():
     assert answered["num_images"] == 5  # without 0.6, 0.55 and 0.45
     assert answered["share"] == pytest.approx(5 / 8)
     assert answered["accuracy"] == pytest.approx(3 / 5)
-    assert answered["accuracy_interval"] == list(compute_share_interval(3, 5))
-    assert answered["always_non_depressed_accuracy"] == pytest.approx(3 / 5)
+    assert answered["accuracy_interval"] == list(compute_wilson_interval(3, 5))
+    assert answered["majority_baseline"] == {"name": "non_depressed", "share": pytest.approx(3 / 5)}
 
 
 def test_band_holds_its_low_end_and_not_its_high_end():
@@ -143,7 +169,8 @@ def test_empty_band_answers_all_and_without_a_band_there_is_no_such_score():
 def test_band_that_holds_everything_answers_nothing_and_is_right_about_nothing():
     answered = _score(INDEX, PREDICTIONS, band=(0.0, 1.0))["answered"]
     assert (answered["num_images"], answered["share"]) == (0, 0.0)
-    assert _are_undefined(answered, "accuracy", "accuracy_interval", "always_non_depressed_accuracy")
+    assert _are_undefined(answered, "accuracy", "accuracy_interval")
+    assert np.isnan(answered["majority_baseline"]["share"])
 
 
 @pytest.mark.parametrize("band", [(0.6, 0.7), (0.3, 0.4), (0.6, 0.4), (float("nan"), 0.6)])
@@ -161,7 +188,7 @@ def test_no_pictures_have_no_scores_and_no_warnings():
         scores = _score(INDEX[:0], Predictions(np.zeros(0), []), band=(0.4, 0.6))
     assert (scores["num_images"], scores["per_emotion"], scores["answered"]["num_images"]) == (0, {}, 0)
     assert _are_undefined(scores, "accuracy", "emotion_accuracy", "emotion_accuracy_interval")
-    assert _are_undefined(scores["answered"], "share", "accuracy", "accuracy_interval", "always_non_depressed_accuracy")
+    assert _are_undefined(scores["answered"], "share", "accuracy", "accuracy_interval")
 
 
 def test_network_that_answers_nan_has_no_scores_where_it_does():
@@ -250,7 +277,7 @@ def test_evaluation_says_what_was_scored_and_how_well(run_dir, dataset):
     assert (scores["num_unreadable"], scores["num_seen_in_training"], scores["num_also_in_train"]) == (1, 0, 0)
     assert (scores["threshold"], scores["num_left_out_seen"]) == (0.5, 0)
     assert (scores["accuracy"], scores["roc_auc"], scores["emotion_accuracy"]) == (1.0, 1.0, 1.0)
-    assert scores["intervals"]["accuracy"] == [1.0, 1.0]
+    assert scores["intervals"]["accuracy"] == list(compute_wilson_interval(24, 24))
     assert scores["per_emotion"]["sad"]["num_images"] == 12
     assert "answered" not in scores
 
@@ -526,8 +553,9 @@ def test_flattering_scores_come_first_and_each_has_its_table(tmp_path, dataset):
         (LEAK_FREE, "all", "faces"),
     ]  # fmt: skip
     for row in rows:
-        assert (row.accuracy, row.interval, row.num_seen) == (1.0, (1.0, 1.0), row.num_images)
-        assert 0.3 < row.always_non_depressed < 0.7
+        interval = compute_wilson_interval(row.num_images, row.num_images)
+        assert (row.accuracy, row.interval, row.num_seen) == (1.0, interval, row.num_images)
+        assert 0.5 <= row.majority_baseline.share < 0.7
     supplied, leak_free, other = rows[1:]
     assert (supplied.num_images, supplied.num_in_train, leak_free.num_in_train) == (9, 1, 0)
     assert (other.num_images, other.num_in_train, other.lookup_accuracy) == (24, 24, 1.0)  # the same pictures
@@ -556,10 +584,13 @@ def test_scores_on_other_data_that_the_card_holds_come_last_and_damaged_ones_not
         "accuracy": 0.7, "intervals": {"accuracy": [0.6, 0.8]}, "always_non_depressed_accuracy": 0.65,
         "num_seen_in_training": 3,
     }  # fmt: skip
-    same = {**good, "content_hash": dataset.content_hash}
-    path.write_text(json.dumps({**card, "evaluations": [good, same, "?", {**good, "accuracy": None}, {}]}), "utf-8")
+    damaged = [{**good, "content_hash": dataset.content_hash}, "?", {**good, "accuracy": None},
+               {**good, "accuracy": 7.0}, {**good, "always_non_depressed_accuracy": None}, {}]  # fmt: skip
+    path.write_text(json.dumps({**card, "evaluations": [good, *damaged]}), "utf-8")
     *_, last = list_flattering_scores(run_dir, dataset)
-    assert (last.data_name, last.accuracy, last.interval, last.num_seen) == ("other.zip", 0.7, (0.6, 0.8), 3)
+    assert (last.data_name, last.accuracy, last.num_seen) == ("other.zip", 0.7, 3)
+    assert last.interval == compute_wilson_interval(35, 50)  # not the bootstrap interval that earlier cards hold
+    assert last.majority_baseline == MajorityBaseline("non_depressed", 0.65)
     assert np.isnan(last.lookup_accuracy)
     assert [row.split for row in list_flattering_scores(run_dir, dataset)] == [PUBLISHED, LEAK_FREE, SUPPLIED]
 

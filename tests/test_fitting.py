@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facedep import fitting, runs
+from facedep import fitting, processes, runs
 from facedep.__main__ import main
 from facedep.augment import augment_images, mirror_images
 from facedep.errors import RunError
+from facedep.files import write_json
 from facedep.fitting import FitProgress, Goal, Part, _Batches, fit_network
 from facedep.model import build_network, compute_outputs, load_classifier
 from facedep.recipes import COMPACT
@@ -216,7 +217,7 @@ def test_run_killed_after_its_second_epoch_goes_on_as_if_nothing_had_happened(pi
     killed.wait(30)
     num_epochs_before = len(_read_rows_so_far(run_dir))
     assert 2 <= num_epochs_before < 5
-    monkeypatch.setattr(runs, "LOST_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(processes, "LOST_AFTER_SECONDS", 0.0)
     assert runs.read_run(run_dir).can_resume
     status = main(["train", "--data", str(pictures), "--resume", "killed"])
     assert status == 0
@@ -276,7 +277,7 @@ def test_damaged_checkpoint_is_a_sentence(content, stopped_run, pictures, capsys
 
 def test_run_without_a_whole_epoch_cannot_go_on():
     run_dir = runs.create_run(CONFIG, "young")
-    runs.write_json(run_dir / runs.STATUS_FILE, {"state": runs.FAILED})
+    write_json(run_dir / runs.STATUS_FILE, {"state": runs.FAILED})
     with pytest.raises(RunError, match="no whole epoch of it was kept"):
         runs.reopen_run("young")
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from facedep import jobs, runs
+from facedep import jobs, processes
 from facedep.errors import DataError, RunError
+from facedep.files import write_json
 from facedep.jobs import Job, JobWriter, find_progress_path, read_job, read_job_log, start_job
 from facedep.paths import PROJECT_DIR
 
@@ -148,20 +149,15 @@ def test_a_process_that_dies_without_a_word_is_reported_at_once(fake_python):
 
 
 def test_a_late_word_for_a_dead_process_does_not_end_the_next_one(monkeypatch):
-    dead = subprocess.Popen([sys.executable, "-c", "import sys; sys.exit(3)"])
-    living = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    processes = [dead, living]
-    monkeypatch.setattr(runs, "start_process", lambda *_: processes.pop(0))
-    waits, wait = [], jobs._wait
-    monkeypatch.setattr(jobs, "_wait", lambda *arguments: waits.append(arguments))
+    ends = []
+    monkeypatch.setattr(jobs, "start_python", lambda *_, on_end: ends.append(on_end))
     start_job("count", [])
     with JobWriter(find_progress_path("count")):
         pass  # it said that it has finished, and only then dies
     start_job("count", [])
-    wait(*waits[0])
+    ends[0](3)
     assert read_job("count") == Job("running", "starting")
-    living.communicate(b"")
-    wait(*waits[1])
+    ends[1](0)
     assert read_job("count").state == "failed"
 
 
@@ -184,7 +180,7 @@ def test_files_of_old_jobs_are_deleted_at_the_next_start(monkeypatch):
     for path, days in ((old, 8), (new, 6)):
         path.touch()
         os.utime(path, (time.time() - days * 24 * 3600,) * 2)
-    monkeypatch.setattr(runs, "start_process", lambda *_: subprocess.Popen([sys.executable, "-c", ""]))
+    monkeypatch.setattr(jobs, "start_python", lambda *_, on_end: None)
     start_job("count", [])
     assert (old.exists(), new.exists()) == (False, True)
 
@@ -210,7 +206,7 @@ def test_numbers_of_another_kind_are_no_numbers():
 def test_a_running_job_whose_file_is_old_is_lost(seconds, state):
     _folder().mkdir(parents=True)
     path = find_progress_path("count")
-    runs.write_json(path, {"state": "running", "stage": "counting", "done": 3, "total": 10, "message": ""})
+    write_json(path, {"state": "running", "stage": "counting", "done": 3, "total": 10, "message": ""})
     os.utime(path, (time.time() - seconds,) * 2)
     job = read_job("count")
     assert (job.state, job.stage, job.num_done, job.num_total) == (state, "counting", 3, 10)
@@ -234,14 +230,14 @@ def test_the_file_has_the_agreed_names_and_a_finished_job_is_done_with_all(progr
 
 
 def test_a_thousand_reports_write_the_file_a_few_times(progress_path, monkeypatch):
-    written, write_json = [], runs.write_json
+    written = []
 
     def write(path: Path, values: dict) -> None:
         if path == progress_path:  # the watcher of an earlier test's process may still write about that one
             written.append(values)
         write_json(path, values)
 
-    monkeypatch.setattr(runs, "write_json", write)
+    monkeypatch.setattr(jobs, "write_json", write)
     with JobWriter(progress_path) as job:
         started = time.monotonic()
         for number in range(1000):
@@ -252,7 +248,7 @@ def test_a_thousand_reports_write_the_file_a_few_times(progress_path, monkeypatc
 
 
 def test_a_silent_stage_keeps_the_file_young(progress_path, monkeypatch):
-    monkeypatch.setattr(runs, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(processes, "HEARTBEAT_SECONDS", 0.05)
     with JobWriter(progress_path):
         os.utime(progress_path, (1, 1))
         _wait_until(lambda: progress_path.stat().st_mtime > time.time() - 5)
@@ -284,7 +280,7 @@ def test_whatever_goes_wrong_becomes_a_sentence_and_goes_on_upwards(error, messa
 
 
 def test_without_a_file_or_in_an_emptied_cache_the_work_goes_on(progress_path, monkeypatch):
-    monkeypatch.setattr(runs, "HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(processes, "HEARTBEAT_SECONDS", 0.01)
     with JobWriter(None) as job:
         job.report("answers", 5, 8)
         time.sleep(0.05)

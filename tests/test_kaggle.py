@@ -13,6 +13,7 @@ from kaggle_server import KaggleServer, build_kaggle_zip, kaggle_environment
 
 from facedep import kaggle
 from facedep.errors import DataError
+from facedep.processes import LOST_AFTER_SECONDS
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 NUM_IMAGES = 36
@@ -155,7 +156,7 @@ def test_a_full_disk_is_told_in_a_sentence(server, tmp_path):
     archive_path.parent.mkdir(parents=True)
     archive_path.symlink_to("/dev/full")
     server.archive = BIG_ARCHIVE
-    with kaggle._spawn("client", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
+    with kaggle._start_client(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
         answers = [json.loads(line) for line in client.stdout]
     assert "no space left on the disk" in answers[-1]["error"]
 
@@ -284,7 +285,7 @@ def test_a_killed_worker_is_reported_and_takes_kagglehub_with_it(server, tmp_pat
     _wait_until(lambda: _list_processes(tmp_path) == [], seconds=3)
     assert kaggle.read_download().state == "running"  # as far as anybody can know yet
     for name in ("start.json", "heartbeat"):
-        long_ago = time.time() - 2 * kaggle.LOST_SECONDS
+        long_ago = time.time() - 2 * LOST_AFTER_SECONDS
         os.utime(tmp_path / "facedep_cache" / "kaggle_download" / name, (long_ago, long_ago))
     status = kaggle.read_download()
     assert status.state == "failed"

@@ -13,7 +13,7 @@ CORE_MODULES = ["errors", "emotions", "paths", "images", "stores", "data", "kagg
                 "sample_faces", "augment", "bundles", "progress", "estimate", "calibration",
                 "decoded", "lookalikes", "average_faces", "quality", "model_card",
                 "answers", "label_hints", "projection", "jobs", "faces", "face_check", "robustness",
-                "predictions", "thresholds", "evaluation", "slices", "game"]  # fmt: skip
+                "predictions", "thresholds", "evaluation", "slices", "game", "files", "processes"]  # fmt: skip
 HEAVY = ["tensorflow", "keras", "torch", "jax", "streamlit", "plotly", "sklearn", "kagglehub", "matplotlib"]
 
 

@@ -29,7 +29,6 @@ from facedep.metrics import (
     compute_reliability,
     compute_roc_auc,
     compute_roc_curve,
-    compute_share_interval,
     compute_wilson_interval,
     count_confusion,
     count_emotion_confusion,
@@ -131,14 +130,15 @@ def test_no_pictures_have_no_scores_and_no_warnings():
         warnings.simplefilter("error")
         scores = score_predictions(np.zeros(0, bool), np.zeros(0))
     assert scores.pop("num_images") == 0
+    assert np.isnan(scores.pop("majority_baseline")["share"])
     assert all(np.isnan(score) for score in scores.values())
-    assert len(scores) == 5
+    assert len(scores) == 4
 
 
 def test_a_network_that_answers_nan_has_no_scores():
     scores = score_predictions(np.array([True, False, False]), np.array([0.2, np.nan, 0.9]))
     assert scores["num_images"] == 3
-    assert scores["always_non_depressed_accuracy"] == pytest.approx(2 / 3)
+    assert scores["majority_baseline"] == {"name": "non_depressed", "share": pytest.approx(2 / 3)}
     assert all(np.isnan(scores[name]) for name in ("accuracy", "balanced_accuracy", "roc_auc", "ece"))
 
 
@@ -146,7 +146,7 @@ def test_scores_by_hand():
     scores = score_predictions(np.array([True, True, False, False, False]), np.array([0.9, 0.4, 0.6, 0.1, 0.2]))
     assert scores["num_images"] == 5
     assert scores["accuracy"] == pytest.approx(0.6)
-    assert scores["always_non_depressed_accuracy"] == pytest.approx(0.6)
+    assert scores["majority_baseline"] == {"name": "non_depressed", "share": pytest.approx(0.6)}
     assert scores["balanced_accuracy"] == pytest.approx((1 / 2 + 2 / 3) / 2)
     assert scores["roc_auc"] == pytest.approx(5 / 6)
 
@@ -370,17 +370,19 @@ def test_wilson_interval_of_nothing_is_undefined():
 
 
 def _compute_intervals_slowly(is_depressed, probabilities, threshold, num_resamples, seed):
-    """The same resamples, each scored by scikit-learn."""
+    """The same resamples, each scored by scikit-learn; the accuracy's interval is SciPy's Wilson interval."""
     rng = np.random.default_rng(seed)
-    scores = {"accuracy": [], "balanced_accuracy": [], "roc_auc": []}
+    scores = {"balanced_accuracy": [], "roc_auc": []}
     for _ in range(num_resamples):
         rows = rng.integers(0, len(is_depressed), len(is_depressed))
         truth, answers = is_depressed[rows], probabilities[rows] >= threshold
-        scores["accuracy"].append(accuracy_score(truth, answers))
         if truth.any() and not truth.all():
             scores["balanced_accuracy"].append(balanced_accuracy_score(truth, answers))
             scores["roc_auc"].append(roc_auc_score(truth, probabilities[rows]))
-    return {name: tuple(np.percentile(values, [2.5, 97.5])) for name, values in scores.items()}
+    num_right = accuracy_score(is_depressed, probabilities >= threshold, normalize=False)
+    wilson = binomtest(int(num_right), len(is_depressed)).proportion_ci(0.95, method="wilson")
+    bootstrap = {name: tuple(np.percentile(values, [2.5, 97.5])) for name, values in scores.items()}
+    return {"accuracy": (wilson.low, wilson.high), **bootstrap}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -398,7 +400,8 @@ def test_resamples_of_one_group_only_are_left_out():
     is_depressed, probabilities = np.array([True, False, False]), np.array([0.9, 0.1, 0.2])
     expected = _compute_intervals_slowly(is_depressed, probabilities, 0.5, 200, 0)
     intervals = compute_intervals(is_depressed, probabilities, num_resamples=200)
-    assert intervals == expected == dict.fromkeys(expected, (1.0, 1.0))
+    for name in ("balanced_accuracy", "roc_auc"):
+        assert intervals[name] == expected[name] == (1.0, 1.0)
 
 
 def test_the_score_lies_within_its_interval():
@@ -463,23 +466,8 @@ def test_intervals_hold_the_true_score_about_95_times_in_100():
         assert 0.92 <= number / 400 <= 0.98, name
 
 
-def test_share_intervals_hold_the_true_share_about_95_times_in_100():
+def test_wilson_intervals_hold_the_true_share_about_95_times_in_100():
     rng = np.random.default_rng(0)
-    num_held = 0
-    for number in range(1000):
-        low, high = compute_share_interval(rng.binomial(300, 0.7), 300, num_resamples=300, seed=number)
-        num_held += low <= 0.7 <= high
-    assert 0.93 <= num_held / 1000 <= 0.97
-
-
-def test_share_interval_is_the_interval_of_an_accuracy():
-    is_depressed = np.array([True] * 500)
-    probabilities = np.array([0.9] * 350 + [0.1] * 150)
-    expected = compute_intervals(is_depressed, probabilities, num_resamples=20_000)["accuracy"]
-    assert compute_share_interval(350, 500, num_resamples=20_000) == pytest.approx(expected, abs=0.004)
-
-
-def test_share_interval_at_its_ends_and_without_pictures():
-    assert compute_share_interval(0, 20) == (0.0, 0.0)
-    assert compute_share_interval(20, 20) == (1.0, 1.0)
-    assert np.isnan(compute_share_interval(0, 0)).all()
+    for share, num_images in ((0.7, 300), (0.9, 40)):
+        intervals = np.array([compute_wilson_interval(n, num_images) for n in rng.binomial(num_images, share, 2000)])
+        assert 0.93 <= np.mean((intervals[:, 0] <= share) & (share <= intervals[:, 1])) <= 0.975

@@ -31,7 +31,7 @@ def _scores(shift: float = 0.0, **others) -> dict:
     return {
         "num_images": 3514,
         "accuracy": 0.8171 + shift,
-        "always_non_depressed_accuracy": 0.6437 + shift,
+        "majority_baseline": {"name": "non_depressed", "share": 0.6437 + shift},
         "balanced_accuracy": 0.7912 + shift,
         "roc_auc": 0.8914 + shift,
         "ece": 0.0213 + shift,
@@ -65,7 +65,7 @@ def _scores(shift: float = 0.0, **others) -> dict:
             "share": 0.7735 + shift,
             "accuracy": 0.8988 + shift,
             "accuracy_interval": [0.8874 + shift, 0.9097 + shift],
-            "always_non_depressed_accuracy": 0.6941 + shift,
+            "majority_baseline": {"name": "non_depressed", "share": 0.6941 + shift},
         },
         **others,
     }
@@ -325,10 +325,10 @@ def test_every_score_and_interval_of_a_full_card_is_printed():
 def test_scores_by_hand():
     rows = _tables(_section(render_model_card("my-model", _older_card()), "Quantitative analyses"))[0]
     assert rows == [
-        ["scored on", "pictures", "right", "always non-depressed", "balanced", "ROC AUC", "ECE"],
+        ["scored on", "pictures", "right", "always one answer", "balanced", "ROC AUC", "ECE"],
         ["---"] * 7,
-        ["fer2013\\_faces.zip, test", "3,514", "80.2 %", "64.4 %", "0.781", "0.880", "0.030"],
-        ["fer2013\\_faces.zip, val", "2,387", "81.3 %", "66.3 %", "0.794", "0.895", "0.035"],
+        ["fer2013\\_faces.zip, test", "3,514", "80.2 %", "64.4 % (non-depressed)", "0.781", "0.880", "0.030"],
+        ["fer2013\\_faces.zip, val", "2,387", "81.3 %", "66.3 % (non-depressed)", "0.794", "0.895", "0.035"],
     ]
 
 
@@ -495,6 +495,14 @@ def test_scores_on_training_pictures_are_called_memory():
     assert "Pictures of fer2013\\_faces.zip, test that are identical to a training picture: 17." in caveats
     assert "Pictures of kaggle\\_depression.zip, all that are identical to a training picture: 13." in caveats
     assert "memory" not in _section(render_model_card("m", _committed_card()), "Caveats and recommendations")
+
+
+def test_score_is_compared_with_always_answering_the_larger_group():
+    card = _article_card()
+    card["scores"]["test"] |= {"accuracy": 0.72, "always_non_depressed_accuracy": 0.28}
+    text = render_model_card("m", card)
+    assert "it is not shown to do better than always answering “depressed”" in text
+    assert "| 72.0 % | 72.0 % (depressed) |" in text
 
 
 def test_score_that_always_non_depressed_would_get_too_is_named():

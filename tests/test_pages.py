@@ -33,6 +33,7 @@ from facedep import (
 from facedep.__main__ import main
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE
 from facedep.face_check import read_face_check
+from facedep.files import write_json
 from facedep.paths import PROJECT_DIR, models_dir
 from facedep.scan import is_scanned, scan_dataset
 
@@ -184,6 +185,9 @@ def test_explore_regroups_the_emotions_and_the_whole_app_follows(app):
     app.switch_page("pages/explore.py").run()
     app.pills(key="grouping").set_value(["sad"]).run()
     assert [metric.value for metric in app.metric] == ["2,100", "14%", "86%", "7"]
+    app.pills(key="grouping").set_value(["angry", "fear", "happy", "neutral", "sad"]).run()
+    assert ("“Always depressed” is right", "71%") in [(metric.label, metric.value) for metric in app.metric]
+    app.pills(key="grouping").set_value(["sad"]).run()
     app.pills(key="grouping").set_value([]).run()
     assert "Choose at least one emotion" in texts(app)
     assert app.metric[1].value == "14%"
@@ -356,7 +360,7 @@ def test_train_offers_to_go_on_with_a_run_that_ended_early(app, monkeypatch):
     monkeypatch.setattr(runs, "start_worker", lambda *arguments: started.append(arguments))
     config = runs.RunConfig("compact", "sample faces (drawn)", num_epochs=9, batch_size=64, learning_rate=3e-3)
     path = runs.create_run(config, "broken off")
-    runs.write_json(path / runs.STATUS_FILE, {"state": runs.FAILED, "message": "The power failed."})
+    write_json(path / runs.STATUS_FILE, {"state": runs.FAILED, "message": "The power failed."})
     rows = [
         {"kind": "start", "num_train": 64, "num_steps": 1, "num_epochs": 9, "num_val": 1},
         {"kind": "epoch", "epoch": 1, "loss": 1, "accuracy": 0.5, "val_loss": 1, "val_accuracy": 0.5, "seconds": 1,

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from facedep import plots_data, plots_prediction, plots_theme, plots_training
+from facedep.baselines import UNKNOWN, MajorityBaseline
 from facedep.emotions import DEPRESSED, NON_DEPRESSED
 from facedep.progress import Progress
 
@@ -12,6 +13,7 @@ INDEX = pd.DataFrame(
     [("sad", DEPRESSED, "train")] * 3 + [("happy", NON_DEPRESSED, "train")] * 2 + [("happy", NON_DEPRESSED, "test")],
     columns=["emotion", "label", "split"],
 )
+MAJORITY = MajorityBaseline(DEPRESSED, 0.67)
 EMPTY = INDEX.iloc[:0]
 
 
@@ -47,7 +49,7 @@ def test_curve_holds_steps_epochs_and_the_best_epoch():
         {"epoch": 1, "loss": 1.5, "val_loss": 1.4, "accuracy": 0.6, "val_accuracy": 0.62, "seconds": 2},
         {"epoch": 2, "loss": 1.2, "val_loss": 1.6, "accuracy": 0.7, "val_accuracy": 0.61, "seconds": 4},
     ]
-    figure = plots_training.plot_curve(Progress(3, 100, 0.67, 20, 0, 0, "best", steps, epochs), "loss")
+    figure = plots_training.plot_curve(Progress(3, 100, MAJORITY, 20, 0, 0, "best", steps, epochs), "loss")
     points = {trace.name: (list(trace.x), list(trace.y)) for trace in figure.data}
     assert points == {
         "within the epoch": ([0.5], [2.0]),
@@ -55,18 +57,18 @@ def test_curve_holds_steps_epochs_and_the_best_epoch():
         "validation": ([1, 2], [1.4, 1.6]),
         "best epoch": ([1], [1.4]),
     }
-    accuracy = plots_training.plot_curve(Progress(3, 100, 0.67, 20, 0, 0, "best", steps, epochs), "accuracy")
-    assert list(next(trace for trace in accuracy.data if trace.name == "always non-depressed").y) == [0.67, 0.67]
+    accuracy = plots_training.plot_curve(Progress(3, 100, MAJORITY, 20, 0, 0, "best", steps, epochs), "accuracy")
+    assert list(next(trace for trace in accuracy.data if trace.name == "always depressed").y) == [0.67, 0.67]
 
 
 def test_curve_of_a_final_fit_names_no_validation():
     epochs = [{"epoch": 1, "loss": 1.5, "val_loss": None, "accuracy": 0.6, "val_accuracy": None, "seconds": 2}]
-    figure = plots_training.plot_curve(Progress(3, 100, None, 0, 0, 0, "last", [], epochs), "loss")
+    figure = plots_training.plot_curve(Progress(3, 100, UNKNOWN, 0, 0, 0, "last", [], epochs), "loss")
     assert [trace.name for trace in figure.data if trace.name != "best epoch"] == ["within the epoch", "training"]
 
 
 def test_curve_before_the_first_step_says_so():
-    figure = plots_training.plot_curve(Progress(0, 0, None, 0, 0, 0, "last", [], []), "accuracy")
+    figure = plots_training.plot_curve(Progress(0, 0, UNKNOWN, 0, 0, 0, "last", [], []), "accuracy")
     assert "first step" in figure.layout.annotations[0].text
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from facedep import plots_comparison, plots_errors, plots_scores, plots_theme
+from facedep.baselines import MajorityBaseline
 from facedep.emotions import DEPRESSED, NON_DEPRESSED
 from facedep.metrics import Confusion, Curve, Reliability
 from facedep.plots_theme import color_of
@@ -28,8 +29,8 @@ def trace_of(figure, name):
     return next(trace for trace in figure.data if trace.name == name)
 
 
-def build_slice(name, accuracy, low, high, *, is_small=False):
-    return Slice("emotion", name, 100, accuracy, low, high, is_small, np.arange(100))
+def build_slice(name, accuracy, low, high, *, is_small=False, p_value=1.0):
+    return Slice("emotion", name, 100, accuracy, low, high, is_small, np.arange(100), p_value)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def build_slice(name, accuracy, low, high, *, is_small=False):
             {"a": pd.DataFrame(columns=["strength", "accuracy", "low", "high"])}, title="B", unit=""
         ),
         plots_comparison.plot_flattery([]),
-        plots_comparison.plot_accuracies([], 0.6),
+        plots_comparison.plot_accuracies([], MajorityBaseline(NON_DEPRESSED, 0.6)),
         plots_comparison.plot_inversion(NOTHING),
         plots_comparison.plot_game(NO_LABELS, NO_LABELS, NO_LABELS),
     ],
@@ -197,25 +198,26 @@ def test_emotion_confusion_puts_depressed_emotions_first_and_its_cells_name_them
 
 def test_slices_keep_their_order_and_tell_worse_and_small_ones_apart():
     found = [
-        build_slice("fear", 0.5, 0.4, 0.6),
-        build_slice("dark quarter: below 0.31", 0.8, 0.7, 0.9),
+        build_slice("fear", 0.5, 0.4, 0.6, p_value=0.04),
+        build_slice("dark quarter: below 0.31", 0.7, 0.6, 0.8, p_value=0.06),
         build_slice("contempt", 0.2, 0.1, 0.5, is_small=True),
     ]
     figure = plots_errors.plot_slices(found, accuracy=0.81)
     assert {trace.name: (list(trace.x), list(trace.customdata)) for trace in figure.data} == {
-        "worse than all faces together": ([0.5], [0]),
-        "about as good or better": ([0.8], [1]),
+        "surely worse than on the other faces": ([0.5], [0]),
+        "not surely worse": ([0.7], [1]),
         "too few faces to say": ([0.2], [2]),
     }
     assert list(figure.layout.yaxis.ticktext) == ["fear (100)", "dark quarter<br>below 0.31 (100)", "contempt (100)"]
     assert figure.layout.yaxis.range[0] > figure.layout.yaxis.range[1]
-    assert {trace.name for trace in plots_errors.plot_slices(found[:2]).data} == {"about as good or better"}
 
 
 def test_robustness_has_a_line_and_a_band_for_each_run():
     table = pd.DataFrame({"strength": [0, 1], "accuracy": [0.8, 0.6], "low": [0.7, 0.45], "high": [0.9, 0.7]})
-    figure = plots_comparison.plot_robustness({"a": table, "b": table}, title="Blur", unit="pixels", always=0.64)
-    assert [trace.name for trace in figure.data if trace.name] == ["a", "b", "always “non-depressed”: 64%"]
+    figure = plots_comparison.plot_robustness(
+        {"a": table, "b": table}, title="Blur", unit="pixels", baseline=MajorityBaseline(DEPRESSED, 0.64)
+    )
+    assert [trace.name for trace in figure.data if trace.name] == ["a", "b", "always “depressed”: 64%"]
     line = trace_of(figure, "a")
     assert (list(line.x), list(line.y)) == ([0, 1], [0.8, 0.6])
     band = figure.data[0]
@@ -227,9 +229,11 @@ def test_robustness_has_a_line_and_a_band_for_each_run():
 def test_flattery_sets_the_score_beside_remembering_and_a_constant_answer():
     rows = [
         {"what": "As published", "num_images": 898, "accuracy": 0.81, "interval": (0.78, 0.84),
-         "always_non_depressed": 0.69, "lookup_accuracy": 0.79, "num_in_train": 446, "num_seen": 12},
+         "majority_baseline": MajorityBaseline(NON_DEPRESSED, 0.69), "lookup_accuracy": 0.79,
+         "num_in_train": 446, "num_seen": 12},
         {"what": "New faces", "num_images": 365, "accuracy": 0.68, "interval": (0.63, 0.73),
-         "always_non_depressed": 0.67, "lookup_accuracy": None, "num_in_train": 0, "num_seen": 0},
+         "majority_baseline": MajorityBaseline(NON_DEPRESSED, 0.67), "lookup_accuracy": None,
+         "num_in_train": 0, "num_seen": 0},
     ]  # fmt: skip
     figure = plots_comparison.plot_flattery(rows)
     assert list(trace_of(figure, "the model").x) == [0.81, 0.68]
@@ -242,11 +246,15 @@ def test_flattery_sets_the_score_beside_remembering_and_a_constant_answer():
         "<b>68% New faces</b><br>365 faces",
     ]
     assert figure.layout.legend.traceorder == "reversed"
+    rows[1]["majority_baseline"] = MajorityBaseline(DEPRESSED, 0.72)
+    assert list(trace_of(plots_comparison.plot_flattery(rows), "always the larger group").x) == [0.69, 0.72]
 
 
 def test_accuracies_show_each_run_and_leave_out_an_undefined_one():
     nan = float("nan")
-    figure = plots_comparison.plot_accuracies([("a", 0.8, 0.75, 0.85), ("b", nan, nan, nan)], 0.64)
+    figure = plots_comparison.plot_accuracies(
+        [("a", 0.8, 0.75, 0.85), ("b", nan, nan, nan)], MajorityBaseline(NON_DEPRESSED, 0.64)
+    )
     assert [trace.name for trace in figure.data] == ["a", "always “non-depressed”: 64%"]
     assert figure.data[0].error_x.array[0] == pytest.approx(0.05)
     assert words_of(figure) == ["<b>a</b>: 80.0% (75% to 85%)", "<b>b</b>: not defined"]

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from facedep.baselines import MajorityBaseline
 from facedep.progress import LEARNING, MEMORISING, NOT_LEARNING, TOO_EARLY, UNJUDGED, judge_learning, read_progress
 from facedep.runs import METRICS_FILE
 
@@ -13,7 +14,7 @@ def write_rows(folder, losses, *, num_epochs=10, torn=""):
     """Writes a run's measurements: one (training loss, validation loss) per epoch, 10 steps each of 20 seconds."""
     rows = [
         {"kind": "start", "num_train": 100, "num_steps": 10, "num_epochs": num_epochs, "keeps": "best",
-         "always_non_depressed": 0.67}
+         "majority_baseline": {"name": "non_depressed", "share": 0.67}}
     ]  # fmt: skip
     for epoch, (loss, val_loss) in enumerate(losses, start=1):
         rows += [
@@ -41,8 +42,50 @@ def test_share_speed_and_time_left_follow_from_the_measurements(tmp_path):
 def test_falling_loss_without_telling_the_groups_apart_is_said(tmp_path):
     progress = write_rows(tmp_path, [(1.0, 1.0), (0.9, 0.9)])
     assert "always answering non-depressed would get 67%" in judge_learning(progress)[1]
-    at_chance = dataclasses.replace(progress, always_non_depressed=0.71)
+    at_chance = dataclasses.replace(progress, majority_baseline=MajorityBaseline("non_depressed", 0.71))
     assert "does not yet tell the two groups apart" in judge_learning(at_chance)[1]
+
+
+def write_at_chance(folder, start, *, val_accuracy=0.72, val_roc_auc=0.5):
+    """Writes two epochs with a falling validation loss: 400 validation pictures, of which 72 % are *depressed*."""
+    rows = [
+        {"kind": "start", "num_train": 100, "num_val": 400, "num_steps": 10, "num_epochs": 9, "keeps": "best", **start},
+        *(
+            {"kind": "epoch", "epoch": epoch, "loss": loss, "accuracy": 0.72, "val_loss": loss, "seconds": epoch,
+             "val_accuracy": val_accuracy, "val_roc_auc": val_roc_auc, "train_seconds": 1}
+            for epoch, loss in ((1, 1.0), (2, 0.6))
+        ),
+    ]  # fmt: skip
+    (folder / METRICS_FILE).write_text("\n".join(map(json.dumps, rows)))
+    return judge_learning(read_progress(folder))
+
+
+STARTS = {
+    "as written": {"majority_baseline": {"name": "depressed", "share": 0.72}},
+    "of an earlier version": {"always_non_depressed": 0.28},
+}
+
+
+@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
+def test_always_answering_the_larger_group_is_not_learning(tmp_path, start):
+    verdict, reason = write_at_chance(tmp_path, start)
+    assert verdict == NOT_LEARNING
+    assert "always answering depressed would get 72%" in reason
+    assert "28%" not in reason
+
+
+@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
+@pytest.mark.parametrize(("val_accuracy", "val_roc_auc"), [(0.72, 0.7), (0.8, 0.5), (0.8, 0.8)])
+def test_ranking_or_accuracy_above_chance_is_learning(tmp_path, start, val_accuracy, val_roc_auc):
+    verdict, reason = write_at_chance(tmp_path, start, val_accuracy=val_accuracy, val_roc_auc=val_roc_auc)
+    assert verdict == LEARNING
+    assert "always answering depressed would get 72%" in reason
+
+
+def test_chance_in_few_validation_pictures_is_not_learning(tmp_path):
+    # A network that guesses gets an AUC of 0.53 or more of 400 pictures (288 and 112) 18 times in 100.
+    assert write_at_chance(tmp_path, STARTS["as written"], val_roc_auc=0.53)[0] == NOT_LEARNING
+    assert write_at_chance(tmp_path, STARTS["as written"], val_roc_auc=0.56)[0] == LEARNING
 
 
 def test_copies_among_the_validation_pictures_are_said(tmp_path):
@@ -60,7 +103,7 @@ def test_pictures_that_the_run_started_from_among_the_validation_ones_are_said(t
 
 def test_final_fit_without_validation_pictures_is_shown_and_not_judged(tmp_path):
     rows = [{"kind": "start", "num_train": 100, "num_val": 0, "num_steps": 10, "num_epochs": 9, "keeps": "last",
-             "always_non_depressed": None}]  # fmt: skip
+             "majority_baseline": {"name": "non_depressed", "share": None}}]  # fmt: skip
     rows += [{"kind": "epoch", "epoch": epoch, "loss": 2.0 / epoch, "accuracy": 0.7, "seconds": epoch,
               "train_seconds": 1} for epoch in (1, 2)]  # fmt: skip
     (tmp_path / METRICS_FILE).write_text("\n".join(map(json.dumps, rows)))

@@ -19,6 +19,7 @@ from facedep import runs
 from facedep.__main__ import _build_parser, _plan_run
 from facedep.cards import CARD_FILE, MODEL_FILE
 from facedep.errors import RunError
+from facedep.files import write_json
 from facedep.progress import read_progress
 from facedep.run_writer import RunWriter
 from facedep.runs import RunConfig
@@ -93,11 +94,11 @@ def _age(path: Path, seconds: float) -> None:
 
 def _make_ended_run(name: str, *, created: float = 1.0, has_model: bool = True) -> Path:
     path = runs.create_run(CONFIG, name)
-    runs.write_json(path / runs.STATUS_FILE, {"state": "finished", "created": created})
+    write_json(path / runs.STATUS_FILE, {"state": "finished", "created": created})
     if has_model:
         (path / MODEL_FILE).write_bytes(b"weights")
         card = {"recipe": "compact", "class_names": ["depressed"], "positive_classes": ["depressed"]}
-        runs.write_json(path / CARD_FILE, card)
+        write_json(path / CARD_FILE, card)
     return path
 
 
@@ -593,8 +594,8 @@ def test_reader_never_sees_half_a_status_file():
     reader = threading.Thread(target=read)
     reader.start()
     for number in range(300):
-        runs.write_json(path / runs.STATUS_FILE, {"state": "finished", "message": "x" * (number * 40)})
+        write_json(path / runs.STATUS_FILE, {"state": "finished", "message": "x" * (number * 40)})
     ended.set()
     reader.join()
     assert problems == []
-    assert not list(path.glob("*.part"))
+    assert not list(path.glob("*.part*"))

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import fisher_exact
 
-from facedep import slices
+from facedep import emotions, slices
 
 
 def build_table(num_images, **columns):
@@ -88,6 +89,56 @@ def test_pictures_without_a_measure_or_an_answer_are_left_out():
 
 def test_no_pictures_have_no_slices():
     assert find("emotion", emotion=[]) == []
+
+
+def draw_slices(rng, num_images=900, *, bad_emotion=""):
+    """Returns slices of pictures of which 80 % are right, whatever they show; of one emotion only 60 %."""
+    emotion = rng.choice(emotions.EMOTIONS[:7], num_images)
+    is_right = rng.random(num_images) < np.where(emotion == bad_emotion, 0.6, 0.8)
+    columns = {name: rng.random(num_images) for name in ("brightness", "contrast", "sharpness")}
+    sides = rng.integers(40, 400, num_images).astype(float)
+    table = build_table(num_images, **columns, width=sides, height=sides)
+    index = pd.DataFrame({"emotion": emotion})
+    return slices.find_slices(index, table, is_right, np.full(num_images, 0.5)), is_right
+
+
+def test_a_model_that_is_equally_good_everywhere_has_a_worse_slice_at_most_one_time_in_twenty():
+    rng = np.random.default_rng(0)
+    num_corrected = num_uncorrected = 0
+    for _ in range(300):
+        found, is_right = draw_slices(rng)
+        assert len(found) == 23
+        num_corrected += any(one.is_worse for one in found)
+        num_uncorrected += any(one.high < is_right.mean() for one in found)
+    assert num_uncorrected / 300 > 0.2  # what the intervals alone would call worse
+    assert num_corrected / 300 <= 0.05
+
+
+def test_a_slice_that_is_worse_is_found():
+    rng = np.random.default_rng(1)
+    found = [{one.name for one in draw_slices(rng, bad_emotion="fear")[0] if one.is_worse} for _ in range(50)]
+    assert np.mean(["fear" in names for names in found]) > 0.9
+    assert np.mean([bool(names - {"fear"}) for names in found]) <= 0.1
+
+
+def test_p_value_is_that_of_fishers_exact_test_against_the_other_pictures_times_the_number_of_slices():
+    emotion = np.array(["happy"] * 300 + ["sad"] * 40 + ["fear"] * 10)
+    is_right = np.array([True] * 260 + [False] * 40 + [True] * 25 + [False] * 15 + [True] * 2 + [False] * 8)
+    found = {one.name: one for one in find("emotion", emotion=emotion, is_right=is_right)}
+    expected = fisher_exact([[25, 15], [262, 48]], alternative="less").pvalue
+    assert found["sad"].p_value == pytest.approx(2 * expected)  # fear has too few pictures to be one of them
+    assert (found["sad"].is_worse, found["happy"].is_worse) == (True, False)
+    assert np.isnan(found["fear"].p_value)
+    assert not found["fear"].is_worse
+    everything = find("emotion", emotion=["sad"] * 40, is_right=is_right[:40])
+    assert [one.p_value for one in everything] == [1.0]
+
+
+def test_p_values_are_corrected_step_by_step():
+    # Holm: 4 x 0.01, 3 x 0.013 is below it and so is raised to it, 2 x 0.03, 1 x 0.6.
+    assert slices.correct_for_number([0.6, 0.01, 0.03, 0.013]) == pytest.approx([0.6, 0.04, 0.06, 0.04])
+    assert slices.correct_for_number([0.9, 0.8]) == [1.0, 1.0]
+    assert slices.correct_for_number([]) == []
 
 
 def test_the_worst_come_first_and_small_ones_last():

@@ -25,6 +25,7 @@ from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_F
 from facedep.data import load_dataset
 from facedep.errors import DataError, RunError
 from facedep.evaluation import clean_scan, evaluate_run, split_as_trained
+from facedep.files import write_json
 from facedep.fitting import Goal, Part
 from facedep.images import compute_fingerprint
 from facedep.model import compute_outputs, load_classifier
@@ -82,7 +83,7 @@ class Workshop:
         """Trains in this process, which has loaded TensorFlow already."""
         run_dir = self.models / name
         run_dir.mkdir()
-        runs.write_json(run_dir / runs.CONFIG_FILE, dataclasses.asdict(config))
+        write_json(run_dir / runs.CONFIG_FILE, dataclasses.asdict(config))
         with self.entered(), RunWriter(run_dir) as writer:
             writer.write_status(training.train_run(config, str(source), writer))
         return run_dir
@@ -452,10 +453,10 @@ def test_evaluate_gives_the_scores_on_the_card_again(evaluated, first_dir):
 
 
 def _flatten(value: Any) -> list[float]:
-    """Returns the numbers in nested tables and lists, in order."""
+    """Returns the numbers in nested tables and lists, in order; words are left out."""
     if isinstance(value, dict | list):
         return [number for item in (value.values() if isinstance(value, dict) else value) for number in _flatten(item)]
-    return [] if value is None else [float(value)]
+    return [] if value is None or isinstance(value, str) else [float(value)]
 
 
 def test_every_training_picture_counts_as_seen(first_dir, workshop, parts):
