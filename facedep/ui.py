@@ -24,7 +24,7 @@ from facedep.scan import Scan, find_cache_path, is_scanned, scan_dataset
 from facedep.thresholds import THRESHOLD_FILE
 
 if TYPE_CHECKING:
-    from facedep.plots import Figure
+    from facedep.plots_theme import Figure
 
 WARM_UP_DELAY_SECONDS = 2.0
 _FOLDER, _UPLOAD = "folder", "upload"

@@ -6,7 +6,17 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from facedep import emotions, evaluation_plots, evaluation_words, metrics, progress, runs, ui
+from facedep import (
+    emotions,
+    metrics,
+    plots_comparison,
+    plots_scores,
+    plots_training,
+    progress,
+    runs,
+    sentences,
+    ui,
+)
 from facedep.answers import find_seen, read_answers
 from facedep.baselines import find_majority_baseline
 from facedep.data import Dataset
@@ -44,7 +54,7 @@ _SETTINGS = {
 
 def show_flattery(view: View) -> None:
     """Shows one run's score on differently chosen pictures, beside a table that learned nothing, and the inversion."""
-    st.write(evaluation_words.LOOKUP_TEXT)
+    st.write(sentences.LOOKUP_TEXT)
     try:
         found = list_flattering_scores(view.run.path, view.dataset)
     except FacedepError as error:
@@ -56,7 +66,7 @@ def show_flattery(view: View) -> None:
         choice = {"like": view.run.name, "split": missing.split, "part": missing.part}
         if follow_answers(view.run, view.dataset, view.scan, rows, **choice) is None:
             return
-    ui.show_chart(evaluation_plots.plot_flattery([vars(score) for score in found]), key="flattery")
+    ui.show_chart(plots_comparison.plot_flattery([vars(score) for score in found]), key="flattery")
     table = pd.DataFrame(
         {
             "Scored on": [score.what for score in found],
@@ -71,9 +81,9 @@ def show_flattery(view: View) -> None:
         }
     )
     st.dataframe(table, hide_index=True, key="flattery_table")
-    st.markdown(f"**And what is published is turned round.** {evaluation_words.INVERSION_TEXT}")
+    st.markdown(sentences.INVERSION_TEXT)
     confusion = metrics.count_confusion(view.is_depressed, view.predictions.probabilities, view.threshold)
-    ui.show_chart(evaluation_plots.plot_inversion(confusion), key="inversion")
+    ui.show_chart(plots_comparison.plot_inversion(confusion), key="inversion")
 
 
 # Compare -------------------------------------------------------------------------------------------------------------
@@ -123,7 +133,7 @@ def show_comparison(view: View) -> None:
     is_right = {name: is_depressed == (predictions[name].probabilities >= thresholds[name]) for name in found}
     for name in list(found)[1:]:
         comparison = metrics.compare_answers(is_right[view.run.name], is_right[name])
-        st.markdown(evaluation_words.describe_comparison(comparison, view.run.name, name))
+        st.markdown(sentences.describe_comparison(comparison, view.run.name, name))
     _show_compared_scores(is_depressed, predictions, is_right)
     _show_compared_settings(found)
 
@@ -162,7 +172,7 @@ def _show_compared_scores(
         scores.append((name, float(right.mean()), low, high))
     left, right = st.columns(2)
     with left:
-        figure = evaluation_plots.plot_accuracies(scores, find_majority_baseline(is_depressed))
+        figure = plots_comparison.plot_accuracies(scores, find_majority_baseline(is_depressed))
         ui.show_chart(figure, key="compared_scores")
     with right:
         curves = {
@@ -171,7 +181,7 @@ def _show_compared_scores(
         areas = {
             name: metrics.compute_roc_auc(is_depressed, answers.probabilities) for name, answers in compared.items()
         }
-        ui.show_chart(evaluation_plots.plot_roc(curves, areas), key="compared_roc")
+        ui.show_chart(plots_scores.plot_roc(curves, areas), key="compared_roc")
 
 
 def _show_compared_settings(found: dict[str, runs.Run]) -> None:
@@ -179,7 +189,7 @@ def _show_compared_settings(found: dict[str, runs.Run]) -> None:
     measured = {name: progress.read_progress(run.path) for name, run in found.items()}
     curves = {name: one.epochs for name, one in measured.items() if one.epochs}
     if curves:
-        ui.show_chart(evaluation_plots.plot_learning(curves), key="compared_learning")
+        ui.show_chart(plots_training.plot_learning(curves), key="compared_learning")
     settings = pd.DataFrame({name: _list_settings(run) for name, run in found.items()}).fillna("–")
     is_different = settings.nunique(axis=1) > 1
     st.markdown("**Settings that differ**")
@@ -241,7 +251,7 @@ def show_robustness(view: View) -> None:
     columns = st.columns(2)
     for number, (name, distortion) in enumerate(DISTORTIONS.items()):
         curves = {run: table[table["distortion"] == name] for run, table in tables.items()}
-        figure = evaluation_plots.plot_robustness(
+        figure = plots_comparison.plot_robustness(
             curves, title=distortion.title, unit=distortion.unit, baseline=baseline
         )
         with columns[number % 2]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from facedep import emotions, evaluation_plots, evaluation_words, game, metrics, runs, splits, ui, ui_gallery
+from facedep import emotions, game, metrics, plots_errors, plots_scores, runs, sentences, splits, ui, ui_gallery
 from facedep.answers import Answers, find_seen, has_answers, read_answers
 from facedep.data import SAMPLE, Dataset
 from facedep.errors import DataError
@@ -226,9 +226,9 @@ def follow_answers(
 def show_sentence(view: View) -> None:
     """Shows the one sentence, the scores with their intervals, what is mistaken for what; a cell shows its pictures."""
     scores = view.scores
-    st.markdown(f"### {evaluation_words.describe_accuracy(scores)}")
+    st.markdown(f"### {sentences.describe_accuracy(scores)}")
     is_own_data = view.run.card.data.content_hash == view.dataset.content_hash
-    if words := evaluation_words.describe_seen(scores, is_own_data=is_own_data):
+    if words := sentences.describe_seen(scores, is_own_data=is_own_data):
         st.warning(words, icon=":material/history:")
     if view.dataset.source == SAMPLE and view.run.name == runs.SHIPPED_RUN:
         st.info(
@@ -236,7 +236,7 @@ def show_sentence(view: View) -> None:
             "of real faces it does better (see its card, or choose the Kaggle set on Explore).",
             icon=":material/draw:",
         )
-    words = evaluation_words.describe_answered(scores)
+    words = sentences.describe_answered(scores)
     if has_published_labels(view.dataset):
         words = f"{words} {game.PEOPLE_SENTENCE}"
     st.markdown(words)
@@ -249,9 +249,9 @@ def show_sentence(view: View) -> None:
     left, right = st.columns(2)
     with left:
         confusion = metrics.count_confusion(view.is_depressed, view.predictions.probabilities, view.threshold)
-        _show_cells(view, evaluation_plots.plot_confusion(confusion), key="confusion")
+        _show_cells(view, plots_errors.plot_confusion(confusion), key="confusion")
     with right:
-        figure = evaluation_plots.plot_emotion_errors(
+        figure = plots_errors.plot_emotion_errors(
             scores["per_emotion"], depressed_emotions=view.dataset.depressed_emotions
         )
         ui.show_chart(figure, key="emotion_errors")
@@ -271,7 +271,7 @@ def _show_metric(title: str, value: float, interval: list[float], *, is_share: b
         delta_arrow="off",
         border=True,
         width=193,
-        help=f"Gray: its 95 % confidence interval. {evaluation_words.INTERVAL_TEXT}"
+        help=f"Gray: its 95 % confidence interval. {sentences.INTERVAL_TEXT}"
         + (
             ""
             if is_share
@@ -338,26 +338,24 @@ def show_curves(view: View) -> None:
     left, right = st.columns(2)
     recall = confusion.num_true_depressed / num_depressed
     with left:
-        figure = evaluation_plots.plot_roc(
+        figure = plots_scores.plot_roc(
             {name: metrics.compute_roc_curve(truth, probabilities)},
             {name: view.scores["roc_auc"]},
             point=(confusion.num_false_alarms / num_others, recall),
         )
         ui.show_chart(figure, key="roc")
-        figure = evaluation_plots.plot_reliability(
-            metrics.compute_reliability(truth, probabilities), view.scores["ece"]
-        )
+        figure = plots_scores.plot_reliability(metrics.compute_reliability(truth, probabilities), view.scores["ece"])
         ui.show_chart(figure, key="reliability")
     with right:
         num_called = confusion.num_true_depressed + confusion.num_false_alarms
-        figure = evaluation_plots.plot_precision_recall(
+        figure = plots_scores.plot_precision_recall(
             {name: metrics.compute_precision_recall_curve(truth, probabilities)},
             {name: metrics.compute_average_precision(truth, probabilities)},
             share_depressed=float(truth.mean()),
             point=(recall, confusion.num_true_depressed / num_called) if num_called else None,
         )
         ui.show_chart(figure, key="precision_recall")
-        ui.show_chart(evaluation_plots.plot_scores(truth, probabilities, view.threshold, view.band), key="scores")
+        ui.show_chart(plots_scores.plot_scores(truth, probabilities, view.threshold, view.band), key="scores")
     if view.predictions.emotions and (view.index["emotion"] != "").any():
         names = list(view.predictions.emotions[0])
         true_emotions = view.index["emotion"].to_numpy(dtype=str)
@@ -365,9 +363,7 @@ def show_curves(view: View) -> None:
         matrix = metrics.count_emotion_confusion(
             true_emotions[is_named], view.predictions.likeliest_emotions[is_named], names
         )
-        figure = evaluation_plots.plot_emotion_confusion(
-            matrix, names, depressed_emotions=view.dataset.depressed_emotions
-        )
+        figure = plots_errors.plot_emotion_confusion(matrix, names, depressed_emotions=view.dataset.depressed_emotions)
         _show_cells(view, figure, key="emotion_confusion")
 
 
@@ -390,16 +386,16 @@ def show_threshold(view: View) -> None:
     band = find_band(view.run.card, threshold)
     scores = score_answers(view.index, view.predictions, threshold=threshold, band=band)
     confusion = metrics.count_confusion(view.is_depressed, probabilities, threshold)
-    st.markdown(f"#### {evaluation_words.describe_confusion(confusion)}")
+    st.markdown(f"#### {sentences.describe_confusion(confusion)}")
     words = f"**{scores['accuracy']:.1%}** in the right group, {scores['balanced_accuracy']:.1%} as the mean of both."
-    st.markdown(f"{words} {evaluation_words.describe_answered(scores)}")
+    st.markdown(f"{words} {sentences.describe_answered(scores)}")
     if view.band and not band:
         st.caption("So far from where its uncertain band was found, this model has none: it always answers.")
     left, right = st.columns(2)
     with left:
-        ui.show_chart(evaluation_plots.plot_confusion(confusion), key="threshold_confusion")
+        ui.show_chart(plots_errors.plot_confusion(confusion), key="threshold_confusion")
     with right:
-        figure = evaluation_plots.plot_scores(view.is_depressed, probabilities, threshold, band)
+        figure = plots_scores.plot_scores(view.is_depressed, probabilities, threshold, band)
         ui.show_chart(figure, key="threshold_scores")
     _show_keeping(view, threshold)
 
@@ -478,20 +474,20 @@ def show_failures(view: View) -> None:
     _show_overlays(view, wrong[:_NUM_MISTAKES])
     table = load_quality(view.dataset, view.scan)[view.rows]
     found = find_worst(find_slices(view.index, table, view.is_right, view.predictions.probabilities))
-    figure = evaluation_plots.plot_slices(found, accuracy=view.scores["accuracy"])
+    figure = plots_errors.plot_slices(found, accuracy=view.scores["accuracy"])
     event = st.plotly_chart(
         figure, key="slices", config={"displayModeBar": False}, on_select="rerun", selection_mode="points"
     )
     small = (
         " Hollow ones have fewer than 30 pictures: too few to say anything." if any(s.is_small for s in found) else ""
     )
-    st.caption(f"Click a line to see its mistakes. {evaluation_words.describe_slices(found)}{small}")
+    st.caption(f"Click a line to see its mistakes. {sentences.describe_slices(found)}{small}")
     if points := event["selection"]["points"]:
         place = points[0]["customdata"]
         chosen = found[int(place[0] if isinstance(place, list) else place)]
         is_wrong = ~view.is_right[chosen.rows]
         show_pictures(view, chosen.rows[is_wrong], f"mistakes among “{chosen.name}”", key="slice_pictures")
-    st.caption(evaluation_words.UNKNOWN_PEOPLE_TEXT)
+    st.caption(sentences.UNKNOWN_PEOPLE_TEXT)
 
 
 @st.fragment

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from facedep import emotions, evaluation_plots, game, ui, ui_evaluate, ui_gallery
+from facedep import emotions, game, plots_comparison, ui, ui_evaluate, ui_gallery
 from facedep.answers import find_seen
 from facedep.ui_evaluate import View
 
@@ -45,7 +45,7 @@ def show_game(view: View) -> None:
         "Beneath each face: its label, and the model's P(“depressed”). Where it is uncertain, the side that it leans "
         "to counts."
     )
-    ui.show_chart(evaluation_plots.plot_game(truths, guessed, answered), key="game_chart")
+    ui.show_chart(plots_comparison.plot_game(truths, guessed, answered), key="game_chart")
     if len(state["rounds"]) > 1:
         you, model, faces = np.sum(list(state["rounds"].values()), axis=0)
         st.markdown(f"All rounds of this visit: you {you} of {faces}, the model {model} of {faces}.")

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from facedep import plots, progress, runs, ui
+from facedep import plots_training, progress, runs, ui
 from facedep.bundles import pack_run, unpack_run
 from facedep.card_scores import Scores
 from facedep.cards import Card
@@ -73,9 +73,9 @@ def show_curves(measured: progress.Progress, *, key: str, is_active: bool) -> No
     """Shows loss and accuracy so far, the best epoch, and the verdict with its reason."""
     left, right = st.columns(2)
     with left:
-        ui.show_chart(plots.plot_curve(measured, "loss"), key=f"{key}_loss")
+        ui.show_chart(plots_training.plot_curve(measured, "loss"), key=f"{key}_loss")
     with right:
-        ui.show_chart(plots.plot_curve(measured, "accuracy"), key=f"{key}_accuracy")
+        ui.show_chart(plots_training.plot_curve(measured, "accuracy"), key=f"{key}_accuracy")
     verdict, reason = progress.judge_learning(measured)
     if is_active or verdict != progress.TOO_EARLY:
         st.info(f"**{verdict.capitalize()}.** {reason}", icon=_VERDICT_ICONS[verdict])

@@ -11,9 +11,9 @@ from facedep.__main__ import _describe_scores
 from facedep.baselines import UNKNOWN, MajorityBaseline, find_majority_baseline, read_majority_baseline
 from facedep.cards import Card
 from facedep.emotions import DEPRESSED, NON_DEPRESSED
-from facedep.evaluation_words import describe_accuracy
 from facedep.files import nan_to_null
 from facedep.metrics import score_predictions
+from facedep.sentences import describe_accuracy
 
 # A network that guesses, on pictures of which 72 % are depressed, as this and as an earlier version describe it.
 SCORES = {"num_images": 400, "accuracy": 0.72, "balanced_accuracy": 0.5, "roc_auc": 0.5, "ece": 0.0}

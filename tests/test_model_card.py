@@ -13,7 +13,10 @@ import pytest
 from facedep.card_format import upgrade_card, upgrade_scores
 from facedep.cards import Card
 from facedep.data import load_dataset
-from facedep.model_card import KNOWN_DATA, SAMPLE_NAME, render_model_card
+from facedep.known_data import KNOWN_DATA
+from facedep.metrics import compute_wilson_interval
+from facedep.model_card import render_model_card
+from facedep.model_card_facts import SAMPLE_NAME
 from facedep.recipes import RECIPES
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
@@ -336,6 +339,21 @@ def test_each_expression_is_shown_with_its_group():
     assert tables[1][2] == ["happy", "non-depressed", "882", "94.6 % (93.1–96.1)", "88.5 % (86.4–90.6)", "0.092"]
     assert tables[1][3] == ["contempt", "non-depressed", "21", "52.4 % (33.3–71.4)", "–", "0.488"]
     assert "Intervals over fewer than 50 pictures" in render_model_card("my-model", _full_card())
+
+
+def test_intervals_of_shares_are_called_wilsons_if_they_are():
+    card = _full_card(evaluations=[])
+    card["training"]["final_fit_of"] = ""
+    text = render_model_card("m", card)
+    assert "Wilson 1927" not in text
+    assert "are too narrow" in text
+    for scores in card["scores"].values():
+        num_right = round(scores["accuracy"] * scores["num_images"])
+        scores["accuracy"] = num_right / scores["num_images"]
+        scores["intervals"]["accuracy"] = list(compute_wilson_interval(num_right, scores["num_images"]))
+    text = render_model_card("m", card)
+    assert "of shares Wilson 1927" in text
+    assert "are too narrow" not in text
 
 
 def test_calibration_names_the_run_and_the_pictures_it_was_chosen_on():

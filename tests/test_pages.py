@@ -19,11 +19,11 @@ from facedep import (
     answers,
     data,
     evaluation,
-    evaluation_words,
     jobs,
     robustness_running,
     runs,
     sample_faces,
+    sentences,
     thresholds,
     ui,
     ui_camera,
@@ -532,7 +532,7 @@ def test_evaluate_says_in_one_sentence_how_good_a_model_is(app, small_set):
     open_evaluate(app, ui_evaluate.SENTENCE)
     run_dir = models_dir() / runs.SHIPPED_RUN
     scores = evaluation.evaluate_run(run_dir, small_set, part="all")
-    assert read_sentence(app) == f"### {evaluation_words.describe_accuracy(scores)}"
+    assert read_sentence(app) == f"### {sentences.describe_accuracy(scores)}"
     assert "faces it has never seen" in read_sentence(app)
     assert f"{scores['accuracy']:.1%}" in [metric.value for metric in app.metric]
     assert len(app.get("plotly_chart")) == 2

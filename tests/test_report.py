@@ -22,7 +22,7 @@ from PIL import Image
 from plotly.offline import get_plotlyjs
 
 from facedep import __main__ as cli
-from facedep import evaluation_words, runs, sample_faces
+from facedep import runs, sample_faces, sentences
 from facedep.__main__ import main
 from facedep.answers import Answers, find_answers_path, keep_answers_beside, write_answers
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, read_card
@@ -134,8 +134,8 @@ def test_command_writes_the_report_and_the_model_card_and_says_both_paths(made):
 
 def test_report_says_the_sentences_and_numbers_of_the_evaluation(made, page):
     scores = made["scores"]
-    assert _strip(evaluation_words.describe_accuracy(scores)) in page.text
-    assert _strip(evaluation_words.describe_answered(scores)) in page.text
+    assert _strip(sentences.describe_accuracy(scores)) in page.text
+    assert _strip(sentences.describe_answered(scores)) in page.text
     low, high = scores["intervals"]["roc_auc"]
     for words in (
         f"{scores['accuracy']:.1%}",
@@ -149,6 +149,12 @@ def test_report_says_the_sentences_and_numbers_of_the_evaluation(made, page):
     ):
         assert words in page.text
     assert "nan" not in page.text.lower()
+
+
+def test_report_speaks_of_intervals_as_a_procedure_and_not_of_where_the_score_lies(page):
+    """A 95 % interval holds the true score in 95 of 100 repeated tests; of a single one that cannot be said."""
+    assert sentences.INTERVAL_TEXT in page.text
+    assert not re.search(r"score (lies|is) (between|in|within)", page.text)
 
 
 def test_report_says_up_to_where_worse_pictures_are_better_answered_than_the_majority_baseline(made, page):
@@ -171,7 +177,7 @@ def test_report_shows_every_chart_once(page):
         "How well it tells the groups apart", "How far to trust its “depressed”", "Is its 70% really 70%?",
         "What it says about either group",
         "Where it is right, and where less so", "Which emotions it mixes up", "Honest against flattering",
-        "Every published answer is turned round", "Blur", "Noise", "Darkness", "Rotation", "Lower resolution",
+        "Every published prediction is inverted", "Blur", "Noise", "Darkness", "Rotation", "Lower resolution",
         "Eyes covered", "Mouth covered",
     ]  # fmt: skip
     assert page.num_places == len(titles)
@@ -291,7 +297,7 @@ def _build(run_dir: Path, dataset: Dataset, *, split: str = LEAK_FREE, part: str
 
 def test_run_without_robustness_says_how_to_measure_it(tmp_path, dataset):
     page = _build(_make_run(tmp_path, dataset), dataset)
-    assert "It was not measured on worse pictures." in page.text
+    assert "It has not been measured on worse pictures yet." in page.text
     assert len(page.charts) == page.num_places == 10
     assert "too few to say anything" in page.text
 
@@ -302,8 +308,8 @@ def test_run_of_scores_only_has_a_report(tmp_path, dataset):
     keep_answers_beside(run_dir, dataset)
     (run_dir / MODEL_FILE).unlink()
     page = _build(run_dir, dataset)
-    assert _strip(evaluation_words.describe_accuracy(scores)) in page.text
-    assert "Only the answers of this run are here, not its network" in page.text
+    assert _strip(sentences.describe_accuracy(scores)) in page.text
+    assert "Only the predictions of this run are here, not its network" in page.text
     assert "facedep robustness" not in page.text
 
 
@@ -364,7 +370,7 @@ def test_part_and_threshold_in_force_are_said(tmp_path, dataset):
     assert "from P(“depressed”) of 0.90" in page.text
     assert "val part. As published:" in page.text
     scores = evaluate_run(run_dir, dataset, split=PUBLISHED, part="val")
-    assert _strip(evaluation_words.describe_accuracy(scores)) in page.text
+    assert _strip(sentences.describe_accuracy(scores)) in page.text
 
 
 def test_pictures_that_are_not_answered_yet_give_a_sentence_and_no_network_runs(tmp_path, dataset):

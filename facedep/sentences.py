@@ -1,4 +1,4 @@
-"""What scores mean, in sentences for people: the page and the report say the same."""
+"""What scores mean, in sentences for people: one place for what page, report and model card share."""
 
 import math
 from collections.abc import Sequence
@@ -9,20 +9,20 @@ from facedep.metrics import Confusion, PairedComparison
 from facedep.slices import MIN_IMAGES, Slice
 
 LOOKUP_TEXT = (
-    "The same network, scored in different ways. A lookup table only remembers the train pictures and has learned "
-    "nothing: where it does well, the pictures are no test."
+    "The same network, scored in different ways. A lookup table only remembers its training pictures and has learned "
+    "nothing: if it does well, these pictures are not a test."
 )
 INTERVAL_TEXT = (
     "If the test were repeated with other pictures of the same kind, about 95 of 100 such intervals would contain the "
-    "score on all such pictures. It does not cover another training, or other kinds of pictures."
+    "score on all such pictures. They do not cover another training or other kinds of pictures."
 )
 UNKNOWN_PEOPLE_TEXT = (
-    "Nobody's age, origin or sex stands in these data sets, so this app cannot measure whom the model treats worse. "
-    "Others have found such gaps: see Rhue 2018, doi.org/10.2139/ssrn.3281765."
+    "These data sets do not record anyone's age, origin or sex, so this app cannot measure for whom the model works "
+    "worse. Others have found such gaps: see Rhue 2018, doi.org/10.2139/ssrn.3281765."
 )
 INVERSION_TEXT = (
-    "The article's code reads its network's answers the wrong way; so would the answers of this model come out if that "
-    "code printed them."
+    "**The published predictions are inverted as well.** The article's code reads the output of its network the wrong "
+    "way round. This is what it would print for the predictions of this model."
 )
 
 
@@ -33,12 +33,12 @@ def describe_accuracy(scores: dict[str, Any]) -> str:
         scores: From `evaluation.evaluate_run`.
     """
     if math.isnan(scores["accuracy"]):
-        return "There is no score here: a picture has no answer."
+        return "There is no score: the model gives no prediction for some of these pictures."
     low, high = scores["intervals"]["accuracy"]
     if scores["num_seen_in_training"] == scores["num_images"]:
-        faces = "faces that it has all learned from"
+        faces = "faces, all of which it was trained on,"
     elif scores["num_seen_in_training"]:
-        faces = "faces, of which it has learned from some,"
+        faces = "faces, some of which it was trained on,"
     else:
         faces = "faces it has never seen,"
     between = f" (between {100 * low:.0f} and {100 * high:.0f})" if not math.isnan(low) else ""
@@ -50,7 +50,7 @@ def describe_accuracy(scores: dict[str, Any]) -> str:
 
 
 def describe_seen(scores: dict[str, Any], *, is_own_data: bool = False) -> str:
-    """Returns what makes the score doubtful, in Markdown: few pictures, some seen before; "" where nothing does.
+    """Returns what makes the score doubtful, in Markdown: few pictures, some seen before; "" if nothing does.
 
     Args:
         scores: From `evaluation.evaluate_run`.
@@ -58,9 +58,12 @@ def describe_seen(scores: dict[str, Any], *, is_own_data: bool = False) -> str:
     """
     words = []
     if scores["num_images"] < MIN_IMAGES:
-        words.append(f"These are **{scores['num_images']} pictures only**, too few to say anything.")
+        words.append(f"There are **only {scores['num_images']} pictures**: too few to say anything.")
     if scores["part"] == "val" and is_own_data:
-        words.append("Validation pictures choose the best epoch of a run that trains on this split: they flatter it.")
+        words.append(
+            "Validation pictures select the best epoch of a run that trains on this split, so its score on them is too "
+            "good."
+        )
     if scores["num_seen_in_training"]:
         words.append(
             f"It was trained on **{scores['num_seen_in_training']:,} of these {scores['num_images']:,} pictures**: the "
@@ -68,8 +71,8 @@ def describe_seen(scores: dict[str, Any], *, is_own_data: bool = False) -> str:
         )
     if scores["num_also_in_train"]:
         words.append(
-            f"{scores['num_also_in_train']:,} of these pictures are also in this split's own train part: whoever "
-            "trains on that part has seen them."
+            f"{scores['num_also_in_train']:,} of these pictures are also in this split's own train part: a "
+            "model trained on that part has seen them."
         )
     return " ".join(words)
 
@@ -107,7 +110,7 @@ def describe_slices(slices: Sequence[Slice]) -> str:
 
 
 def describe_answered(scores: dict[str, Any]) -> str:
-    """Returns how much is left unanswered and how right the rest is, in Markdown; "" for a model that always answers.
+    """Returns how much is left unanswered and how right the rest is, in Markdown; "" without an uncertain band.
 
     Args:
         scores: From `evaluation.score_answers`.
@@ -115,10 +118,10 @@ def describe_answered(scores: dict[str, Any]) -> str:
     answered = scores.get("answered")
     if not answered or math.isnan(answered["share"]):
         return ""
-    unanswered = f"It calls itself uncertain for **{100 * (1 - answered['share']):.0f}** of 100 pictures"
+    unanswered = f"It is uncertain about **{100 * (1 - answered['share']):.0f}** of 100 pictures"
     if not answered["num_images"]:
-        return f"{unanswered}: for all of these."
-    return f"{unanswered}, and is right for **{answered['accuracy']:.0%}** of the others."
+        return f"{unanswered}: about all of these."
+    return f"{unanswered}, and right about **{answered['accuracy']:.0%}** of the others."
 
 
 def describe_comparison(comparison: PairedComparison, first: str, second: str) -> str:

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from facedep import evaluation_plots as plots
+from facedep import plots_comparison, plots_errors, plots_scores, plots_theme
 from facedep.baselines import MajorityBaseline
 from facedep.emotions import DEPRESSED, NON_DEPRESSED
 from facedep.metrics import Confusion, Curve, Reliability
-from facedep.plots import color_of
+from facedep.plots_theme import color_of
 from facedep.slices import Slice
 
 CONFUSION = Confusion(num_true_depressed=30, num_false_alarms=20, num_missed=10, num_true_non_depressed=140)
@@ -36,22 +36,24 @@ def build_slice(name, accuracy, low, high, *, is_small=False, p_value=1.0):
 @pytest.mark.parametrize(
     "figure",
     [
-        plots.plot_confusion(NOTHING),
-        plots.plot_roc({}, {}),
-        plots.plot_roc({"a": UNDEFINED}, {"a": float("nan")}),
-        plots.plot_precision_recall({}, {}, share_depressed=float("nan")),
-        plots.plot_reliability(NO_BINS, float("nan")),
-        plots.plot_scores(NO_LABELS, np.zeros(0), 0.5),
-        plots.plot_emotion_errors({}),
-        plots.plot_emotion_confusion(np.zeros((0, 0), int), []),
-        plots.plot_emotion_confusion(np.zeros((2, 2), int), ["sad", "happy"]),
-        plots.plot_slices([]),
-        plots.plot_robustness({}, title="Blur", unit="pixels"),
-        plots.plot_robustness({"a": pd.DataFrame(columns=["strength", "accuracy", "low", "high"])}, title="B", unit=""),
-        plots.plot_flattery([]),
-        plots.plot_accuracies([], MajorityBaseline(NON_DEPRESSED, 0.6)),
-        plots.plot_inversion(NOTHING),
-        plots.plot_game(NO_LABELS, NO_LABELS, NO_LABELS),
+        plots_errors.plot_confusion(NOTHING),
+        plots_scores.plot_roc({}, {}),
+        plots_scores.plot_roc({"a": UNDEFINED}, {"a": float("nan")}),
+        plots_scores.plot_precision_recall({}, {}, share_depressed=float("nan")),
+        plots_scores.plot_reliability(NO_BINS, float("nan")),
+        plots_scores.plot_scores(NO_LABELS, np.zeros(0), 0.5),
+        plots_errors.plot_emotion_errors({}),
+        plots_errors.plot_emotion_confusion(np.zeros((0, 0), int), []),
+        plots_errors.plot_emotion_confusion(np.zeros((2, 2), int), ["sad", "happy"]),
+        plots_errors.plot_slices([]),
+        plots_comparison.plot_robustness({}, title="Blur", unit="pixels"),
+        plots_comparison.plot_robustness(
+            {"a": pd.DataFrame(columns=["strength", "accuracy", "low", "high"])}, title="B", unit=""
+        ),
+        plots_comparison.plot_flattery([]),
+        plots_comparison.plot_accuracies([], MajorityBaseline(NON_DEPRESSED, 0.6)),
+        plots_comparison.plot_inversion(NOTHING),
+        plots_comparison.plot_game(NO_LABELS, NO_LABELS, NO_LABELS),
     ],
 )
 def test_nothing_to_show_gives_an_empty_labelled_figure(figure):
@@ -61,7 +63,7 @@ def test_nothing_to_show_gives_an_empty_labelled_figure(figure):
 
 
 def test_confusion_has_counts_row_shares_and_clickable_cells():
-    figure = plots.plot_confusion(CONFUSION)
+    figure = plots_errors.plot_confusion(CONFUSION)
     cells, points = figure.data
     assert np.array(cells.z).tolist() == [[0.75, -0.25], [-0.125, 0.875]]
     assert dict(zip(points.customdata, zip(points.x, points.y, strict=True), strict=True)) == {
@@ -76,17 +78,17 @@ def test_confusion_has_counts_row_shares_and_clickable_cells():
     }  # fmt: skip
     assert "20 of 160 faces labelled “non-depressed”" in points.hovertext[2]
     assert not figure.layout.shapes
-    (frame,) = plots.plot_confusion(CONFUSION, chosen="missed").layout.shapes
+    (frame,) = plots_errors.plot_confusion(CONFUSION, chosen="missed").layout.shapes
     assert (frame.x0 < 1 < frame.x1, frame.y0 < 0 < frame.y1) == (True, True)
 
 
 def test_confusion_without_one_group_names_no_share_of_it():
-    texts = words_of(plots.plot_confusion(Confusion(0, 2, 0, 6)))
+    texts = words_of(plots_errors.plot_confusion(Confusion(0, 2, 0, 6)))
     assert texts.count("–") == 2
     assert "25% false alarms" in texts
 
 
-@pytest.mark.parametrize("plot", [plots.plot_roc, plots.plot_precision_recall])
+@pytest.mark.parametrize("plot", [plots_scores.plot_roc, plots_scores.plot_precision_recall])
 def test_curves_of_runs_have_a_line_each_with_its_score_and_the_threshold_is_marked(plot):
     figure = plot({"one": CURVE, "two": UNDEFINED, "three": CURVE}, dict.fromkeys(("one", "two", "three"), 0.875),
                   point=(0.25, 0.75))  # fmt: skip
@@ -96,7 +98,7 @@ def test_curves_of_runs_have_a_line_each_with_its_score_and_the_threshold_is_mar
     first, second = (trace for trace in figure.data if trace.name in names[:2])
     assert (list(first.x), list(first.y)) == ([0, 0.25, 1], [0, 0.75, 1])
     assert list(first.customdata) == [1, 0.6, 0.1]
-    assert (first.line.color, second.line.color) == (plots.color_of_run(0), plots.color_of_run(2))
+    assert (first.line.color, second.line.color) == (plots_theme.color_of_run(0), plots_theme.color_of_run(2))
     mark = trace_of(figure, "at the chosen threshold")
     assert (list(mark.x), list(mark.y)) == ([0.25], [0.75])
     assert "Infinity" not in figure.to_json()
@@ -104,13 +106,13 @@ def test_curves_of_runs_have_a_line_each_with_its_score_and_the_threshold_is_mar
 
 def test_a_long_curve_is_thinned_out_and_keeps_its_ends():
     steps = np.linspace(0, 1, 30_000)
-    line = plots.plot_roc({"a": Curve(steps, steps, steps[::-1])}, {"a": 0.5}).data[0]
+    line = plots_scores.plot_roc({"a": Curve(steps, steps, steps[::-1])}, {"a": 0.5}).data[0]
     assert len(line.x) == 1000
     assert (line.x[0], line.x[-1]) == (0, 1)
 
 
 def test_precision_recall_shows_what_guessing_gets():
-    figure = plots.plot_precision_recall({"a": CURVE}, {"a": 0.5}, share_depressed=0.35)
+    figure = plots_scores.plot_precision_recall({"a": CURVE}, {"a": 0.5}, share_depressed=0.35)
     guess = next(trace for trace in figure.data if trace.line.dash == "dash")
     assert list(guess.y) == [0.35, 0.35]
     assert "guessing: 35%" in words_of(figure)
@@ -125,7 +127,7 @@ def test_reliability_leaves_out_empty_bins_and_draws_intervals():
         low=np.array([0.1, nan, 0.5]),
         high=np.array([0.4, nan, 1.0]),
     )
-    figure = plots.plot_reliability(reliability, 0.123)
+    figure = plots_scores.plot_reliability(reliability, 0.123)
     points = next(trace for trace in figure.data if trace.mode == "markers+lines")
     assert (list(points.x), list(points.y)) == ([0.1, 0.9], [0.2, 0.75])
     assert np.array(points.error_y.array) == pytest.approx([0.2, 0.25])
@@ -138,7 +140,7 @@ def test_reliability_leaves_out_empty_bins_and_draws_intervals():
 def test_scores_part_right_from_wrong_exactly_at_the_threshold():
     is_depressed = np.array([True, True, True, True, False, False])
     probabilities = np.array([0.41, 0.42, 0.43, 0.99, 0.1, 0.44])
-    figure = plots.plot_scores(is_depressed, probabilities, 0.42, (0.3, 0.7))
+    figure = plots_scores.plot_scores(is_depressed, probabilities, 0.42, (0.3, 0.7))
     filled = {
         trace.name: {round(x, 3): y for x, y in zip(trace.x, trace.y, strict=True) if y}
         for trace in figure.data
@@ -157,7 +159,7 @@ def test_scores_part_right_from_wrong_exactly_at_the_threshold():
 
 
 def test_scores_of_one_group_only_show_that_group():
-    figure = plots.plot_scores(np.array([False, False]), np.array([0.2, np.nan]), 0.5)
+    figure = plots_scores.plot_scores(np.array([False, False]), np.array([0.2, np.nan]), 0.5)
     assert {trace.name for trace in figure.data} == {"labelled non-depressed, right", "labelled non-depressed, wrong"}
 
 
@@ -167,18 +169,18 @@ def test_emotion_errors_are_the_share_called_depressed_with_its_interval():
         "happy": {"num_images": 20, "group_accuracy": 0.9, "group_accuracy_interval": [0.85, 0.97]},
         "fear": {"num_images": 0, "group_accuracy": float("nan"), "group_accuracy_interval": [float("nan")] * 2},
     }
-    depressed, others = plots.plot_emotion_errors(scores).data
+    depressed, others = plots_errors.plot_emotion_errors(scores).data
     assert (list(depressed.y), list(depressed.x)) == (["sad"], [0.7])
     assert (list(others.y), list(others.x)) == (["happy"], pytest.approx([0.1]))
     assert (others.error_x.array[0], others.error_x.arrayminus[0]) == pytest.approx((0.05, 0.07))
     assert (depressed.error_x.color, others.error_x.color) == (color_of(DEPRESSED), color_of(NON_DEPRESSED))
-    (everything,) = plots.plot_emotion_errors({"sad": scores["sad"]}, depressed_emotions=()).data
+    (everything,) = plots_errors.plot_emotion_errors({"sad": scores["sad"]}, depressed_emotions=()).data
     assert list(everything.x) == pytest.approx([0.3])
 
 
 def test_emotion_confusion_puts_depressed_emotions_first_and_its_cells_name_themselves():
     matrix = np.array([[8, 2, 0], [1, 3, 0], [5, 0, 5]])
-    figure = plots.plot_emotion_confusion(matrix, ["happy", "sad", "surprise"], chosen="sad|happy")
+    figure = plots_errors.plot_emotion_confusion(matrix, ["happy", "sad", "surprise"], chosen="sad|happy")
     cells, points = figure.data
     assert list(points.customdata) == [
         "sad|sad", "sad|happy", "sad|surprise", "happy|sad", "happy|happy", "happy|surprise", "surprise|sad",
@@ -200,7 +202,7 @@ def test_slices_keep_their_order_and_tell_worse_and_small_ones_apart():
         build_slice("dark quarter: below 0.31", 0.7, 0.6, 0.8, p_value=0.06),
         build_slice("contempt", 0.2, 0.1, 0.5, is_small=True),
     ]
-    figure = plots.plot_slices(found, accuracy=0.81)
+    figure = plots_errors.plot_slices(found, accuracy=0.81)
     assert {trace.name: (list(trace.x), list(trace.customdata)) for trace in figure.data} == {
         "surely worse than on the other faces": ([0.5], [0]),
         "not surely worse": ([0.7], [1]),
@@ -212,7 +214,7 @@ def test_slices_keep_their_order_and_tell_worse_and_small_ones_apart():
 
 def test_robustness_has_a_line_and_a_band_for_each_run():
     table = pd.DataFrame({"strength": [0, 1], "accuracy": [0.8, 0.6], "low": [0.7, 0.45], "high": [0.9, 0.7]})
-    figure = plots.plot_robustness(
+    figure = plots_comparison.plot_robustness(
         {"a": table, "b": table}, title="Blur", unit="pixels", baseline=MajorityBaseline(DEPRESSED, 0.64)
     )
     assert [trace.name for trace in figure.data if trace.name] == ["a", "b", "always “depressed”: 64%"]
@@ -233,7 +235,7 @@ def test_flattery_sets_the_score_beside_remembering_and_a_constant_answer():
          "majority_baseline": MajorityBaseline(NON_DEPRESSED, 0.67), "lookup_accuracy": None,
          "num_in_train": 0, "num_seen": 0},
     ]  # fmt: skip
-    figure = plots.plot_flattery(rows)
+    figure = plots_comparison.plot_flattery(rows)
     assert list(trace_of(figure, "the model").x) == [0.81, 0.68]
     assert list(trace_of(figure, "always “non-depressed”").x) == [0.69, 0.67]
     remembered = trace_of(figure, "a table that only remembers its training data").x
@@ -245,12 +247,12 @@ def test_flattery_sets_the_score_beside_remembering_and_a_constant_answer():
     ]
     assert figure.layout.legend.traceorder == "reversed"
     rows[1]["majority_baseline"] = MajorityBaseline(DEPRESSED, 0.72)
-    assert list(trace_of(plots.plot_flattery(rows), "always the larger group").x) == [0.69, 0.72]
+    assert list(trace_of(plots_comparison.plot_flattery(rows), "always the larger group").x) == [0.69, 0.72]
 
 
 def test_accuracies_show_each_run_and_leave_out_an_undefined_one():
     nan = float("nan")
-    figure = plots.plot_accuracies(
+    figure = plots_comparison.plot_accuracies(
         [("a", 0.8, 0.75, 0.85), ("b", nan, nan, nan)], MajorityBaseline(NON_DEPRESSED, 0.64)
     )
     assert [trace.name for trace in figure.data] == ["a", "always “non-depressed”: 64%"]
@@ -259,7 +261,7 @@ def test_accuracies_show_each_run_and_leave_out_an_undefined_one():
 
 
 def test_inversion_prints_for_each_group_what_was_meant_for_the_other():
-    flow, right, wrong = plots.plot_inversion(CONFUSION).data
+    flow, right, wrong = plots_comparison.plot_inversion(CONFUSION).data
     assert list(flow.node.label) == ["“depressed”", "“non-depressed”"] * 2
     assert list(zip(flow.link.source, flow.link.target, flow.link.value, strict=True)) == [(0, 3, 50), (1, 2, 150)]
     assert list(right.x) == pytest.approx([0.85, 0.15])
@@ -268,7 +270,7 @@ def test_inversion_prints_for_each_group_what_was_meant_for_the_other():
 
 def test_game_shows_every_answer_and_crosses_out_those_unlike_the_label():
     truths, guesses, answers = (np.array(row, bool) for row in ([1, 0, 1], [1, 1, 1], [0, 1, 0]))
-    figure = plots.plot_game(truths, guesses, answers)
+    figure = plots_comparison.plot_game(truths, guesses, answers)
     points = {trace.name: set(zip(trace.x, trace.y, strict=True)) for trace in figure.data}
     assert points == {
         "depressed": {(0, 0), (2, 0), (0, 1), (1, 1), (2, 1), (1, 2)},
@@ -280,7 +282,7 @@ def test_game_shows_every_answer_and_crosses_out_those_unlike_the_label():
 
 
 def test_figures_are_valid_json_and_leave_scrolling_to_the_page():
-    for figure in (plots.plot_confusion(CONFUSION), plots.plot_roc({"a": CURVE}, {"a": 0.9})):
+    for figure in (plots_errors.plot_confusion(CONFUSION), plots_scores.plot_roc({"a": CURVE}, {"a": 0.9})):
         json.loads(figure.to_json())
         assert figure.layout.dragmode is False
         assert figure.layout.xaxis.fixedrange
