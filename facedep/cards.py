@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from facedep import emotions
+from facedep.dataset_spec import find_record_problem
 from facedep.errors import ModelError
 from facedep.recipes import RECIPES
 
@@ -63,6 +64,8 @@ def find_card_problem(card: Any) -> str | None:
     seed = trained_on.get("seed", 0) if isinstance(trained_on, dict) else None
     if not isinstance(seed, int) or seed < 0:
         return "its seed is no whole number"
+    if (problem := find_record_problem(trained_on)) is not None:
+        return problem
     for name in ("left_out", "thresholds"):
         rules = trained_on.get(name) or {}
         if not isinstance(rules, dict) or not all(map(_is_number, rules.values())):

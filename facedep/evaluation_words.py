@@ -69,6 +69,21 @@ def describe_seen(scores: dict[str, Any], *, is_own_data: bool = False) -> str:
     return " ".join(words)
 
 
+def describe_grouping_mismatch(mismatch: dict[str, list[str]] | None, name: str) -> str:
+    """Returns that a run learned another grouping of the emotions than the labels have, in Markdown; "" where not.
+
+    Args:
+        mismatch: From `training_spec.find_grouping_mismatch`.
+        name: The run's name.
+    """
+    if not mismatch:
+        return ""
+    return (
+        f"**{name}** learned to call {' and '.join(mismatch['learned'])} faces *depressed*; these labels mean "
+        f"{' and '.join(mismatch['labels'])}. It is scored on a question that it was not trained on."
+    )
+
+
 def describe_confusion(confusion: Confusion) -> str:
     """Returns false alarms and misses in words, in Markdown.
 

@@ -16,30 +16,25 @@ import shlex
 import textwrap
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from plotly.offline import get_plotlyjs
 
-from facedep import __version__, emotions, evaluation_plots, evaluation_words, game, metrics
-from facedep.answers import find_seen, has_answers, read_answers
-from facedep.cards import MODEL_FILE, read_card
-from facedep.data import KAGGLE, SAMPLE, Dataset
+from facedep import __version__, evaluation_plots, evaluation_words, game, metrics
+from facedep.data import KAGGLE, SAMPLE
 from facedep.errors import DataError, FacedepError, ModelError
-from facedep.evaluation import ALL, choose_rows, evaluate_run, list_flattering_scores
+from facedep.eval_subset import ALL
+from facedep.evaluation import Evaluation
 from facedep.notices import NOTICE
 from facedep.plots import Figure
-from facedep.predictions import Predictions
-from facedep.quality import measure_quality
+from facedep.protocol_comparison import compare_protocols
 from facedep.robustness import DISTORTIONS, MAX_IMAGES, read_robustness
-from facedep.scan import Scan, scan_dataset
-from facedep.slices import MIN_IMAGES, find_slices, find_worst
+from facedep.slices import MIN_IMAGES, find_worst
 from facedep.splits import SPLIT_KINDS
-from facedep.thresholds import find_band, read_threshold
 
 _SOURCES = (
     "An expression is not an emotion: people smile when happy and scowl when angry more often than chance, but it "
@@ -162,27 +157,23 @@ addEventListener("afterprint", () => {
 """
 
 
-def build_report(run_dir: Path, dataset: Dataset, *, split: str, part: str, leaves_out_seen: bool = False) -> str:
+def build_report(told: Evaluation) -> str:
     """Returns the report on a run as one HTML document that needs nothing else.
 
-    It takes kept answers and runs no network: `evaluation.evaluate_run` asks for those of the part. Scores on other
-    parts, and on worse pictures, are shown where their answers are kept, too.
+    It takes kept answers and runs no network. Scores on other parts, and on worse pictures, are shown where their
+    answers are kept, too.
 
     Args:
-        run_dir: The run folder.
-        dataset: The data set.
-        split: One of `splits.SPLIT_KINDS`.
-        part: "train", "val", "test" or "all", as for `evaluation.evaluate_run`.
-        leaves_out_seen: Whether the pictures that the run was trained on are left out.
+        told: The run on a subset of a data set, from `evaluation.evaluate_run`.
 
     Returns:
         HTML, about 5 MB: most of it is the library that draws the charts.
 
     Raises:
-        DataError: The data set has no such split or part, or nothing of it is left.
-        ModelError: The folder holds neither a model nor answers, or the part is not answered yet, or not with numbers.
+        ModelError: Not all of the answers are numbers.
     """
-    told = _gather(run_dir, dataset, split, part, leaves_out_seen)
+    if np.isnan(told.predictions.probabilities).any():
+        raise ModelError(f"{told.run.name!r} answers with no number to some of these pictures. Choose another model.")
     charts: list[Figure] = []
     sections = {
         "In numbers": _show_scores(told, charts),
@@ -201,7 +192,7 @@ def build_report(run_dir: Path, dataset: Dataset, *, split: str, part: str, leav
         f'<footer class="small">Written by facedep {__version__} on {_describe_today()}. {_NO_FACES} This file holds '
         "all it needs and loads nothing from anywhere.</footer>",
     ]
-    return _build_page(f"{run_dir.name}: how good is it?", "\n".join(body), charts)
+    return _build_page(f"{told.run.name}: how good is it?", "\n".join(body), charts)
 
 
 def check_report_path(path: Path) -> Path:
@@ -262,67 +253,17 @@ def _write_in_one_step(path: Path, content: bytes, *, keeps: bool = True) -> Non
 # What is told --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Told:
-    """One run on one part of a data set; n pictures are scored."""
-
-    run_dir: Path
-    card: dict[str, Any]
-    dataset: Dataset
-    scan: Scan
-    split: str
-    part: str
-    leaves_out_seen: bool
-    rows: np.ndarray
-    predictions: Predictions
-    is_depressed: np.ndarray
-    threshold: float
-    scores: dict[str, Any]
-
-    @property
-    def index(self) -> pd.DataFrame:
-        return self.dataset.index[self.rows]
-
-    @property
-    def confusion(self) -> metrics.Confusion:
-        return metrics.count_confusion(self.is_depressed, self.predictions.probabilities, self.threshold)
-
-    @property
-    def name_in_figure(self) -> str:
-        """The run's name, short, and as text where Plotly would take it for markup."""
-        name = self.run_dir.name
-        short = name if len(name) <= _MAX_NAME_IN_FIGURE else f"{name[: _MAX_NAME_IN_FIGURE - 1]}…"
-        return html.escape(short, quote=False)
-
-
-def _gather(run_dir: Path, dataset: Dataset, split: str, part: str, leaves_out_seen: bool) -> _Told:
-    card, scan = read_card(run_dir), scan_dataset(dataset)
-    rows = choose_rows(dataset, scan, card, split=split, part=part)
-    if leaves_out_seen:
-        rows &= ~find_seen(run_dir, scan.fingerprints)
-    answers = read_answers(run_dir, dataset)
-    if rows.any() and not has_answers(answers, scan, rows):
-        raise ModelError(
-            f"{run_dir.name!r} has not answered these pictures of {dataset.name} yet. Evaluate it on them first."
-        )
-    threshold = read_threshold(run_dir, card)
-    scores = evaluate_run(
-        run_dir, dataset, split=split, part=part, threshold=threshold, leaves_out_seen=leaves_out_seen
-    )
-    predictions = answers.select(rows)
-    if np.isnan(predictions.probabilities).any():
-        raise ModelError(f"{run_dir.name!r} answers with no number to some of these pictures. Choose another model.")
-    is_depressed = (dataset.index["label"] == emotions.DEPRESSED).to_numpy(dtype=bool)[rows]
-    return _Told(
-        run_dir, card, dataset, scan, split, part, leaves_out_seen, rows, predictions, is_depressed,
-        threshold, scores,
-    )  # fmt: skip
+def _name_in_figure(told: Evaluation) -> str:
+    """Returns the run's name, short, and as text where Plotly would take it for markup."""
+    name = told.run.name
+    short = name if len(name) <= _MAX_NAME_IN_FIGURE else f"{name[: _MAX_NAME_IN_FIGURE - 1]}…"
+    return html.escape(short, quote=False)
 
 
 # The sections --------------------------------------------------------------------------------------------------------
 
 
-def _show_head(told: _Told, links: str) -> str:
+def _show_head(told: Evaluation, links: str) -> str:
     scores = told.scores
     facts = {
         "Pictures": f"{scores['num_images']:,} of {_escape(told.dataset.name)}",
@@ -338,7 +279,7 @@ def _show_head(told: _Told, links: str) -> str:
     )
     parts = [
         '<header><p class="kind">facedep · how good is it?</p>',
-        f"<h1>{_escape(told.run_dir.name)}</h1>",
+        f"<h1>{_escape(told.run.name)}</h1>",
         _build_facts(facts),
         f'<p class="sentence">{_render(evaluation_words.describe_accuracy(scores))}</p>',
         f'<p class="warning">{_render(warning)}</p>' if warning else "",
@@ -352,20 +293,24 @@ def _show_head(told: _Told, links: str) -> str:
     return "\n".join(filter(None, parts))
 
 
-def _describe_choice(told: _Told) -> str:
+def _describe_choice(told: Evaluation) -> str:
     scores = told.scores
-    words = ["all, each once" if told.part == ALL else f"{told.part} part. {SPLIT_KINDS[told.split]}"]
-    if told.leaves_out_seen:
+    words = [
+        "all, each once"
+        if told.subset.subset == ALL
+        else f"{told.subset.subset} part. {SPLIT_KINDS[told.subset.protocol]}"
+    ]
+    if told.subset.excludes_training_images:
         words.append(f"without the {scores['num_left_out_seen']:,} that it was trained on")
     if scores["num_unreadable"]:
         words.append(f"{scores['num_unreadable']:,} damaged files left out")
     return "; ".join(words)
 
 
-def _describe_labels(told: _Told) -> str:
+def _describe_labels(told: Evaluation) -> str:
     """Returns what *depressed* means here: for the data set, and for the model."""
     words = []
-    if (told.index["emotion"] != "").any():
+    if (told.samples["emotion"] != "").any():
         renamed = " and ".join(name for name in told.dataset.depressed_emotions)
         words.append(f"The group “depressed” of these pictures is a new name for {renamed} faces.")
     if told.predictions.emotions is not None:
@@ -376,7 +321,7 @@ def _describe_labels(told: _Told) -> str:
     return " ".join(words)
 
 
-def _show_scores(told: _Told, charts: list[Figure]) -> str:
+def _show_scores(told: Evaluation, charts: list[Figure]) -> str:
     scores, intervals, truth = told.scores, told.scores["intervals"], told.is_depressed
     probabilities = told.predictions.probabilities
     rows = [
@@ -407,7 +352,7 @@ def _show_scores(told: _Told, charts: list[Figure]) -> str:
         (
             "Average precision",
             f"Mean precision as the “depressed” are found; guessing gets {_write_number(float(np.mean(truth)))}.",
-            _write_number(metrics.compute_average_precision(truth, probabilities)),
+            _write_number(told.average_precision),
             "",
         ),
         (
@@ -459,39 +404,29 @@ def _show_scores(told: _Told, charts: list[Figure]) -> str:
     )
 
 
-def _show_curves(told: _Told, charts: list[Figure]) -> str:
-    name, truth, probabilities = told.name_in_figure, told.is_depressed, told.predictions.probabilities
-    confusion = told.confusion
-    has_both = bool(truth.any()) and not truth.all()
-    alarms, found = confusion.false_alarm_rate, 1 - confusion.miss_rate
-    num_called = confusion.num_true_depressed + confusion.num_false_alarms
-    precision = confusion.num_true_depressed / num_called if num_called else None
-    roc = {name: metrics.compute_roc_curve(truth, probabilities)} if has_both else {}
-    recalled = {name: metrics.compute_precision_recall_curve(truth, probabilities)} if has_both else {}
+def _show_curves(told: Evaluation, charts: list[Figure]) -> str:
+    name, has_both = _name_in_figure(told), told.has_both_groups
     figures = [
         evaluation_plots.plot_roc(
-            roc, {name: told.scores["roc_auc"]}, point=(alarms, found) if has_both else None
+            {name: told.roc_curve} if has_both else {}, {name: told.scores["roc_auc"]}, point=told.roc_point
         ),
         evaluation_plots.plot_precision_recall(
-            recalled,
-            {name: metrics.compute_average_precision(truth, probabilities)},
-            share_depressed=float(truth.mean()),
-            point=(found, precision) if has_both and precision is not None else None,
+            {name: told.precision_recall_curve} if has_both else {},
+            {name: told.average_precision},
+            share_depressed=float(told.is_depressed.mean()),
+            point=told.precision_recall_point,
         ),
-        evaluation_plots.plot_reliability(metrics.compute_reliability(truth, probabilities), told.scores["ece"]),
+        evaluation_plots.plot_reliability(told.reliability, told.scores["ece"]),
         evaluation_plots.plot_scores(
-            truth, probabilities, told.threshold, find_band(told.card, told.threshold)
+            told.is_depressed, told.predictions.probabilities, told.threshold, told.band
         ),
     ]  # fmt: skip
     content = "" if has_both else "<p>All of these pictures have the same label: there is nothing to tell apart.</p>"
     return content + _place(charts, figures)
 
 
-def _show_failures(told: _Told, charts: list[Figure]) -> str:
-    table = measure_quality(told.dataset.index, told.scan)[told.rows]
-    probabilities = told.predictions.probabilities
-    is_right = told.is_depressed == (probabilities >= told.threshold)
-    found = find_worst(find_slices(told.index, table, is_right, probabilities))
+def _show_failures(told: Evaluation, charts: list[Figure]) -> str:
+    found = find_worst(told.slices)
     accuracy = told.scores["accuracy"]
     figure = evaluation_plots.plot_slices(found, accuracy=None if math.isnan(accuracy) else accuracy)
     small = ""
@@ -505,22 +440,18 @@ def _show_failures(told: _Told, charts: list[Figure]) -> str:
     )
 
 
-def _draw_emotion_confusion(told: _Told) -> list[Figure]:
+def _draw_emotion_confusion(told: Evaluation) -> list[Figure]:
     """Returns the chart, or none where the model or the labels name no emotions."""
-    if not told.predictions.emotions or not (told.index["emotion"] != "").any():
+    if told.emotion_confusion is None:
         return []
-    names = list(told.predictions.emotions[0])
-    true_emotions = told.index["emotion"].to_numpy(dtype=str)
-    is_named = np.isin(true_emotions, names)
-    answered = told.predictions.likeliest_emotions
-    matrix = metrics.count_emotion_confusion(true_emotions[is_named], answered[is_named], names)
+    matrix, names = told.emotion_confusion
     depressed_emotions = told.dataset.depressed_emotions
     return [evaluation_plots.plot_emotion_confusion(matrix, names, depressed_emotions=depressed_emotions)]
 
 
-def _show_flattery(told: _Told, charts: list[Figure]) -> str:
+def _show_flattery(told: Evaluation, charts: list[Figure]) -> str:
     try:
-        found = list_flattering_scores(told.run_dir, told.dataset)
+        found = compare_protocols(told.run.path, told.dataset)
     except FacedepError as error:
         return f"<p>{_escape(str(error))}</p>"
     scored = [score for score in found if not math.isnan(score.accuracy)]
@@ -557,10 +488,10 @@ def _show_flattery(told: _Told, charts: list[Figure]) -> str:
     )
 
 
-def _show_robustness(told: _Told, charts: list[Figure]) -> str:
-    if not (told.run_dir / MODEL_FILE).is_file():
+def _show_robustness(told: Evaluation, charts: list[Figure]) -> str:
+    if not told.run.has_model:
         return "<p>Only the answers of this run are here, not its network: it cannot be asked about worse pictures.</p>"
-    table = read_robustness(told.run_dir, told.dataset, told.rows, threshold=told.threshold)
+    table = read_robustness(told.run.path, told.dataset, told.mask, threshold=told.threshold)
     if table is None:
         command = _build_command(told, "robustness")
         return (
@@ -573,7 +504,7 @@ def _show_robustness(told: _Told, charts: list[Figure]) -> str:
         curve = table[table["distortion"] == name]
         figures.append(
             evaluation_plots.plot_robustness(
-                {told.name_in_figure: curve}, title=kind.title, unit=kind.unit, always=always
+                {_name_in_figure(told): curve}, title=kind.title, unit=kind.unit, always=always
             )
         )
         is_better = (curve["low"] > always).cumprod().astype(bool)
@@ -597,7 +528,7 @@ def _show_robustness(told: _Told, charts: list[Figure]) -> str:
     )
 
 
-def _show_training(told: _Told) -> str:
+def _show_training(told: Evaluation) -> str:
     card = told.card
     data, training = card.get("data") or {}, card.get("training") or {}
     split, seed = _clean(data.get("split")), data.get("seed")
@@ -627,8 +558,8 @@ def _show_training(told: _Told) -> str:
     return f"{content}<p>What it is for and what not is in its model card, the file beside this one.</p>"
 
 
-def _show_commands(told: _Told) -> str:
-    commands = [_build_command(told, "robustness")] if (told.run_dir / MODEL_FILE).is_file() else []
+def _show_commands(told: Evaluation) -> str:
+    commands = [_build_command(told, "robustness")] if told.run.has_model else []
     commands.append(f"{_build_command(told, 'evaluate')} --report report.html")
     words = "In the project's folder, with the model in its models folder"
     if told.dataset.source not in (SAMPLE, KAGGLE):
@@ -637,11 +568,12 @@ def _show_commands(told: _Told) -> str:
     return f"<p>{words}. The fingerprint of all of them is {_escape(content)}.</p>{_show_code(commands)}"
 
 
-def _build_command(told: _Told, command: str) -> str:
+def _build_command(told: Evaluation, command: str) -> str:
     source = told.dataset.source if told.dataset.source in (SAMPLE, KAGGLE) else told.dataset.name  # never a path
-    words = ["python", "-m", "facedep", command, "--model", told.run_dir.name, "--data", source]
-    words += ["--split", told.split, "--part", told.part]
-    return shlex.join([*words, "--leave-out-seen"] if told.leaves_out_seen else words)
+    spec = replace(told.dataset.spec, source=source)
+    return shlex.join(
+        ["python", "-m", "facedep", command, "--model", told.run.name, *spec.to_argv(), *told.subset.to_argv()]
+    )
 
 
 # HTML ----------------------------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ from filelock import FileLock
 
 from facedep import emotions
 from facedep.cards import CARD_FILE, MODEL_FILE, find_card_problem
+from facedep.dataset_spec import DatasetSpec
 from facedep.errors import RunError
 from facedep.paths import PROJECT_DIR, models_dir
 from facedep.quality import FAULT_NAMES, Thresholds
@@ -97,6 +98,14 @@ class RunConfig:
     ema_momentum: float = 0.0
     left_out: tuple[str, ...] = ()
     thresholds: dict[str, float] = field(default_factory=dict)
+
+    def build_dataset_spec(self, source: str) -> DatasetSpec:
+        """Returns the data that it is trained on.
+
+        Args:
+            source: Where the pictures lie, which is not kept.
+        """
+        return DatasetSpec(source, self.folder_choices, self.depressed_emotions)
 
     def check(self) -> None:
         """Raises `RunError` for the first setting that makes no sense, with what is allowed."""
@@ -337,10 +346,11 @@ def reopen_run(name: str) -> Path:
 
 def describe_command(config: RunConfig, name: str) -> str:
     """Returns the command line that makes such a run, the data given by its name."""
-    words = ["python", "-m", "facedep", "train", "--data", config.data_name]
+    words = ["python", "-m", "facedep", "train"]
     if config.final_fit_of:
-        words += ["--final-fit", config.final_fit_of]
+        words += ["--data", config.data_name, "--final-fit", config.final_fit_of]
     else:
+        words += config.build_dataset_spec(config.data_name).to_argv()
         recipe = RECIPES[config.recipe]
         words += ["--recipe", config.recipe, "--split", config.split, "--epochs", str(config.num_epochs)]
         if config.batch_size != recipe.batch_size:
@@ -351,8 +361,6 @@ def describe_command(config: RunConfig, name: str) -> str:
             words += ["--early-epochs", str(config.num_early_epochs)]
         if config.ema_momentum != recipe.ema_momentum:
             words += ["--ema-momentum", f"{config.ema_momentum:g}"]
-        if set(config.depressed_emotions) != set(emotions.DEPRESSED_EMOTIONS):
-            words += ["--depressed", ",".join(config.depressed_emotions)]
         if config.left_out:
             words += ["--leave-out", ",".join(config.left_out)]
             words += [

@@ -18,7 +18,6 @@ from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_F
 from facedep.data import Dataset, check_trainable, load_dataset
 from facedep.devices import find_devices, skip_graph_rewriting
 from facedep.errors import RunError
-from facedep.evaluation import clean_scan, score_answers
 from facedep.fitting import FitProgress, Goal, Part, fit_network
 from facedep.model import (
     Classifier,
@@ -36,7 +35,9 @@ from facedep.recipes import Recipe, find_recipe
 from facedep.run_writer import RunWriter
 from facedep.runs import RunConfig
 from facedep.scan import Scan, load_images, scan_dataset
+from facedep.scores import score_answers
 from facedep.splits import PARTS, count_leaks, merge_val_into_train, split_dataset
+from facedep.subset_selection import clean_scan
 
 _TEACHER_SHARE = 0.5
 _SECONDS_BETWEEN_REPORTS = 0.5
@@ -68,7 +69,7 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
     devices = find_devices(config.num_devices)
     skip_graph_rewriting()
     keras.utils.set_random_seed(config.seed)
-    dataset = load_dataset(source, folder_choices=config.folder_choices, depressed_emotions=config.depressed_emotions)
+    dataset = load_dataset(config.build_dataset_spec(source))
     check_trainable(dataset)
     scan = scan_dataset(dataset, on_progress=_report_progress(writer, "Looking at the pictures"))
     looking = _report_progress(writer, "Looking for faces")
@@ -315,6 +316,7 @@ def _build_card(recipe: Recipe, config: RunConfig, dataset: Dataset, goal: Goal)
             "content_hash": dataset.content_hash,
             "split": config.split,
             "seed": config.seed,
+            **dataset.spec.to_record(),
         },
         "versions": {
             "facedep": __version__,
