@@ -123,8 +123,8 @@ def test_training_images_are_left_out_where_the_subset_says_so(tmp_path, folder)
     selection = select_pictures(run_dir, dataset, scan_dataset(dataset), subset)
     assert selection.num_excluded == len(train_paths)
     assert selection.mask.sum() == 24 - len(train_paths)
+    subset = EvalSubset(subset="train", excludes_training_images=True)
     with pytest.raises(DataError, match="was trained on all of these pictures"):
-        subset = EvalSubset(subset="train", excludes_training_images=True)
         select_pictures(run_dir, dataset, scan_dataset(dataset), subset)
 
 

@@ -430,19 +430,9 @@ def test_scores_of_a_renamed_run_bear_its_new_name(run_dir, dataset):
 
 @pytest.mark.parametrize(
     "change",
-    [
-        "threshold",
-        "band",
-        "weights",
-        "labels",
-        "seen",
-        "seed",
-        "cleaned",
-        "excludes_training_images",
-        "pictures",
-        "choices",
-    ],
-)
+    ["threshold", "band", "weights", "labels", "seen", "seed", "cleaned", "choices", "excludes_training_images",
+     "pictures"],
+)  # fmt: skip
 def test_whatever_changes_the_scores_makes_them_anew(change, run_dir, dataset):
     evaluate_run(run_dir, dataset, EVERYTHING)
     subset = EVERYTHING
