@@ -297,7 +297,7 @@ def _train(options: argparse.Namespace) -> int:
         return _work_in_terminal(runs.reopen_run(options.resume), options.data)
     dataset = _load_dataset(options)
     data.check_trainable(dataset)
-    config = _plan_final_fit(options.final_fit) if options.final_fit else _plan_run(options, dataset)
+    config = _plan_final_fit(options.final_fit) if options.final_fit else _plan_run(options, dataset.name)
     return _work_in_terminal(runs.create_run(config, options.name), options.data)
 
 
@@ -308,20 +308,20 @@ def _plan_final_fit(name: str) -> runs.RunConfig:
     return dataclasses.replace(config, final_fit_of=name)
 
 
-def _plan_run(options: argparse.Namespace, dataset: data.Dataset) -> runs.RunConfig:
-    recipe = find_recipe(options.recipe)
+def _plan_run(options: argparse.Namespace, data_name: str) -> runs.RunConfig:
+    recipe, spec = find_recipe(options.recipe), read_dataset_spec(options)
     num_epochs = recipe.num_epochs if options.epochs is None else options.epochs
     num_early = recipe.count_early_epochs(num_epochs) if options.early_epochs is None else options.early_epochs
     return runs.RunConfig(
         recipe=recipe.name,
-        data_name=dataset.name,
+        data_name=data_name,
         num_epochs=num_epochs,
         batch_size=recipe.batch_size if options.batch_size is None else options.batch_size,
         learning_rate=recipe.learning_rate if options.learning_rate is None else options.learning_rate,
         split=options.split,
         seed=options.seed,
-        depressed_emotions=dataset.spec.depressed_emotions,
-        folder_choices=dict(dataset.spec.folder_choices),
+        depressed_emotions=spec.depressed_emotions,
+        folder_choices=dict(spec.folder_choices),
         teacher=options.teacher or "",
         num_devices=options.devices,
         num_early_epochs=num_early,

@@ -314,7 +314,7 @@ def plot_emotion_errors(
     """Returns for each true emotion the share called *depressed*, with its interval, the largest on top.
 
     Args:
-        per_emotion: `evaluation.score_answers`'s: emotion to `num_images`, `group_accuracy` (0..1) and
+        per_emotion: `scores.score_answers`'s: emotion to `num_images`, `group_accuracy` (0..1) and
             `group_accuracy_interval`.
         depressed_emotions: The emotions that count as *depressed*: there high is good, elsewhere low is good.
     """
@@ -548,7 +548,7 @@ def plot_flattery(rows: Sequence[dict[str, Any]]) -> Figure:
     """Returns one run's score on different pictures beside what remembering and a constant answer get there.
 
     Args:
-        rows: `evaluation.list_flattering_scores`'s: `what`, `num_images`, `accuracy`, `interval`,
+        rows: `protocol_comparison.compare_protocols`'s: `what`, `num_images`, `accuracy`, `interval`,
             `always_non_depressed`, `lookup_accuracy` (0..1; NaN or None where there is none), `num_in_train` and
             `num_seen`.
     """

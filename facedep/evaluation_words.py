@@ -106,7 +106,7 @@ def describe_answered(scores: dict[str, Any]) -> str:
     """Returns how much is left unanswered and how right the rest is, in Markdown; "" for a model that always answers.
 
     Args:
-        scores: From `evaluation.score_answers`.
+        scores: From `scores.score_answers`.
     """
     answered = scores.get("answered")
     if not answered or math.isnan(answered["share"]):
