@@ -21,12 +21,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from facedep import data, emotions, kaggle, quality, runs
-from facedep.answers import find_seen, has_answers, keep_answers_beside, read_answers
+from facedep import data, kaggle, quality, runs, sentences
+from facedep.answers import has_answers, keep_answers_beside, read_answers
 from facedep.card_scores import Scores
 from facedep.cards import read_card
+from facedep.dataset_spec import add_dataset_arguments, read_dataset_spec
 from facedep.errors import DataError, FacedepError, RunError
-from facedep.evaluation import choose_rows, evaluate_run
+from facedep.eval_subset import add_eval_subset_arguments, read_eval_subset
+from facedep.evaluation import evaluate_run, read_scores
 from facedep.export import export_dataset
 from facedep.face_check import check_faces, read_face_check
 from facedep.files import nan_to_null
@@ -37,10 +39,12 @@ from facedep.recipes import ARTICLE, RECIPES, find_recipe
 from facedep.robustness import DISTORTIONS, read_robustness
 from facedep.run_writer import RunWriter
 from facedep.scan import Scan, scan_dataset
-from facedep.splits import LEAK_FREE, PARTS, SPLIT_KINDS
+from facedep.splits import LEAK_FREE, SPLIT_KINDS
+from facedep.subset_selection import select_pictures
 from facedep.tables import check_csv_path, write_csv
 from facedep.training_checkpoint import count_kept_epochs
 from facedep.training_checks import check_run
+from facedep.training_spec import find_grouping_mismatch
 
 if TYPE_CHECKING:
     from facedep.model import Classifier
@@ -71,7 +75,7 @@ def _build_parser() -> argparse.ArgumentParser:
     fetch.set_defaults(command=_fetch)
 
     check = commands.add_parser("check", help="look at every picture once and say what is wrong with the data set")
-    _add_data(check)
+    add_dataset_arguments(check)
     check.add_argument("--faces", action="store_true", help="also look for pictures without a face")
     check.add_argument("--json", action="store_true", help="print one JSON object")
     check.add_argument("--csv", type=Path, metavar="FILE", help="also write a table: what each picture has and is")
@@ -80,18 +84,18 @@ def _build_parser() -> argparse.ArgumentParser:
 
     look = commands.add_parser("look", help="ask a model about every picture and lay the data set out as a map")
     _add_model(look)
-    _add_data(look)
+    add_dataset_arguments(look)
     _add_job(look)
     look.set_defaults(command=_look)
 
     export = commands.add_parser("export", help="write the regrouped data set: folders depressed and non_depressed")
-    _add_data(export)
+    add_dataset_arguments(export)
     export.add_argument("--out", required=True, type=Path, metavar="DIR", help="a folder that does not exist yet")
     export.set_defaults(command=_export)
 
     train = commands.add_parser("train", help="train a network")
     train.register("action", None, _NotedOption)  # for every option that only stores a value
-    _add_data(train)
+    add_dataset_arguments(train)
     train.add_argument("--recipe", default=ARTICLE.name, choices=RECIPES)
     train.add_argument("--epochs", type=int, metavar="N", help="default: the recipe's")
     train.add_argument("--batch-size", type=int, metavar="N", help="default: the recipe's")
@@ -105,7 +109,7 @@ def _build_parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--ema-momentum", type=float, metavar="X", help="of the running mean of the weights, 0 for none; default: same"
     )
-    _add_split(train)
+    train.add_argument("--split", default=LEAK_FREE, choices=SPLIT_KINDS, help=f"default: {LEAK_FREE}")
     train.add_argument("--seed", type=int, default=0, metavar="N")
     train.add_argument(
         "--devices", type=int, default=1, metavar="N", help="GPUs of this machine that share each batch; default: 1"
@@ -188,37 +192,17 @@ class _NotedListOption(_NotedOption):
         super().__call__(parser, namespace, [*getattr(namespace, self.dest), values], option)
 
 
-def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--data", default=data.SAMPLE, metavar="SRC", help="sample (default), kaggle, a folder or a .zip file"
-    )
-    parser.add_argument(
-        "--depressed",
-        type=lambda words: words.split(","),
-        default=emotions.DEPRESSED_EMOTIONS,
-        metavar="A,B",
-        help=f"the emotions that count as depressed; default: {','.join(emotions.DEPRESSED_EMOTIONS)}",
-    )
-
-
 def _add_job(parser: argparse.ArgumentParser) -> None:
     """Adds what only the app says when it starts the command in the background."""
     parser.add_argument("--progress", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--folder-choices", type=json.loads, default={}, help=argparse.SUPPRESS)
 
 
 def _add_part(parser: argparse.ArgumentParser) -> None:
     """Adds what says on which pictures a model is judged."""
-    _add_data(parser)
-    _add_split(parser)
-    parser.add_argument("--part", default="test", choices=(*PARTS, "all"))
-    parser.add_argument("--leave-out-seen", action="store_true", help="only pictures that the model was not trained on")
+    add_dataset_arguments(parser)
+    add_eval_subset_arguments(parser)
     # The app: the part as RUN cuts it, to compare with RUN; `evaluate` then only asks and scores nothing.
     parser.add_argument("--like", metavar="RUN", help=argparse.SUPPRESS)
-
-
-def _add_split(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--split", default=LEAK_FREE, choices=SPLIT_KINDS, help=f"default: {LEAK_FREE}")
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
@@ -333,16 +317,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _load_dataset(options: argparse.Namespace) -> data.Dataset:
-    unknown = set(options.depressed) - set(emotions.EMOTIONS)
-    if unknown or not 0 < len(set(options.depressed)) < len(emotions.EMOTIONS):
-        raise DataError(
-            f"--depressed {','.join(options.depressed)}: give some of {', '.join(emotions.EMOTIONS)}, not all of them."
-        )
-    dataset = data.load_dataset(
-        options.data,
-        folder_choices=getattr(options, "folder_choices", None),
-        depressed_emotions=tuple(emotion for emotion in emotions.EMOTIONS if emotion in options.depressed),
-    )
+    dataset = data.load_dataset(read_dataset_spec(options))
     for folder, num_images in sorted(dataset.unknown_folders.items()):
         print(f"facedep: folder {folder!r} names no known class: {num_images:,} pictures left out", file=sys.stderr)
     if dataset.index.empty:
@@ -390,7 +365,7 @@ def _plan_final_fit(name: str) -> runs.RunConfig:
 
 
 def _plan_run(options: argparse.Namespace, data_name: str) -> runs.RunConfig:
-    recipe = find_recipe(options.recipe)
+    recipe, spec = find_recipe(options.recipe), read_dataset_spec(options)
     num_epochs = recipe.num_epochs if options.epochs is None else options.epochs
     num_early = recipe.count_early_epochs(num_epochs) if options.early_epochs is None else options.early_epochs
     return runs.RunConfig(
@@ -401,7 +376,8 @@ def _plan_run(options: argparse.Namespace, data_name: str) -> runs.RunConfig:
         learning_rate=recipe.learning_rate if options.learning_rate is None else options.learning_rate,
         protocol=options.split,
         seed=options.seed,
-        depressed_emotions=tuple(emotion for emotion in emotions.EMOTIONS if emotion in options.depressed),
+        depressed_emotions=spec.depressed_emotions,
+        folder_choices=dict(spec.folder_choices),
         teacher=options.teacher or "",
         num_devices=options.devices,
         num_progressive_resizing_epochs=num_early,
@@ -527,16 +503,12 @@ def _evaluate(options: argparse.Namespace) -> int:
         run_dir = runs.find_run_dir(options.model or runs.find_default_model())
         if options.like:
             return _answer_like(options, run_dir, dataset, job)
-        scores = evaluate_run(
-            run_dir,
-            dataset,
-            split=options.split,
-            part=options.part,
-            # A threshold that somebody chose on this computer is none of the card's.
-            threshold=read_card(run_dir).decision_threshold if options.record else None,
-            leaves_out_seen=options.leave_out_seen,
-            on_progress=job.report,
-        )
+        subset = read_eval_subset(options)
+        # A threshold that somebody chose on this computer is none of the card's.
+        threshold = read_card(run_dir).decision_threshold if options.record else None
+        scores = read_scores(run_dir, dataset, subset, threshold=threshold)
+        if scores is None:
+            scores = evaluate_run(run_dir, dataset, subset, threshold=threshold, on_progress=job.report).scores
         if options.keep_answers:
             _keep_answers(run_dir, dataset, job)
         if options.record:
@@ -548,6 +520,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         return 0
     described = _describe_scores(Scores.from_json(scores))
     print(f"{scores['model']} on {scores['data']}, {scores['split']} split, {scores['part']}: {described}")
+    _print_grouping_mismatch(scores["grouping_mismatch"], run_dir.name)
     answered = scores.get("answered")
     if answered and answered["num_images"]:
         print(
@@ -566,29 +539,30 @@ def _evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
+def _print_grouping_mismatch(mismatch: dict[str, list[str]] | None, name: str) -> None:
+    if mismatch:
+        print(sentences.describe_grouping_mismatch(mismatch, name).replace("*", ""))
+
+
 def _answer_like(options: argparse.Namespace, run_dir: Path, dataset: data.Dataset, job: JobWriter) -> int:
     """Asks a model about the very pictures that a page shows of another one, whether scores are kept or not."""
     from facedep.answering import compute_answers
 
-    scan, rows = _choose_rows(options, run_dir, dataset, job)
-    if not has_answers(read_answers(run_dir, dataset), scan, rows):
+    scan, mask = _select_pictures(options, run_dir, dataset, job)
+    if not has_answers(read_answers(run_dir, dataset), scan, mask):
         job.report("Waking the model")
-        compute_answers(run_dir, dataset, rows=rows, on_progress=functools.partial(job.report, "Asking the model"))
+        compute_answers(run_dir, dataset, rows=mask, on_progress=functools.partial(job.report, "Asking the model"))
     return 0
 
 
-def _choose_rows(
+def _select_pictures(
     options: argparse.Namespace, run_dir: Path, dataset: data.Dataset, job: JobWriter
 ) -> tuple[Scan, np.ndarray]:
     """Returns the data set's scan and the pictures meant: the part as `--like`'s run, else the model's, cuts it."""
     like_dir = runs.find_run_dir(options.like) if options.like else run_dir
-    scan = scan_dataset(dataset, on_progress=functools.partial(job.report, "Looking at every picture"))
-    rows = choose_rows(dataset, scan, read_card(like_dir), split=options.split, part=options.part)
-    if options.leave_out_seen:
-        rows &= ~find_seen(like_dir, scan.fingerprints)
-        if not rows.any():
-            raise DataError(f"{like_dir.name} was trained on all of these pictures. Choose another part or data.")
-    return scan, rows
+    looking = functools.partial(job.report, "Looking at every picture")
+    scan = scan_dataset(dataset, on_progress=looking)
+    return scan, select_pictures(like_dir, dataset, scan, read_eval_subset(options), on_progress=looking).mask
 
 
 def _keep_answers(run_dir: Path, dataset: data.Dataset, job: JobWriter) -> None:
@@ -610,9 +584,7 @@ def _write_report(options: argparse.Namespace, run_dir: Path, dataset: data.Data
 
     _complete_answers(run_dir, dataset, job)  # it also shows the scores on other parts
     job.report("Writing the report")
-    report = build_report(
-        run_dir, dataset, split=options.split, part=options.part, leaves_out_seen=options.leave_out_seen
-    )
+    report = build_report(evaluate_run(run_dir, dataset, read_eval_subset(options)))
     card_path = write_report(options.report, report, render_model_card(run_dir.name, read_card(run_dir).to_json()))
     for title, path in (("report", options.report), ("model card", card_path)):
         print(f"{title}: {path}", file=sys.stderr if options.json else sys.stdout)
@@ -622,17 +594,18 @@ def _robustness(options: argparse.Namespace) -> int:
     with JobWriter(options.progress) as job:
         dataset = _load_dataset(options)
         run_dir = runs.find_run_dir(options.model or runs.find_default_model())
-        _, rows = _choose_rows(options, run_dir, dataset, job)
-        table = read_robustness(run_dir, dataset, rows)
+        _, mask = _select_pictures(options, run_dir, dataset, job)
+        table = read_robustness(run_dir, dataset, mask)
         if table is None:
             job.report("Waking the model")
             from facedep.robustness_running import measure_robustness
 
             asking = functools.partial(job.report, "Asking about ever worse pictures")
-            table = measure_robustness(run_dir, dataset, rows, on_progress=asking)
+            table = measure_robustness(run_dir, dataset, mask, on_progress=asking)
     if options.json:
         _print_json(table.to_dict("records"))
         return 0
+    _print_grouping_mismatch(find_grouping_mismatch(run_dir, dataset), run_dir.name)
     print(f"{run_dir.name} on {table['num_images'].iloc[0]:,} pictures of {dataset.name}: accuracy by strength")
     for name, kind in DISTORTIONS.items():
         scores = table[table["distortion"] == name]

@@ -175,6 +175,10 @@ class TableReader:
             raise DamagedCardError(f"an interval of {self._where} ends before it begins")
         return low, high
 
+    def read_any(self, name: str) -> Any:
+        """Returns a value as it is, None where it is missing; whoever asks checks it."""
+        return self._take(name, default=None)
+
     def read_names(self, name: str) -> tuple[str, ...]:
         """Returns a list of texts, empty where it is missing."""
         value = self._take(name, default=())

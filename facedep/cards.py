@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from facedep import emotions
-from facedep.baselines import MajorityBaseline
+from facedep.baselines import UNKNOWN, MajorityBaseline
 from facedep.card_format import FORMAT, DamagedCardError, TableReader, drop_nan, upgrade_card
 from facedep.card_scores import RecordedEvaluation, Scores, read_evaluation_table, read_scores_table
+from facedep.dataset_spec import find_record_problem
 from facedep.errors import ModelError
 from facedep.files import read_json
 from facedep.recipes import RECIPES
@@ -47,6 +48,8 @@ class CardData:
         content_hash: Of its files; "" likewise.
         protocol: How it was cut, one of `splits.SPLIT_KINDS`; "" likewise.
         seed: Of the cut.
+        folder_choices: What was said about folders of unknown name; None where the card does not say.
+        depressed_emotions: The emotions that counted as *depressed*; None likewise.
         num_images: Subset to its number of pictures.
         dropped_issues: Name of an issue to the pictures that were dropped for it, and "all".
         issue_limits: Name of a limit of `quality.Thresholds` to its value, where pictures were dropped.
@@ -59,12 +62,19 @@ class CardData:
     content_hash: str = ""
     protocol: str = ""
     seed: int = 0
+    folder_choices: Mapping[str, str] | None = None
+    depressed_emotions: tuple[str, ...] | None = None
     num_images: Mapping[str, int] = field(default_factory=dict)
     dropped_issues: Mapping[str, int] = field(default_factory=dict)
     issue_limits: Mapping[str, float] = field(default_factory=dict)
     leaks: Mapping[str, LeakCounts] = field(default_factory=dict)
     num_in_training_set: Mapping[str, int] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_choices(self) -> dict[str, Any]:
+        """Returns the folder choices and the grouping, as far as the card says, for `DatasetSpec.from_records`."""
+        choices = {"folder_choices": self.folder_choices, "depressed_emotions": self.depressed_emotions}
+        return {name: value for name, value in choices.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -258,11 +268,17 @@ def _read(values: Any) -> Card:
 
 
 def _read_data(data: TableReader) -> CardData:
+    choices = {name: data.read_any(name) for name in ("folder_choices", "depressed_emotions")}
+    choices = {name: value for name, value in choices.items() if value is not None}
+    if problem := find_record_problem(choices):
+        raise DamagedCardError(problem)
     return CardData(
         name=data.read_text("name"),
         content_hash=data.read_text("content_hash"),
         protocol=data.read_text("protocol"),
         seed=data.read_count("seed", default=0, high=_MAX_SEED),
+        folder_choices=choices.get("folder_choices"),
+        depressed_emotions=tuple(names) if (names := choices.get("depressed_emotions")) is not None else None,
         num_images=data.read_counts("num_images"),
         dropped_issues=data.read_counts("dropped_issues"),
         issue_limits=data.read_numbers("issue_limits"),
@@ -319,13 +335,13 @@ def _read_training(training: TableReader) -> TrainingSummary:
 def _write(value: Any) -> Any:
     """Returns a value of a card as JSON has it; what is optional and not there is left out."""
     if isinstance(value, MajorityBaseline):
-        return {"name": value.name, "share": drop_nan(value.share)}
+        return {"name": value.name, "share": value.share} if value.is_known else None
     if dataclasses.is_dataclass(value):
         fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
         extra, scores = dict(fields.pop("extra", {})), None
         if isinstance(value, RecordedEvaluation):  # its scores stand beside what was scored
             scores = _write(fields.pop("scores"))
-        known = {name: _write(one) for name, one in fields.items() if one is not None}
+        known = {name: _write(one) for name, one in fields.items() if one is not None and one != UNKNOWN}
         return {**known, **(scores or {}), **extra}
     if isinstance(value, Mapping):
         return {name: _write(one) for name, one in value.items()}

@@ -11,7 +11,8 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -19,13 +20,12 @@ import pandas as pd
 from PIL import Image
 
 from facedep import emotions, kaggle
+from facedep.dataset_spec import KAGGLE, SAMPLE, DatasetSpec
 from facedep.errors import DataError
 from facedep.files import write_atomically
 from facedep.paths import cache_dir
 from facedep.stores import FolderStore, SampleStore, Store, ZipStore
 
-SAMPLE = "sample"
-KAGGLE = "kaggle"
 LEAVE_OUT = "leave out"  # the answer to "what is this folder?" that counts none of its pictures
 LAYOUT_TEXT = (
     "Expected one folder per emotion (Angry, Disgust, Fear, Happy, Neutral, Sad, Surprise ...) or the two folders "
@@ -39,21 +39,35 @@ class Dataset:
 
     Attributes:
         name: What it is called in records: a file or folder name, never a path.
-        source: The text that loads it again on this computer: `sample`, `kaggle` or a path.
+        spec: What loads it again on this computer; its source is `sample`, `kaggle` or a full path.
         store: Where the pictures' bytes come from.
         index: One row per picture in path order, columns `path` (inside the store), `emotion` (empty where the data
             set names only the two groups), `label` (`depressed` or `non_depressed`), `split` (`train`, `val`, `test`
             as the folders say, or empty) and `folder` (the class folder as spelled in the data set).
         unknown_folders: Number of pictures in each folder that names no known class and was left out.
-        depressed_emotions: The emotions that were counted as *depressed*.
     """
 
     name: str
-    source: str
+    spec: DatasetSpec
     store: Store
     index: pd.DataFrame
     unknown_folders: Mapping[str, int]
-    depressed_emotions: tuple[str, ...] = emotions.DEPRESSED_EMOTIONS
+
+    @property
+    def source(self) -> str:
+        """`sample`, `kaggle` or a full path."""
+        return self.spec.source
+
+    @property
+    def depressed_emotions(self) -> tuple[str, ...]:
+        """The emotions that were counted as *depressed*."""
+        return self.spec.depressed_emotions
+
+    @cached_property
+    def label_hash(self) -> str:
+        """64 hex digits that name what the pictures are labelled as and how the data set itself splits them."""
+        labels = "\n".join(self.index[["emotion", "label", "split"]].to_numpy().ravel())
+        return hashlib.sha256(labels.encode()).hexdigest()
 
     @property
     def content_hash(self) -> str:
@@ -65,28 +79,39 @@ class Dataset:
         return self.store.open(path)
 
 
-def load_dataset(
-    source: str,
-    *,
-    folder_choices: Mapping[str, str] | None = None,
-    depressed_emotions: tuple[str, ...] = emotions.DEPRESSED_EMOTIONS,
-) -> Dataset:
-    """Returns the data set that `source` names. Only names are read here, no picture is opened.
+def load_dataset(spec: DatasetSpec | str) -> Dataset:
+    """Returns the data set that was chosen. Only names are read here, no picture is opened.
 
     Args:
-        source: `sample`, `kaggle` (must have been downloaded before), or the path of a folder or .zip file.
-        folder_choices: What the user said about folders with unknown names: folder name to an emotion, `depressed`,
-            `non_depressed`, or `LEAVE_OUT`.
-        depressed_emotions: The emotions that count as *depressed*; the article's are sad and neutral.
+        spec: The choice. A bare source means the article's grouping, with folders of unknown name left out. The Kaggle
+            set must have been downloaded before.
 
     Raises:
         DataError: There is no such source, it cannot be read, or no picture in it has a known class.
     """
-    store, name, source = _open_store(source)
-    index, unknown_folders = _build_index(store.paths, _enclosing_name(store), folder_choices or {}, depressed_emotions)
+    spec = DatasetSpec(spec) if isinstance(spec, str) else spec
+    store, name, source = _open_store(spec.source)
     if not store.paths:
         raise DataError(f"{name} holds no pictures. {LAYOUT_TEXT}")
-    return Dataset(name, source, store, index, unknown_folders, depressed_emotions)
+    return _build_dataset(name, replace(spec, source=source), store)
+
+
+def relabel_dataset(dataset: Dataset, spec: DatasetSpec) -> Dataset:
+    """Returns the same files with other folder choices and another grouping; the source stays.
+
+    Args:
+        dataset: The data set; itself where the choices are the same.
+        spec: The choices. Its source is not used.
+    """
+    spec = replace(spec, source=dataset.source)
+    return dataset if spec == dataset.spec else _build_dataset(dataset.name, spec, dataset.store)
+
+
+def _build_dataset(name: str, spec: DatasetSpec, store: Store) -> Dataset:
+    index, unknown_folders = _build_index(
+        store.paths, _enclosing_name(store), dict(spec.folder_choices), spec.depressed_emotions
+    )
+    return Dataset(name, spec, store, index, unknown_folders)
 
 
 def _open_store(source: str) -> tuple[Store, str, str]:

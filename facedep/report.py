@@ -12,40 +12,38 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from facedep import __version__, report_facts, report_results
-from facedep.data import Dataset
-from facedep.errors import DataError
+from facedep.errors import DataError, ModelError
+from facedep.evaluation import Evaluation
 from facedep.files import check_writable, write_text
 from facedep.plots_theme import FONT
 from facedep.rendering import read_asset, render_html
 from facedep.report_figures import write_charts
-from facedep.reported_run import read_reported_run
 
 
-def build_report(run_dir: Path, dataset: Dataset, *, split: str, part: str, leaves_out_seen: bool = False) -> str:
+def build_report(evaluation: Evaluation) -> str:
     """Returns the report on a run as one HTML document that needs nothing else.
 
-    It takes kept answers and runs no network: `evaluation.evaluate_run` asks for those of the part. Scores on other
-    parts, and on worse pictures, are shown where their answers are kept, too.
+    It takes kept predictions and runs no network. Scores on other subsets, and on worse pictures, are shown if their
+    predictions are kept, too.
 
     Args:
-        run_dir: The run folder.
-        dataset: The data set.
-        split: One of `splits.SPLIT_KINDS`.
-        part: "train", "val", "test" or "all", as for `evaluation.evaluate_run`.
-        leaves_out_seen: Whether the pictures that the run was trained on are left out.
+        evaluation: The run on a subset of a data set, from `evaluation.evaluate_run`.
 
     Returns:
         HTML, about 5 MB: most of it is the library that draws the charts.
 
     Raises:
-        DataError: The data set has no such split or part, or nothing of it is left.
-        ModelError: The folder holds neither a model nor answers, or the part is not answered yet, or not with numbers.
+        ModelError: Not all of the predictions are numbers.
     """
-    evaluation = read_reported_run(run_dir, dataset, split=split, part=part, leaves_out_seen=leaves_out_seen)
+    if np.isnan(evaluation.predictions.probabilities).any():
+        raise ModelError(
+            f"{evaluation.run.name!r} answers with no number to some of these pictures. Choose another model."
+        )
     today = _describe_today()
     # In the order in which the page places their charts: the script fills the places in that order.
     sections = {

@@ -1,14 +1,14 @@
 """What the report says above and below the scores: final words, ready to be laid out."""
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from facedep import game, sentences
 from facedep.card_values import clean_text, get_number, get_table, get_text
 from facedep.data import KAGGLE, SAMPLE
-from facedep.evaluation import ALL
+from facedep.eval_subset import ALL
+from facedep.evaluation import Evaluation
 from facedep.notices import NOTICE
-from facedep.reported_run import ReportedRun
 from facedep.splits import SPLIT_KINDS
 
 _MAX_COMMAND = 2000  # letters
@@ -44,7 +44,7 @@ class Remake:
     commands: list[str]
 
 
-def gather_head(evaluation: ReportedRun, *, today: str) -> Head:
+def gather_head(evaluation: Evaluation, *, today: str) -> Head:
     """Returns what stands above the sections.
 
     Args:
@@ -72,16 +72,17 @@ def gather_head(evaluation: ReportedRun, *, today: str) -> Head:
     )
 
 
-def _describe_choice(evaluation: ReportedRun) -> str:
-    words = ["all, each once" if evaluation.part == ALL else f"{evaluation.part} part. {SPLIT_KINDS[evaluation.split]}"]
-    if evaluation.leaves_out_seen:
+def _describe_choice(evaluation: Evaluation) -> str:
+    subset = evaluation.subset
+    words = ["all, each once" if subset.subset == ALL else f"{subset.subset} part. {SPLIT_KINDS[subset.protocol]}"]
+    if subset.excludes_training_images:
         words.append(f"without the {evaluation.scores['num_left_out_seen']:,} that it was trained on")
     if evaluation.scores["num_unreadable"]:
         words.append(f"{evaluation.scores['num_unreadable']:,} damaged files left out")
     return "; ".join(words)
 
 
-def _describe_labels(evaluation: ReportedRun) -> str:
+def _describe_labels(evaluation: Evaluation) -> str:
     """Returns what *depressed* means here: for the data set, and for the model."""
     words = []
     if (evaluation.samples["emotion"] != "").any():
@@ -95,7 +96,7 @@ def _describe_labels(evaluation: ReportedRun) -> str:
     return " ".join(words)
 
 
-def gather_training(evaluation: ReportedRun) -> Training:
+def gather_training(evaluation: Evaluation) -> Training:
     """Returns the section of the training, as far as the card tells.
 
     Args:
@@ -127,7 +128,7 @@ def gather_training(evaluation: ReportedRun) -> Training:
     return Training({title: words for title, words in facts.items() if words}, [text for text in commands if text])
 
 
-def gather_remake(evaluation: ReportedRun) -> Remake:
+def gather_remake(evaluation: Evaluation) -> Remake:
     """Returns how to make the report again.
 
     Args:
@@ -138,7 +139,7 @@ def gather_remake(evaluation: ReportedRun) -> Remake:
     return Remake(evaluation.dataset.source in (SAMPLE, KAGGLE), evaluation.dataset.content_hash, commands)
 
 
-def build_command(evaluation: ReportedRun, command: str) -> str:
+def build_command(evaluation: Evaluation, command: str) -> str:
     """Returns a command line on the same run and pictures; a data set stands there by name, never by its path.
 
     Args:
@@ -146,6 +147,6 @@ def build_command(evaluation: ReportedRun, command: str) -> str:
         command: Of the command line.
     """
     source = evaluation.dataset.source if evaluation.dataset.source in (SAMPLE, KAGGLE) else evaluation.dataset.name
-    argv = ["python", "-m", "facedep", command, "--model", evaluation.run.name, "--data", source]
-    argv += ["--split", evaluation.split, "--part", evaluation.part]
-    return shlex.join([*argv, "--leave-out-seen"] if evaluation.leaves_out_seen else argv)
+    spec = replace(evaluation.dataset.spec, source=source)
+    argv = ["python", "-m", "facedep", command, "--model", evaluation.run.name]
+    return shlex.join([*argv, *spec.to_argv(), *evaluation.subset.to_argv()])

@@ -11,9 +11,9 @@ import pandas as pd
 
 from facedep import plots_comparison, plots_errors, plots_scores
 from facedep.baselines import read_majority_baseline
-from facedep.evaluation import SplitScore
+from facedep.evaluation import Evaluation
 from facedep.plots_theme import FONT, INK, Figure
-from facedep.reported_run import ReportedRun
+from facedep.protocol_comparison import ProtocolScore
 from facedep.robustness import DISTORTIONS
 from facedep.slices import Slice
 
@@ -39,7 +39,7 @@ class Chart:
         return round(self.figure.layout.height)
 
 
-def draw_scores(evaluation: ReportedRun) -> list[Chart]:
+def draw_scores(evaluation: Evaluation) -> list[Chart]:
     """Returns the confusion matrix and the errors for each emotion."""
     per_emotion, depressed_emotions = evaluation.scores["per_emotion"], evaluation.dataset.depressed_emotions
     return [
@@ -48,7 +48,7 @@ def draw_scores(evaluation: ReportedRun) -> list[Chart]:
     ]
 
 
-def draw_curves(evaluation: ReportedRun) -> list[Chart]:
+def draw_curves(evaluation: Evaluation) -> list[Chart]:
     """Returns ROC and precision-recall curve, the reliability diagram and how P(depressed) is spread."""
     name, has_both = name_in_figure(evaluation.run.name), evaluation.has_both_groups
     figures = [
@@ -71,7 +71,7 @@ def draw_curves(evaluation: ReportedRun) -> list[Chart]:
     return [Chart(figure) for figure in figures]
 
 
-def draw_failures(evaluation: ReportedRun, slices: Sequence[Slice]) -> list[Chart]:
+def draw_failures(evaluation: Evaluation, slices: Sequence[Slice]) -> list[Chart]:
     """Returns the slices and, where the model and the labels name emotions, the confusion of these."""
     accuracy = evaluation.scores["accuracy"]
     charts = [Chart(plots_errors.plot_slices(slices, accuracy=None if math.isnan(accuracy) else accuracy))]
@@ -82,7 +82,7 @@ def draw_failures(evaluation: ReportedRun, slices: Sequence[Slice]) -> list[Char
     return charts
 
 
-def draw_comparison(evaluation: ReportedRun, scored: Sequence[SplitScore]) -> list[Chart]:
+def draw_comparison(evaluation: Evaluation, scored: Sequence[ProtocolScore]) -> list[Chart]:
     """Returns the scores on pictures chosen in different ways, and what the article's code would print."""
     rows = [{**vars(score), "what": "<br>".join(textwrap.wrap(score.what, _MAX_LINE))} for score in scored]
     figure = plots_comparison.plot_flattery(rows)
@@ -92,7 +92,7 @@ def draw_comparison(evaluation: ReportedRun, scored: Sequence[SplitScore]) -> li
     return [Chart(figure), Chart(plots_comparison.plot_inversion(evaluation.confusion))]
 
 
-def draw_robustness(evaluation: ReportedRun, table: pd.DataFrame) -> list[Chart]:
+def draw_robustness(evaluation: Evaluation, table: pd.DataFrame) -> list[Chart]:
     """Returns a chart for each distortion."""
     name, baseline = name_in_figure(evaluation.run.name), read_majority_baseline(evaluation.scores)
     return [

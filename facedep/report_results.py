@@ -9,7 +9,8 @@ import numpy as np
 from facedep import metrics, sentences
 from facedep.baselines import read_majority_baseline
 from facedep.errors import FacedepError
-from facedep.evaluation import list_flattering_scores
+from facedep.evaluation import Evaluation
+from facedep.protocol_comparison import compare_protocols
 from facedep.report_facts import build_command
 from facedep.report_figures import (
     Chart,
@@ -19,7 +20,6 @@ from facedep.report_figures import (
     draw_robustness,
     draw_scores,
 )
-from facedep.reported_run import ReportedRun
 from facedep.robustness import DISTORTIONS, MAX_IMAGES, read_robustness
 from facedep.slices import MIN_IMAGES, find_worst
 
@@ -113,7 +113,7 @@ class Robustness:
     charts: list[Chart]
 
 
-def gather_scores(evaluation: ReportedRun) -> Scores:
+def gather_scores(evaluation: Evaluation) -> Scores:
     """Returns the section of the scores.
 
     Args:
@@ -132,7 +132,7 @@ def gather_scores(evaluation: ReportedRun) -> Scores:
     )
 
 
-def _gather_group_scores(evaluation: ReportedRun) -> list[ScoreRow]:
+def _gather_group_scores(evaluation: Evaluation) -> list[ScoreRow]:
     scores, intervals = evaluation.scores, evaluation.scores["intervals"]
     baseline = read_majority_baseline(scores)
     return [
@@ -156,7 +156,7 @@ def _gather_group_scores(evaluation: ReportedRun) -> list[ScoreRow]:
     ]
 
 
-def _gather_probability_scores(evaluation: ReportedRun) -> list[ScoreRow]:
+def _gather_probability_scores(evaluation: Evaluation) -> list[ScoreRow]:
     scores, truth, probabilities = evaluation.scores, evaluation.is_depressed, evaluation.predictions.probabilities
     return [
         ScoreRow(
@@ -183,7 +183,7 @@ def _gather_probability_scores(evaluation: ReportedRun) -> list[ScoreRow]:
     ]
 
 
-def _gather_other_scores(evaluation: ReportedRun) -> list[ScoreRow]:
+def _gather_other_scores(evaluation: Evaluation) -> list[ScoreRow]:
     """Returns scores that not every model has: of its emotions, and outside its uncertain band."""
     scores, answered, rows = evaluation.scores, evaluation.scores.get("answered"), []
     if not math.isnan(scores["emotion_accuracy"]):
@@ -207,7 +207,7 @@ def _gather_other_scores(evaluation: ReportedRun) -> list[ScoreRow]:
     return rows
 
 
-def gather_curves(evaluation: ReportedRun) -> Curves:
+def gather_curves(evaluation: Evaluation) -> Curves:
     """Returns the section of the curves.
 
     Args:
@@ -216,7 +216,7 @@ def gather_curves(evaluation: ReportedRun) -> Curves:
     return Curves(evaluation.has_both_groups, charts=draw_curves(evaluation))
 
 
-def gather_failures(evaluation: ReportedRun) -> Failures:
+def gather_failures(evaluation: Evaluation) -> Failures:
     """Returns the section of the slices.
 
     Args:
@@ -231,14 +231,14 @@ def gather_failures(evaluation: ReportedRun) -> Failures:
     )
 
 
-def gather_comparison(evaluation: ReportedRun) -> Comparison:
+def gather_comparison(evaluation: Evaluation) -> Comparison:
     """Returns the section that compares ways to choose pictures.
 
     Args:
         evaluation: What the report is about.
     """
     try:
-        found = list_flattering_scores(evaluation.run.path, evaluation.dataset)
+        found = compare_protocols(evaluation.run.path, evaluation.dataset)
     except FacedepError as error:
         return Comparison(str(error), "", "", has_left_out=False, rows=[], charts=[])
     scored = [score for score in found if not math.isnan(score.accuracy)]
@@ -265,7 +265,7 @@ def gather_comparison(evaluation: ReportedRun) -> Comparison:
     )
 
 
-def gather_robustness(evaluation: ReportedRun) -> Robustness:
+def gather_robustness(evaluation: Evaluation) -> Robustness:
     """Returns the section of worse pictures.
 
     Args:

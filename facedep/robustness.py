@@ -187,7 +187,7 @@ def read_robustness(
     Args:
         run_dir: The run folder.
         dataset: The data set; its grouping of the emotions counts.
-        rows: `bool` array of shape `(n,)`: the pictures, as `evaluation.choose_rows` gives them.
+        rows: `bool` array of shape `(n,)`: the pictures, as `subset_selection.select_pictures` gives them.
         threshold: P(depressed) at and above which the answer is *depressed*; by default the one in force.
 
     Returns:

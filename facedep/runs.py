@@ -32,6 +32,7 @@ from filelock import FileLock
 
 from facedep import emotions, processes
 from facedep.cards import CARD_FILE, MODEL_FILE, Card, read_card
+from facedep.dataset_spec import DatasetSpec
 from facedep.errors import ModelError, RunError
 from facedep.files import read_json, write_json
 from facedep.paths import models_dir
@@ -128,6 +129,14 @@ class RunConfig:
         if not isinstance(config.folder_choices, dict) or not isinstance(config.issue_limits, dict):
             raise RunError(f"{CONFIG_FILE} is damaged: what has to be a table is none. Start the training again.")
         return config
+
+    def build_dataset_spec(self, source: str) -> DatasetSpec:
+        """Returns the data that it is trained on.
+
+        Args:
+            source: Where the pictures lie, which is not kept.
+        """
+        return DatasetSpec(source, self.folder_choices, self.depressed_emotions)
 
     def check(self) -> None:
         """Raises `RunError` for the first setting that makes no sense, with what is allowed."""
@@ -378,10 +387,11 @@ def reopen_run(name: str) -> Path:
 
 def describe_command(config: RunConfig, name: str) -> str:
     """Returns the command line that makes such a run, the data given by its name."""
-    words = ["python", "-m", "facedep", "train", "--data", config.data_name]
+    words = ["python", "-m", "facedep", "train"]
     if config.refit_of:
-        words += ["--final-fit", config.refit_of]
+        words += ["--data", config.data_name, "--final-fit", config.refit_of]
     else:
+        words += config.build_dataset_spec(config.data_name).to_argv()
         recipe = RECIPES[config.recipe]
         words += ["--recipe", config.recipe, "--split", config.protocol, "--epochs", str(config.num_epochs)]
         if config.batch_size != recipe.batch_size:
@@ -392,8 +402,6 @@ def describe_command(config: RunConfig, name: str) -> str:
             words += ["--early-epochs", str(config.num_progressive_resizing_epochs)]
         if config.ema_momentum != recipe.ema_momentum:
             words += ["--ema-momentum", f"{config.ema_momentum:g}"]
-        if set(config.depressed_emotions) != set(emotions.DEPRESSED_EMOTIONS):
-            words += ["--depressed", ",".join(config.depressed_emotions)]
         if config.drop_issues:
             words += ["--leave-out", ",".join(config.drop_issues)]
             words += [

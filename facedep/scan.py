@@ -52,6 +52,14 @@ class Scan:
         """`bool` array of shape `(n,)`: False for damaged files."""
         return self.errors == ""
 
+    def select(self, mask: np.ndarray) -> "Scan":
+        """Returns the scan of some of the pictures.
+
+        Args:
+            mask: `bool` array of shape `(n,)`, or `int` array of their positions.
+        """
+        return Scan(**{name: getattr(self, name)[mask] for name in self.__dataclass_fields__})
+
 
 def scan_dataset(dataset: Dataset, *, on_progress: Callable[[int, int], None] | None = None) -> Scan:
     """Returns the scan of a data set, from the cache where its files have not changed since.

@@ -77,6 +77,21 @@ def describe_seen(scores: dict[str, Any], *, is_own_data: bool = False) -> str:
     return " ".join(words)
 
 
+def describe_grouping_mismatch(mismatch: dict[str, list[str]] | None, name: str) -> str:
+    """Returns that a run learned another grouping of the emotions than the labels have, in Markdown; "" where not.
+
+    Args:
+        mismatch: From `training_spec.find_grouping_mismatch`.
+        name: The run's name.
+    """
+    if not mismatch:
+        return ""
+    return (
+        f"**{name}** learned to call {' and '.join(mismatch['learned'])} faces *depressed*; these labels mean "
+        f"{' and '.join(mismatch['labels'])}. It is scored on a question that it was not trained on."
+    )
+
+
 def describe_confusion(confusion: Confusion) -> str:
     """Returns false alarms and misses in words, in Markdown.
 
@@ -113,7 +128,7 @@ def describe_answered(scores: dict[str, Any]) -> str:
     """Returns how much is left unanswered and how right the rest is, in Markdown; "" without an uncertain band.
 
     Args:
-        scores: From `evaluation.score_answers`.
+        scores: From `scores.score_answers`.
     """
     answered = scores.get("answered")
     if not answered or math.isnan(answered["share"]):

@@ -162,14 +162,10 @@ def _split_supplied(index: pd.DataFrame, scan: Scan, seed: int, *, is_clean: boo
     if "val" not in parts:
         rows = np.nonzero(parts == "train")[0]
         inner = _split_leak_free(
-            index.iloc[rows].reset_index(drop=True), _take(scan, rows), {"train": 0.85, "val": 0.15}, seed
+            index.iloc[rows].reset_index(drop=True), scan.select(rows), {"train": 0.85, "val": 0.15}, seed
         )
         parts[rows] = inner
     return parts
-
-
-def _take(scan: Scan, rows: np.ndarray) -> Scan:
-    return Scan(**{name: getattr(scan, name)[rows] for name in Scan.__dataclass_fields__})
 
 
 def _split_published(index: pd.DataFrame, scan: Scan) -> np.ndarray:

@@ -26,7 +26,6 @@ from facedep.cards import (
     read_card,
 )
 from facedep.data import Dataset
-from facedep.evaluation import score_answers
 from facedep.files import write_json, write_text
 from facedep.fitting import fit_network
 from facedep.model import Classifier, compute_outputs, save_network
@@ -35,6 +34,7 @@ from facedep.quality import Thresholds
 from facedep.run_writer import RunWriter
 from facedep.runs import CHECKPOINT_FILE, RunConfig
 from facedep.scan import Scan, load_images
+from facedep.scores import score_answers
 from facedep.splits import PARTS
 from facedep.training_callbacks import TrainingMonitor
 from facedep.training_inputs import ArrayDataset, ClassSpec
@@ -84,6 +84,8 @@ def _describe_run(prepared: PreparedRun, name: str) -> Card:
         content_hash=prepared.dataset.content_hash,
         protocol=config.protocol,
         seed=config.seed,
+        folder_choices=dict(prepared.dataset.spec.folder_choices),
+        depressed_emotions=prepared.dataset.spec.depressed_emotions,
         num_images={part: int((split == part).sum()) for part in PARTS},
         dropped_issues=prepared.num_left_out,
         # All of them, so that the split can be made again when the defaults have changed.

@@ -15,7 +15,6 @@ from facedep.cards import Card
 from facedep.data import Dataset, load_dataset
 from facedep.devices import Devices, find_devices, skip_graph_rewriting
 from facedep.errors import RunError
-from facedep.evaluation import clean_scan
 from facedep.model import (
     Classifier,
     build_network,
@@ -30,6 +29,7 @@ from facedep.run_writer import RunWriter
 from facedep.runs import RunConfig
 from facedep.scan import Scan, load_images, scan_dataset
 from facedep.splits import PARTS, Leak, count_leaks, merge_val_into_train, split_dataset
+from facedep.subset_selection import clean_scan
 from facedep.training_checkpoint import has_checkpoint
 from facedep.training_checks import check_run, read_final_fit_card
 from facedep.training_inputs import ArrayDataset, ClassSpec, FitPlan
@@ -98,7 +98,7 @@ def prepare_run(config: RunConfig, source: str, writer: RunWriter) -> PreparedRu
     devices = find_devices(config.num_devices)
     skip_graph_rewriting()
     keras.utils.set_random_seed(config.seed)
-    dataset = load_dataset(source, folder_choices=config.folder_choices, depressed_emotions=config.depressed_emotions)
+    dataset = load_dataset(config.build_dataset_spec(source))
     check_run(config, dataset, run_dir=writer.run_dir)
     scan = scan_dataset(dataset, on_progress=_report_progress(writer, "Looking at the pictures"))
     final_fit_card = read_final_fit_card(config, dataset) if config.refit_of else None

@@ -2,7 +2,6 @@
 
 import dataclasses
 import io
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from PIL import Image
 from facedep import data, emotions, kaggle, runs, sample_faces
 from facedep.answers import find_seen
 from facedep.cards import MODEL_FILE
+from facedep.dataset_spec import DatasetSpec
 from facedep.errors import FacedepError
 from facedep.notices import HELP_LINE, NOTICE
 from facedep.paths import PROJECT_DIR, models_dir
@@ -122,11 +122,6 @@ def folder_choices() -> dict[str, str]:
     return st.session_state.setdefault("folder_choices", {})
 
 
-def encode_folder_choices() -> str:
-    """Returns what the visitor said about folders as JSON, for a background process."""
-    return json.dumps(folder_choices())
-
-
 def depressed_emotions() -> tuple[str, ...]:
     """Returns the emotions that count as *depressed* in this visit; the article's at first."""
     return st.session_state.get("depressed_emotions", emotions.DEPRESSED_EMOTIONS)
@@ -135,6 +130,11 @@ def depressed_emotions() -> tuple[str, ...]:
 def choose_depressed_emotions(chosen: tuple[str, ...]) -> None:
     """Sets the emotions that count as *depressed* from now on, on every page of this visit."""
     st.session_state.depressed_emotions = tuple(emotion for emotion in emotions.EMOTIONS if emotion in chosen)
+
+
+def current_spec() -> DatasetSpec:
+    """Returns what the visitor chose as data: the source, what unknown folders hold, what counts as *depressed*."""
+    return DatasetSpec(current_source(), folder_choices(), depressed_emotions())
 
 
 def current_cleaning() -> tuple[str, ...]:
@@ -162,17 +162,13 @@ def show_cleaning() -> None:
 def load_current_dataset() -> data.Dataset:
     """Returns the chosen data set, or shows why it cannot be loaded and ends the page there."""
     with show_errors():
-        return load_dataset(current_source(), tuple(sorted(folder_choices().items())), depressed_emotions())
+        return load_dataset(current_spec())
 
 
 @st.cache_resource(max_entries=4, ttl="10m", show_spinner="Reading the list of pictures …")
-def load_dataset(
-    source: str,
-    choices: tuple[tuple[str, str], ...] = (),
-    depressed: tuple[str, ...] = emotions.DEPRESSED_EMOTIONS,
-) -> data.Dataset:
+def load_dataset(spec: DatasetSpec) -> data.Dataset:
     """Returns a data set; its list of files is read again after ten minutes or when another source was chosen."""
-    return data.load_dataset(source, folder_choices=dict(choices), depressed_emotions=depressed)
+    return data.load_dataset(spec)
 
 
 def load_scan(dataset: data.Dataset) -> Scan:

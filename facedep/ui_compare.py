@@ -1,5 +1,7 @@
 """The parts of the Evaluate page that set a score beside others: other pictures, other runs, harder pictures."""
 
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,15 +24,17 @@ from facedep.baselines import find_majority_baseline
 from facedep.data import Dataset
 from facedep.errors import FacedepError
 from facedep.estimate import describe_seconds
-from facedep.evaluation import choose_rows, list_flattering_scores
+from facedep.evaluation import Evaluation, find_evaluation_key
 from facedep.model_card import render_model_card
 from facedep.predictions import Predictions
+from facedep.protocol_comparison import ProtocolScore, compare_protocols
 from facedep.report import build_report
 from facedep.robustness import DISTORTIONS, MAX_IMAGES, choose_measured, read_robustness
 from facedep.slices import MIN_IMAGES
+from facedep.subset_selection import select_pictures
 from facedep.thresholds import read_threshold
-from facedep.ui_evaluate import View, follow_answers
-from facedep.ui_jobs import follow_job, forget_job, name_data, name_job
+from facedep.ui_evaluate import follow_answers
+from facedep.ui_jobs import follow_job, forget_job, name_job
 
 MAX_COMPARED = 3
 _SETTINGS = {
@@ -52,19 +56,19 @@ _SETTINGS = {
 # Honest or flattering ------------------------------------------------------------------------------------------------
 
 
-def show_flattery(view: View) -> None:
+def show_flattery(view: Evaluation) -> None:
     """Shows one run's score on differently chosen pictures, beside a table that learned nothing, and the inversion."""
     st.write(sentences.LOOKUP_TEXT)
     try:
-        found = list_flattering_scores(view.run.path, view.dataset)
+        found = _load_protocol_scores(view)
     except FacedepError as error:
         st.info(str(error))
         return
     missing = next((score for score in found if np.isnan(score.accuracy)), None)
     if missing is not None:
-        rows = choose_rows(view.dataset, view.scan, view.run.card, split=missing.split, part=missing.part)
-        choice = {"like": view.run.name, "split": missing.split, "part": missing.part}
-        if follow_answers(view.run, view.dataset, view.scan, rows, **choice) is None:
+        mask = select_pictures(view.run.path, view.dataset, view.scan, missing.subset).mask
+        choice = {"like": view.run.name, "subset": missing.subset}
+        if follow_answers(view.run, view.dataset, view.scan, mask, **choice) is None:
             return
     ui.show_chart(plots_comparison.plot_flattery([vars(score) for score in found]), key="flattery")
     table = pd.DataFrame(
@@ -82,14 +86,26 @@ def show_flattery(view: View) -> None:
     )
     st.dataframe(table, hide_index=True, key="flattery_table")
     st.markdown(sentences.INVERSION_TEXT)
-    confusion = metrics.count_confusion(view.is_depressed, view.predictions.probabilities, view.threshold)
-    ui.show_chart(plots_comparison.plot_inversion(confusion), key="inversion")
+    ui.show_chart(plots_comparison.plot_inversion(view.confusion), key="inversion")
+
+
+def _load_protocol_scores(view: Evaluation) -> list[ProtocolScore]:
+    """Returns the scores, kept until another input or more answers are there."""
+    answers = read_answers(view.run.path, view.dataset)
+    num_answered = int(answers.is_answered.sum()) if answers else 0
+    key = find_evaluation_key(view.run.path, view.dataset)
+    return _compare_protocols(key, num_answered, view.run.path, view.dataset)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _compare_protocols(key: str, num_answered: int, _run_dir: Path, _dataset: Dataset) -> list[ProtocolScore]:
+    return compare_protocols(_run_dir, _dataset)
 
 
 # Compare -------------------------------------------------------------------------------------------------------------
 
 
-def show_comparison(view: View) -> None:
+def show_comparison(view: Evaluation) -> None:
     """Compares up to three runs on the same pictures: scores, whether the difference is chance, curves, settings."""
     others = [run for run in runs.list_runs() if run.card is not None and run.name != view.run.name]
     only_elsewhere = [run.name for run in others if not _can_answer(run, view.dataset)]
@@ -115,9 +131,9 @@ def show_comparison(view: View) -> None:
     answered = {view.run.name: read_answers(view.run.path, view.dataset)}
     found = {view.run.name: view.run, **{run.name: run for run in others if run.name in names}}
     for name, run in list(found.items())[1:]:
-        choice = {"like": view.run.name, "split": view.split, "part": view.part}
+        choice = {"like": view.run.name, "subset": view.subset}
         try:
-            answered[name] = follow_answers(run, view.dataset, view.scan, view.rows, **choice)
+            answered[name] = follow_answers(run, view.dataset, view.scan, view.mask, **choice)
         except FacedepError as error:
             st.warning(f"**{name}** cannot be compared here. {error}", icon=":material/block:")
             del found[name]
@@ -128,7 +144,7 @@ def show_comparison(view: View) -> None:
     if rows is None:
         return
     predictions = {name: answered[name].select(rows) for name in found}
-    is_depressed = view.is_depressed[rows[view.rows]]
+    is_depressed = view.is_depressed[rows[view.mask]]
     thresholds = {name: read_threshold(run.path, run.card) for name, run in found.items()}
     is_right = {name: is_depressed == (predictions[name].probabilities >= thresholds[name]) for name in found}
     for name in list(found)[1:]:
@@ -138,12 +154,12 @@ def show_comparison(view: View) -> None:
     _show_compared_settings(found)
 
 
-def _leave_out_seen(view: View, found: dict[str, runs.Run]) -> np.ndarray | None:
+def _leave_out_seen(view: Evaluation, found: dict[str, runs.Run]) -> np.ndarray | None:
     """Returns the pictures that none of the runs has learned from, `bool`, shape `(all,)`; None where few are left."""
-    rows = view.rows.copy()
+    rows = view.mask.copy()
     for run in found.values():
         rows &= ~find_seen(run.path, view.scan.fingerprints)
-    num_left, num_all = int(rows.sum()), int(view.rows.sum())
+    num_left, num_all = int(rows.sum()), int(view.mask.sum())
     if num_left < MIN_IMAGES:
         st.info(
             f"Of these {num_all:,} pictures only {num_left} were learned from by none of these models: too few to "
@@ -221,9 +237,9 @@ def _describe_setting(value: Any) -> str:
 # Robustness ----------------------------------------------------------------------------------------------------------
 
 
-def show_robustness(view: View) -> None:
+def show_robustness(view: Evaluation) -> None:
     """Shows how the accuracy of up to three runs falls when the same faces get blurred, dark, turned or covered."""
-    num_measured = len(choose_measured(view.rows))
+    num_measured = len(choose_measured(view.mask))
     drawn = f"{num_measured:,} of these pictures, drawn by chance" if num_measured == MAX_IMAGES else "these pictures"
     st.write(
         f"The same faces again, each time a little worse: what people's own snapshots are like. Measured on {drawn}; "
@@ -237,17 +253,16 @@ def show_robustness(view: View) -> None:
     tables = {}
     for name in (view.run.name, *names):
         run_dir = runs.find_run_dir(name)
-        table = read_robustness(run_dir, view.dataset, view.rows)
-        left_out = ["--leave-out-seen"] if view.scores["num_left_out_seen"] else []
-        job = name_job("robustness", view.dataset, name, view.run.name, view.split, view.part, *left_out)
+        table = read_robustness(run_dir, view.dataset, view.mask)
+        job = name_job("robustness", view.dataset, name, view.run.name, *view.subset.to_argv())
         if table is None:
-            choice = ["--model", name, "--like", view.run.name, "--split", view.split, "--part", view.part, *left_out]
-            follow_job(job, ["robustness", *name_data(view.dataset), *choice])
+            choice = ["--model", name, "--like", view.run.name, *view.subset.to_argv()]
+            follow_job(job, ["robustness", *view.dataset.spec.to_argv(), *choice])
             return
         forget_job(job)
         tables[name] = table
     is_depressed = (view.dataset.index["label"] == emotions.DEPRESSED).to_numpy()
-    baseline = find_majority_baseline(is_depressed[choose_measured(view.rows)])
+    baseline = find_majority_baseline(is_depressed[choose_measured(view.mask)])
     columns = st.columns(2)
     for number, (name, distortion) in enumerate(DISTORTIONS.items()):
         curves = {run: table[table["distortion"] == name] for run, table in tables.items()}
@@ -261,7 +276,7 @@ def show_robustness(view: View) -> None:
 # Report --------------------------------------------------------------------------------------------------------------
 
 
-def show_report(view: View) -> None:
+def show_report(view: Evaluation) -> None:
     """Offers what is shown here as one file to hand out, and the model card."""
     st.write(
         "Everything that is shown here about this model and these pictures in **one file** that opens without network "
@@ -269,19 +284,10 @@ def show_report(view: View) -> None:
     )
     name = f"{view.run.name} on {view.dataset.name}"
 
-    def build() -> str:
-        return build_report(
-            view.run.path,
-            view.dataset,
-            split=view.split,
-            part=view.part,
-            leaves_out_seen=bool(view.scores["num_left_out_seen"]),
-        )
-
     with st.container(horizontal=True):
         st.download_button(
             "Report (HTML)",
-            build,
+            partial(build_report, view),
             f"{name}.html",
             "text/html",
             key="report",

@@ -3,44 +3,43 @@
 Nothing here runs a network: answers are computed by a background process and read from its file.
 """
 
-from dataclasses import dataclass
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
-from facedep import emotions, game, metrics, plots_errors, plots_scores, runs, sentences, splits, ui, ui_gallery
+from facedep import emotions, game, plots_errors, plots_scores, runs, sentences, splits, ui, ui_gallery
 from facedep.answers import Answers, find_seen, has_answers, read_answers
 from facedep.data import SAMPLE, Dataset
-from facedep.errors import DataError
-from facedep.evaluation import ALL, choose_rows, evaluate_run, score_answers
-from facedep.predictions import Predictions
+from facedep.eval_subset import ALL, EvalSubset
+from facedep.evaluation import Evaluation, UnansweredError, find_evaluation_key, read_evaluation
 from facedep.scan import Scan
-from facedep.slices import find_confident_mistakes, find_slices, find_worst
+from facedep.slices import find_confident_mistakes, find_worst
+from facedep.subset_selection import list_available
 from facedep.thresholds import (
     choose_threshold,
-    find_band,
     forget_threshold,
     read_choice,
-    read_threshold,
     write_threshold,
 )
-from facedep.ui_explore import load_quality
-from facedep.ui_jobs import follow_job, forget_job, name_data, name_job
+from facedep.training_spec import find_grouping_mismatch, find_training_dataset
+from facedep.ui_explore import follow_scan
+from facedep.ui_jobs import follow_job, forget_job, name_job
 
 SENTENCE, CURVES, THRESHOLD, FAILS, FLATTERY, ROBUSTNESS, COMPARE, GAME, REPORT = (
     "In one sentence", "Curves", "Threshold", "Where it fails", "Honest or flattering", "Robustness", "Compare runs",
     "You against it", "Report",
 )  # fmt: skip
-PARTS = {
-    (splits.LEAK_FREE, "test"): "Test part, free of leaks",
-    (splits.LEAK_FREE, ALL): "All pictures, each once",
-    (splits.LEAK_FREE, "val"): "Validation part, free of leaks",
-    (splits.SUPPLIED_CLEAN, "test"): "Test part as supplied, copies left out of train",
-    (splits.SUPPLIED, "test"): "Test part as supplied",
-    (splits.SUPPLIED, "val"): "Validation part as supplied",
-    (splits.PUBLISHED, "val"): "Validation part as published",
+SUBSETS = {
+    EvalSubset(splits.LEAK_FREE, "test"): "Test part, free of leaks",
+    EvalSubset(splits.LEAK_FREE, ALL): "All pictures, each once",
+    EvalSubset(splits.LEAK_FREE, "val"): "Validation part, free of leaks",
+    EvalSubset(splits.SUPPLIED_CLEAN, "test"): "Test part as supplied, copies left out of train",
+    EvalSubset(splits.SUPPLIED, "test"): "Test part as supplied",
+    EvalSubset(splits.SUPPLIED, "val"): "Validation part as supplied",
+    EvalSubset(splits.PUBLISHED, "val"): "Validation part as published",
 }
 _NUM_PICTURES = 18
 _NUM_MISTAKES = 8
@@ -52,57 +51,11 @@ _CELLS = {
 }
 
 
-@dataclass(frozen=True)
-class View:
-    """One run on one part of a data set.
-
-    Attributes:
-        run: The run.
-        dataset: The data set.
-        scan: Its scan.
-        split: One of `splits.SPLIT_KINDS`.
-        part: "train", "val", "test" or "all".
-        rows: `bool` array of shape `(all,)`: the pictures that are scored, n of them.
-        predictions: The answers to them.
-        is_depressed: `bool` array of shape `(n,)`: their labels.
-        threshold: P(depressed) at and above which the answer is *depressed*.
-        band: Where the run is uncertain, or None.
-        scores: From `evaluation.evaluate_run`.
-    """
-
-    run: runs.Run
-    dataset: Dataset
-    scan: Scan
-    split: str
-    part: str
-    rows: np.ndarray
-    predictions: Predictions
-    is_depressed: np.ndarray
-    threshold: float
-    band: tuple[float, float] | None
-    scores: dict[str, Any]
-
-    @property
-    def index(self) -> pd.DataFrame:
-        """The pictures' rows of the index table."""
-        return self.dataset.index[self.rows]
-
-    @property
-    def places(self) -> np.ndarray:
-        """The pictures' places in the data set's index: `int` array of shape `(n,)`."""
-        return np.nonzero(self.rows)[0]
-
-    @property
-    def is_right(self) -> np.ndarray:
-        """Whether each answer is the label's group: `bool` array of shape `(n,)`."""
-        return self.is_depressed == (self.predictions.probabilities >= self.threshold)
-
-
 # What is looked at ---------------------------------------------------------------------------------------------------
 
 
-def choose_view(dataset: Dataset, scan: Scan) -> View | None:
-    """Lets the visitor choose a run and a part; returns them scored, or None while a background process is at it."""
+def choose_view(dataset: Dataset, scan: Scan) -> Evaluation | None:
+    """Lets the visitor choose a run and a subset; returns them scored, or None while a background process is at it."""
     found = {run.name: run for run in runs.list_runs() if run.card is not None}
     if not found:
         st.info("There is no model here yet. Train one, then see how good it is.")
@@ -111,53 +64,46 @@ def choose_view(dataset: Dataset, scan: Scan) -> View | None:
     with left:
         name = ui.choose_run("Model", list(found), key="evaluated", default=next(iter(found)))
     run = found[name]
-    is_seen = find_seen(run.path, scan.fingerprints)
+    if follow_scan(find_training_dataset(run.path, dataset)) is None:  # the run's own split needs it
+        return None
     with ui.show_errors():
-        options = _list_parts(dataset, scan, run)
+        key = find_evaluation_key(run.path, dataset)
+        options, share_seen = _list_options(key, run.path, dataset, scan)
     with middle:
-        place = options.index(_choose_first(dataset, run, options, has_seen_some=bool(is_seen.any())))
-        chosen = st.selectbox("Pictures", options, place, format_func=PARTS.get, key=f"part_{name}_{dataset.name}")
+        place = options.index(_choose_first(dataset, run, options, has_seen_some=share_seen > 0))
+        subset = st.selectbox("Pictures", options, place, format_func=SUBSETS.get, key=f"part_{name}_{dataset.name}")
     with right:
-        leaves_out_seen = st.toggle(
+        excludes_training_images = st.toggle(
             "Only pictures it never saw",
-            bool(is_seen.mean() > 0.5),  # else the first number that is seen would be memory
+            share_seen > 0.5,  # else the first number that is seen would be memory
             key=f"unseen_{name}_{dataset.name}",
-            disabled=not is_seen.any(),
+            disabled=not share_seen,
             persist_state="session",
             help="Leaves out exact copies of what it was trained on. Near copies may remain.",
         )
-    if find_grouping_mismatch(run, dataset):
-        st.warning(
-            f"**{name}** learned to call {' and '.join(find_learned_emotions(run))} faces *depressed*; these labels "
-            f"mean {' and '.join(dataset.depressed_emotions)}. It is judged by a question that it was not taught.",
-            icon=":material/tune:",
-        )
+    if words := sentences.describe_grouping_mismatch(find_grouping_mismatch(run.path, dataset), name):
+        st.warning(words, icon=":material/tune:")
+    subset = replace(subset, excludes_training_images=excludes_training_images and share_seen > 0)
     with ui.show_errors():
-        return _score(dataset, scan, run, *chosen, leaves_out_seen=leaves_out_seen and bool(is_seen.any()))
+        return _follow_evaluation(run, dataset, subset)
 
 
-def _choose_first(
-    dataset: Dataset, run: runs.Run, options: list[tuple[str, str]], *, has_seen_some: bool
-) -> tuple[str, str]:
-    """Returns the part that is shown first: the run's own test part where it was trained on these pictures."""
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _list_options(key: str, _run_dir: Path, _dataset: Dataset, _scan: Scan) -> tuple[list[EvalSubset], float]:
+    """Returns the subsets that a data set has for a run, and the share of all pictures that it was trained on."""
+    share_seen = float(find_seen(_run_dir, _scan.fingerprints).mean())
+    return list_available(_run_dir, _dataset, _scan, SUBSETS), share_seen
+
+
+def _choose_first(dataset: Dataset, run: runs.Run, options: list[EvalSubset], *, has_seen_some: bool) -> EvalSubset:
+    """Returns the subset that is shown first: the run's own test part where it was trained on these pictures."""
     trained_on = run.card.data
-    own = (trained_on.protocol, "test")
-    if trained_on.content_hash == dataset.content_hash and own in options:
-        return own
-    first = (splits.LEAK_FREE, "test" if has_seen_some else ALL)
+    if trained_on.content_hash == dataset.content_hash:
+        for subset in options:
+            if (subset.protocol, subset.subset) == (trained_on.protocol, "test"):
+                return subset
+    first = EvalSubset(splits.LEAK_FREE, "test" if has_seen_some else ALL)
     return first if first in options else options[0]
-
-
-def find_learned_emotions(run: runs.Run) -> list[str]:
-    """Returns the emotions that a run counts as *depressed*; the article's where its card does not say."""
-    positive = [name for name in run.card.positive_classes if name != emotions.DEPRESSED]
-    return sorted(positive or (run.config.depressed_emotions if run.config else emotions.DEPRESSED_EMOTIONS))
-
-
-def find_grouping_mismatch(run: runs.Run, dataset: Dataset) -> bool:
-    """Returns whether a run learned another grouping of the emotions than the one the visitor has chosen."""
-    known = [name for name in run.card.class_names if name in emotions.EMOTIONS] or emotions.EMOTIONS
-    return set(find_learned_emotions(run)) != set(dataset.depressed_emotions) & set(known)
 
 
 def has_published_labels(dataset: Dataset) -> bool:
@@ -165,36 +111,35 @@ def has_published_labels(dataset: Dataset) -> bool:
     return dataset.source != SAMPLE and set(dataset.depressed_emotions) == set(emotions.DEPRESSED_EMOTIONS)
 
 
-def _list_parts(dataset: Dataset, scan: Scan, run: runs.Run) -> list[tuple[str, str]]:
-    """Returns the kinds of split and their parts that this data set has."""
-    options = []
-    for split, part in PARTS:
-        try:
-            choose_rows(dataset, scan, run.card, split=split, part=part)
-        except DataError:
-            continue
-        options.append((split, part))
-    return options
-
-
-def _score(dataset: Dataset, scan: Scan, run: runs.Run, split: str, part: str, *, leaves_out_seen: bool) -> View | None:
-    rows = choose_rows(dataset, scan, run.card, split=split, part=part)
-    if leaves_out_seen:
-        rows = rows & ~find_seen(run.path, scan.fingerprints)
-    if not rows.any():
-        raise DataError(f"{run.name} was trained on all of these pictures. Choose others.")
-    answers = follow_answers(run, dataset, scan, rows, like=run.name, split=split, part=part)
-    if answers is None:
+def _follow_evaluation(run: runs.Run, dataset: Dataset, subset: EvalSubset) -> Evaluation | None:
+    """Returns a run's evaluation, or shows how far the background process is that asks for its answers."""
+    key = find_evaluation_key(run.path, dataset, subset)
+    try:
+        view = _load_evaluation(key, run.path, dataset, subset)
+    except UnansweredError as missing:
+        follow_answers(run, dataset, ui.load_scan(dataset), missing.mask, like=run.name, subset=subset)
         return None
-    threshold = read_threshold(run.path, run.card)
-    scores = evaluate_run(run.path, dataset, split=split, part=part, leaves_out_seen=leaves_out_seen)
-    is_depressed = (dataset.index["label"] == emotions.DEPRESSED).to_numpy()[rows]
-    band = find_band(run.card, threshold)
-    return View(run, dataset, scan, split, part, rows, answers.select(rows), is_depressed, threshold, band, scores)
+    forget_job(_name_answers_job(run, dataset, run.name, subset))
+    return view
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _load_evaluation(key: str, _run_dir: Path, _dataset: Dataset, _subset: EvalSubset) -> Evaluation:
+    """Returns an evaluation, kept by what it depends on: a click neither splits nor measures again."""
+    return read_evaluation(_run_dir, _dataset, _subset)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _load_at_threshold(key: str, threshold: float, _view: Evaluation) -> Evaluation:
+    return _view.at_threshold(threshold)
+
+
+def _name_answers_job(run: runs.Run, dataset: Dataset, like: str, subset: EvalSubset) -> str:
+    return name_job("evaluate", dataset, run.name, like, *subset.to_argv())
 
 
 def follow_answers(
-    run: runs.Run, dataset: Dataset, scan: Scan, rows: np.ndarray, *, like: str, split: str, part: str
+    run: runs.Run, dataset: Dataset, scan: Scan, mask: np.ndarray, *, like: str, subset: EvalSubset
 ) -> Answers | None:
     """Returns a run's kept answers to some pictures, or shows how far the background process is and returns None.
 
@@ -202,28 +147,27 @@ def follow_answers(
         run: Who is asked.
         dataset: The data set.
         scan: Its scan.
-        rows: `bool` array of shape `(n,)`: the pictures.
-        like: The run whose part they are, or some of it.
-        split: That part's split.
-        part: That part.
+        mask: `bool` array of shape `(n,)`: the pictures.
+        like: The run for which the subset is selected.
+        subset: What the pictures are, or more.
 
     Raises:
         ModelError: The run holds no model, and no answers to these pictures.
     """
     answers = read_answers(run.path, dataset)
-    job = name_job("evaluate", dataset, run.name, like, split, part)
-    if has_answers(answers, scan, rows):
+    job = _name_answers_job(run, dataset, like, subset)
+    if has_answers(answers, scan, mask):
         forget_job(job)
         return answers
-    choice = ["--model", run.name, "--like", like, "--split", split, "--part", part]
-    follow_job(job, ["evaluate", *name_data(dataset), *choice])
+    choice = ["--model", run.name, "--like", like, *subset.to_argv()]
+    follow_job(job, ["evaluate", *dataset.spec.to_argv(), *choice])
     return None
 
 
 # In one sentence -----------------------------------------------------------------------------------------------------
 
 
-def show_sentence(view: View) -> None:
+def show_sentence(view: Evaluation) -> None:
     """Shows the one sentence, the scores with their intervals, what is mistaken for what; a cell shows its pictures."""
     scores = view.scores
     st.markdown(f"### {sentences.describe_accuracy(scores)}")
@@ -248,8 +192,7 @@ def show_sentence(view: View) -> None:
             _show_metric("Right emotion", scores["emotion_accuracy"], scores["emotion_accuracy_interval"])
     left, right = st.columns(2)
     with left:
-        confusion = metrics.count_confusion(view.is_depressed, view.predictions.probabilities, view.threshold)
-        _show_cells(view, plots_errors.plot_confusion(confusion), key="confusion")
+        _show_cells(view, plots_errors.plot_confusion(view.confusion), key="confusion")
     with right:
         figure = plots_errors.plot_emotion_errors(
             scores["per_emotion"], depressed_emotions=view.dataset.depressed_emotions
@@ -280,7 +223,7 @@ def _show_metric(title: str, value: float, interval: list[float], *, is_share: b
     )
 
 
-def _show_cells(view: View, figure: Any, *, key: str) -> None:
+def _show_cells(view: Evaluation, figure: Any, *, key: str) -> None:
     """Shows clickable cells, and the pictures of the one that was clicked."""
     event = st.plotly_chart(
         figure, key=key, config={"displayModeBar": False}, on_select="rerun", selection_mode="points"
@@ -298,11 +241,11 @@ def _show_cells(view: View, figure: Any, *, key: str) -> None:
     else:
         true, answered = cell.split("|")
         words = f"{true}, called {answered}"
-        chosen = (view.index["emotion"] == true).to_numpy() & (view.predictions.likeliest_emotions == answered)
+        chosen = (view.samples["emotion"] == true).to_numpy() & (view.predictions.likeliest_emotions == answered)
     show_pictures(view, np.nonzero(chosen)[0], words, key=f"{key}_pictures")
 
 
-def show_pictures(view: View, places: np.ndarray, words: str, *, key: str) -> None:
+def show_pictures(view: Evaluation, places: np.ndarray, words: str, *, key: str) -> None:
     """Shows some of the scored pictures with P(depressed) beneath; a click opens one.
 
     Args:
@@ -313,11 +256,11 @@ def show_pictures(view: View, places: np.ndarray, words: str, *, key: str) -> No
     """
     st.markdown(f"**{len(places):,} pictures: {words}**")
     shown = places[:_NUM_PICTURES]
-    names = view.index["emotion"].where(view.index["emotion"] != "", view.index["label"])
+    names = view.samples["emotion"].where(view.samples["emotion"] != "", view.samples["label"])
     captions = [
         f"{names.iat[place].replace('_', '-')} · {view.predictions.probabilities[place]:.0%}" for place in shown
     ]
-    picked = ui_gallery.show_grid(view.dataset, view.places[shown].tolist(), key=key, captions=captions)
+    picked = ui_gallery.show_grid(view.dataset, view.indices[shown].tolist(), key=key, captions=captions)
     st.caption(f"The label, and P(“depressed”){f'; the first {_NUM_PICTURES}' if len(places) > len(shown) else ''}.")
     if picked is not None:
         ui_gallery.show_details(view.dataset, view.scan, picked)
@@ -326,43 +269,30 @@ def show_pictures(view: View, places: np.ndarray, words: str, *, key: str) -> No
 # Curves --------------------------------------------------------------------------------------------------------------
 
 
-def show_curves(view: View) -> None:
+def show_curves(view: Evaluation) -> None:
     """Shows ROC and precision-recall curves, calibration, how scores are spread, and which emotions are confused."""
     name, truth, probabilities = view.run.name, view.is_depressed, view.predictions.probabilities
-    confusion = metrics.count_confusion(truth, probabilities, view.threshold)
-    num_depressed = confusion.num_true_depressed + confusion.num_missed
-    num_others = confusion.num_false_alarms + confusion.num_true_non_depressed
-    if not num_depressed or not num_others:
+    if not view.has_both_groups:
         st.info("All of these pictures have the same label, so there is nothing to tell apart. Choose others.")
         return
     left, right = st.columns(2)
-    recall = confusion.num_true_depressed / num_depressed
     with left:
         figure = plots_scores.plot_roc(
-            {name: metrics.compute_roc_curve(truth, probabilities)},
-            {name: view.scores["roc_auc"]},
-            point=(confusion.num_false_alarms / num_others, recall),
-        )
+            {name: view.roc_curve}, {name: view.scores["roc_auc"]}, point=view.roc_point
+        )  # fmt: skip
         ui.show_chart(figure, key="roc")
-        figure = plots_scores.plot_reliability(metrics.compute_reliability(truth, probabilities), view.scores["ece"])
-        ui.show_chart(figure, key="reliability")
+        ui.show_chart(plots_scores.plot_reliability(view.reliability, view.scores["ece"]), key="reliability")
     with right:
-        num_called = confusion.num_true_depressed + confusion.num_false_alarms
         figure = plots_scores.plot_precision_recall(
-            {name: metrics.compute_precision_recall_curve(truth, probabilities)},
-            {name: metrics.compute_average_precision(truth, probabilities)},
+            {name: view.precision_recall_curve},
+            {name: view.average_precision},
             share_depressed=float(truth.mean()),
-            point=(recall, confusion.num_true_depressed / num_called) if num_called else None,
+            point=view.precision_recall_point,
         )
         ui.show_chart(figure, key="precision_recall")
         ui.show_chart(plots_scores.plot_scores(truth, probabilities, view.threshold, view.band), key="scores")
-    if view.predictions.emotions and (view.index["emotion"] != "").any():
-        names = list(view.predictions.emotions[0])
-        true_emotions = view.index["emotion"].to_numpy(dtype=str)
-        is_named = np.isin(true_emotions, names)
-        matrix = metrics.count_emotion_confusion(
-            true_emotions[is_named], view.predictions.likeliest_emotions[is_named], names
-        )
+    if view.emotion_confusion is not None:
+        matrix, names = view.emotion_confusion
         figure = plots_errors.plot_emotion_confusion(matrix, names, depressed_emotions=view.dataset.depressed_emotions)
         _show_cells(view, figure, key="emotion_confusion")
 
@@ -371,7 +301,7 @@ def show_curves(view: View) -> None:
 
 
 @st.fragment
-def show_threshold(view: View) -> None:
+def show_threshold(view: Evaluation) -> None:
     """Lets the visitor move the threshold, see what it costs, and keep it where it is chosen on val."""
     st.write(
         "A network gives a number; somebody has to say from where on it means *depressed*. Each place has its price."
@@ -382,25 +312,25 @@ def show_threshold(view: View) -> None:
     threshold = st.slider(
         "Calls a face *depressed* from P(“depressed”) of", 0.01, 0.99, step=0.01, key=key, persist_state="session"
     )
-    probabilities = view.predictions.probabilities
-    band = find_band(view.run.card, threshold)
-    scores = score_answers(view.index, view.predictions, threshold=threshold, band=band)
-    confusion = metrics.count_confusion(view.is_depressed, probabilities, threshold)
-    st.markdown(f"#### {sentences.describe_confusion(confusion)}")
+    with ui.show_errors():
+        inputs = find_evaluation_key(view.run.path, view.dataset, view.subset, threshold=view.threshold)
+    moved = _load_at_threshold(inputs, threshold, view)
+    scores, band = moved.scores, moved.band
+    st.markdown(f"#### {sentences.describe_confusion(moved.confusion)}")
     words = f"**{scores['accuracy']:.1%}** in the right group, {scores['balanced_accuracy']:.1%} as the mean of both."
     st.markdown(f"{words} {sentences.describe_answered(scores)}")
     if view.band and not band:
         st.caption("So far from where its uncertain band was found, this model has none: it always answers.")
     left, right = st.columns(2)
     with left:
-        ui.show_chart(plots_errors.plot_confusion(confusion), key="threshold_confusion")
+        ui.show_chart(plots_errors.plot_confusion(moved.confusion), key="threshold_confusion")
     with right:
-        figure = plots_scores.plot_scores(view.is_depressed, probabilities, threshold, band)
+        figure = plots_scores.plot_scores(view.is_depressed, view.predictions.probabilities, threshold, band)
         ui.show_chart(figure, key="threshold_scores")
     _show_keeping(view, threshold)
 
 
-def _show_keeping(view: View, threshold: float) -> None:
+def _show_keeping(view: Evaluation, threshold: float) -> None:
     """Offers to keep a threshold with the run, only where it is chosen on validation pictures."""
     chosen_on = read_choice(view.run.path)
     in_force = f"In force: {view.threshold:.2f}{f', chosen on {chosen_on}' if chosen_on else ''}."
@@ -431,27 +361,27 @@ def _show_keeping(view: View, threshold: float) -> None:
     )
 
 
-def _find_threshold_problem(view: View) -> str:
+def _find_threshold_problem(view: Evaluation) -> str:
     """Returns why no threshold may be chosen on these pictures, "" where it may."""
-    if (view.split, view.part) != (splits.LEAK_FREE, "val"):
+    if (view.subset.protocol, view.subset.subset) != (splits.LEAK_FREE, "val"):
         return (
             "To change it, choose **validation part, free of leaks** above: one chosen on test pictures would make "
             "their score too good."
         )
     if view.scores["num_seen_in_training"]:
         return "It learned from some of these pictures: leave them out (above) to choose a threshold on the others."
-    if find_grouping_mismatch(view.run, view.dataset):
+    if view.scores["grouping_mismatch"]:
         return "It was trained with another grouping of the emotions."
     if view.is_depressed.all() or not view.is_depressed.any():
         return "All of these pictures have the same label."
     return ""
 
 
-def _set_threshold(view: View, threshold: float) -> None:
+def _set_threshold(view: Evaluation, threshold: float) -> None:
     st.session_state[_name_threshold_key(view)] = _clamp(threshold)
 
 
-def _name_threshold_key(view: View) -> str:
+def _name_threshold_key(view: Evaluation) -> str:
     """Returns the slider's key; a run's name holds no colon, so none makes the key of another widget."""
     return f"threshold:{view.run.name}"
 
@@ -464,7 +394,7 @@ def _clamp(threshold: float) -> float:
 # Where it fails ------------------------------------------------------------------------------------------------------
 
 
-def show_failures(view: View) -> None:
+def show_failures(view: Evaluation) -> None:
     """Shows the most confident mistakes and the kinds of pictures on which the run is worst."""
     wrong = find_confident_mistakes(view.is_depressed, view.predictions.probabilities, view.threshold, _NUM_PICTURES)
     if not len(wrong):
@@ -472,8 +402,7 @@ def show_failures(view: View) -> None:
         return
     show_pictures(view, wrong, "its most confident mistakes", key="mistakes")
     _show_overlays(view, wrong[:_NUM_MISTAKES])
-    table = load_quality(view.dataset, view.scan)[view.rows]
-    found = find_worst(find_slices(view.index, table, view.is_right, view.predictions.probabilities))
+    found = find_worst(view.slices)
     figure = plots_errors.plot_slices(found, accuracy=view.scores["accuracy"])
     event = st.plotly_chart(
         figure, key="slices", config={"displayModeBar": False}, on_select="rerun", selection_mode="points"
@@ -491,7 +420,7 @@ def show_failures(view: View) -> None:
 
 
 @st.fragment
-def _show_overlays(view: View, wrong: np.ndarray) -> None:
+def _show_overlays(view: Evaluation, wrong: np.ndarray) -> None:
     """Shows, when asked, where the model looked in its most confident mistakes."""
     if not view.run.has_model:
         return
@@ -504,10 +433,10 @@ def _show_overlays(view: View, wrong: np.ndarray) -> None:
 
         with ui.show_errors():
             classifier = ui.load_classifier(view.run.name)
-        rows = np.zeros(len(view.rows), bool)
-        rows[view.places[wrong]] = True
-        images = load_images(view.dataset, view.scan, rows, classifier.input_size_px)
-        order = np.argsort(np.argsort(view.places[wrong]))
+        mask = np.zeros(len(view.mask), bool)
+        mask[view.indices[wrong]] = True
+        images = load_images(view.dataset, view.scan, mask, classifier.input_size_px)
+        order = np.argsort(np.argsort(view.indices[wrong]))
         with st.container(horizontal=True, gap="small"):
             for place, number in zip(wrong, order, strict=True):
                 prepared = images[number][:, :, 0]

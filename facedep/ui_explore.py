@@ -54,7 +54,7 @@ def follow_scan(dataset: Dataset) -> Scan | None:
     if is_scanned(dataset):
         ui_jobs.forget_job(name)
         return ui.load_scan(dataset)
-    ui_jobs.follow_job(name, ["check", *ui_jobs.name_data(dataset)])
+    ui_jobs.follow_job(name, ["check", *dataset.spec.to_argv()])
     return None
 
 
@@ -66,7 +66,7 @@ def follow_look(dataset: Dataset, model: str) -> bool:
     if answers is not None and answers.is_complete and read_map(run_dir, dataset) is not None:
         ui_jobs.forget_job(f"look-{key}")
         return True
-    ui_jobs.follow_job(f"look-{key}", ["look", *ui_jobs.name_data(dataset), "--model", model])
+    ui_jobs.follow_job(f"look-{key}", ["look", *dataset.spec.to_argv(), "--model", model])
     return False
 
 
@@ -79,7 +79,7 @@ def _follow_face_check(dataset: Dataset, scan: Scan) -> None:
     duration = describe_seconds(estimate_seconds(len(np.unique(scan.fingerprints))))
     with st.container(border=True):
         st.markdown(f"**Pictures without a face** take a second look at each, {duration} here.")
-        words = ["check", "--faces", *ui_jobs.name_data(dataset)]
+        words = ["check", "--faces", *dataset.spec.to_argv()]
         ui_jobs.follow_job(name, words, offer="Look for pictures without a face")
 
 

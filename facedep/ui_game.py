@@ -8,13 +8,13 @@ import streamlit as st
 
 from facedep import emotions, game, plots_comparison, ui, ui_evaluate, ui_gallery
 from facedep.answers import find_seen
-from facedep.ui_evaluate import View
+from facedep.evaluation import Evaluation
 
 
 @st.fragment
-def show_game(view: View) -> None:
+def show_game(view: Evaluation) -> None:
     """Lets the visitor guess ten faces that the model never saw, then shows both scores. Nothing of it is kept."""
-    state_of_view = (view.run.name, view.rows.tobytes(), view.is_depressed.tobytes())
+    state_of_view = (view.run.name, view.mask.tobytes(), view.is_depressed.tobytes())
     key = hashlib.sha256(repr(state_of_view).encode()).hexdigest()  # other faces or labels make another round
     state = st.session_state.get("game")
     if not state or state["key"] != key:
@@ -26,7 +26,7 @@ def show_game(view: View) -> None:
     if len(guesses) < len(places):
         _ask(view, state)
         return
-    at = np.searchsorted(view.places, places)
+    at = np.searchsorted(view.indices, places)
     truths = view.is_depressed[at]
     answered = view.predictions.probabilities[at] >= view.threshold
     guessed = np.array(guesses)
@@ -59,10 +59,10 @@ def show_game(view: View) -> None:
     )
 
 
-def _start_round(view: View, key: str, number: int, rounds: dict[int, tuple[int, int, int]]) -> dict[str, Any]:
+def _start_round(view: Evaluation, key: str, number: int, rounds: dict[int, tuple[int, int, int]]) -> dict[str, Any]:
     is_seen = find_seen(view.run.path, view.scan.fingerprints)
     is_depressed = (view.dataset.index["label"] == emotions.DEPRESSED).to_numpy()
-    places = game.pick_faces(is_depressed, view.rows & ~is_seen, seed=number)
+    places = game.pick_faces(is_depressed, view.mask & ~is_seen, seed=number)
     state = {"key": key, "number": number, "places": places, "guesses": [], "rounds": rounds}
     st.session_state.game = state
     return state
@@ -73,7 +73,7 @@ def _guess(state: dict[str, Any], number: int, guess: bool) -> None:
         state["guesses"].append(guess)
 
 
-def _ask(view: View, state: dict[str, Any]) -> None:
+def _ask(view: Evaluation, state: dict[str, Any]) -> None:
     """Shows the next face with the two answers to choose from."""
     number = len(state["guesses"])
     place = int(state["places"][number])

@@ -4,16 +4,10 @@ import hashlib
 
 import streamlit as st
 
-from facedep import jobs, ui
+from facedep import jobs
 from facedep.data import Dataset
 from facedep.paths import cache_dir
 from facedep.scan import find_cache_path
-
-
-def name_data(dataset: Dataset) -> list[str]:
-    """Returns the arguments that name a data set to a command: its grouping and its unknown folders with it."""
-    grouping = ["--depressed", ",".join(dataset.depressed_emotions)]
-    return ["--data", dataset.source, *grouping, "--folder-choices", ui.encode_folder_choices()]
 
 
 def name_job(kind: str, dataset: Dataset, *words: str) -> str:

@@ -196,9 +196,7 @@ def _show_lookalikes(classifier: Any, prepared: np.ndarray, *, key: str) -> None
     """Shows the pictures of the chosen data set that look most like the face; if any were learned from, of those."""
     st.markdown("**Faces that look most like it**")
     try:
-        dataset = ui.load_dataset(
-            ui.current_source(), tuple(sorted(ui.folder_choices().items())), ui.depressed_emotions()
-        )
+        dataset = ui.load_dataset(ui.current_spec())
     except FacedepError as error:
         st.caption(f"The chosen data set cannot be read: {error}")
         return

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -22,6 +23,7 @@ from facedep.answers import (
 )
 from facedep.cards import ANSWERS_FILE, CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE
 from facedep.data import SAMPLE, Dataset, load_dataset
+from facedep.dataset_spec import DatasetSpec
 from facedep.errors import DataError, ModelError
 from facedep.jobs import read_job
 from facedep.model import build_network, load_classifier, save_network
@@ -127,7 +129,7 @@ def test_features_are_what_the_last_layer_decides_on(run_dir, dataset):
 
 def test_the_shipped_model_answers_drawn_faces_as_its_classifier_does():
     sample = load_dataset(SAMPLE)
-    few = Dataset(sample.name, sample.source, sample.store, sample.index[::300].reset_index(drop=True), {})
+    few = replace(sample, index=sample.index[::300].reset_index(drop=True))
     run_dir = PROJECT_DIR / "models" / SHIPPED_RUN
     found = compute_answers(run_dir, few)
     probabilities, outputs = _expect(run_dir, few)
@@ -260,7 +262,7 @@ def test_what_changes_no_answer_keeps_the_file(run_dir, dataset):
     band = {"low": 0.3, "high": 0.7, "target_error": 0.2}
     _change_card(run_dir, threshold=0.6, calibration={"temperature": 0.7, "uncertain": band}, evaluations=[])
     renamed = run_dir.rename(run_dir.with_name("renamed"))
-    assert find_answers_path(renamed, load_dataset(dataset.source, depressed_emotions=("sad",))) == path
+    assert find_answers_path(renamed, load_dataset(DatasetSpec(dataset.source, depressed_emotions=("sad",)))) == path
 
 
 @pytest.mark.parametrize("damage", ["cut off", "emptied", "other numbers", "fewer rows"])
@@ -347,7 +349,7 @@ def test_answers_beside_the_card_are_read_where_the_model_is_not(run_dir, datase
 
 
 def test_fewer_folders_of_the_same_pictures_have_their_answers_too(scored_dir, dataset):
-    part = load_dataset(dataset.source, folder_choices={"Happy": "leave out"})
+    part = load_dataset(DatasetSpec(dataset.source, {"Happy": "leave out"}))
     assert len(part.index) == 4
     whole = read_answers(scored_dir, dataset)
     np.testing.assert_array_equal(read_answers(scored_dir, part).outputs, whole.outputs[3:])
@@ -420,7 +422,7 @@ def test_look_counts_folders_as_it_is_told(run_dir, write_pictures, capsys):
     words = ["look", "--data", str(folder), "--model", str(run_dir), "--folder-choices", json.dumps(choices)]
     assert main(words) == 0
     assert capsys.readouterr().out.startswith("scan: 3 pictures, ")
-    assert read_answers(run_dir, load_dataset(str(folder), folder_choices=choices)) is not None
+    assert read_answers(run_dir, load_dataset(DatasetSpec(str(folder), choices))) is not None
 
 
 def test_look_at_nothing_leaves_its_sentence_in_the_progress_file(tmp_path):

@@ -13,6 +13,7 @@ from PIL import Image
 
 from facedep import data
 from facedep.data import LEAVE_OUT, check_trainable, load_dataset, store_upload
+from facedep.dataset_spec import DatasetSpec
 from facedep.errors import DataError, ImageError
 from facedep.stores import FolderStore, ZipStore
 
@@ -111,14 +112,14 @@ def test_a_folder_of_unknown_folders_only_has_no_rows_and_names_them_all(write_p
 def test_choices_say_what_unknown_folders_are(write_pictures):
     folder = write_pictures(["Grin/1.png", "Gloom/1.png", "Junk/1.png", "train/Odd/1.png", "Happy/1.png"])
     choices = {"Grin": "happy", "Gloom": "depressed", "Junk": LEAVE_OUT}
-    dataset = load_dataset(str(folder), folder_choices=choices)
+    dataset = load_dataset(DatasetSpec(str(folder), choices))
     assert _rows(dataset) == {("happy", "non_depressed", ""), ("", "depressed", "")}
     assert list(dataset.index["folder"]) == ["Gloom", "Grin", "Happy"]
     assert dataset.unknown_folders == {"Odd": 1}
 
 
 def test_leaving_everything_out_is_not_called_a_set_without_pictures(write_pictures):
-    dataset = load_dataset(str(write_pictures(["Junk/1.png"])), folder_choices={"Junk": LEAVE_OUT})
+    dataset = load_dataset(DatasetSpec(str(write_pictures(["Junk/1.png"])), {"Junk": LEAVE_OUT}))
     with pytest.raises(DataError, match="pictures has no non-depressed pictures"):
         check_trainable(dataset)
 
@@ -136,7 +137,7 @@ def test_loose_pictures_in_a_folder_around_the_classes_are_never_counted(write_p
         dataset = load_dataset(str(source))
         assert sorted(dataset.index["emotion"]) == ["happy", "sad"]
         assert dataset.unknown_folders == {"Depression": 1}
-    assert len(load_dataset(str(folder), folder_choices={"Depression": "depressed"}).index) == 3
+    assert len(load_dataset(DatasetSpec(str(folder), {"Depression": "depressed"})).index) == 3
 
 
 def test_a_class_folder_keeps_its_pictures_beside_its_own_splits_and_unknown_folders(write_pictures):
@@ -151,7 +152,9 @@ def test_the_chosen_folder_itself_may_be_the_class(write_pictures):
 
 
 def test_another_grouping_is_recorded_and_used(write_pictures):
-    dataset = load_dataset(str(write_pictures(["Sad/1.png", "Neutral/1.png"])), depressed_emotions=("sad",))
+    dataset = load_dataset(
+        DatasetSpec(str(write_pictures(["Sad/1.png", "Neutral/1.png"])), depressed_emotions=("sad",))
+    )
     assert _rows(dataset) == {("sad", "depressed", ""), ("neutral", "non_depressed", "")}
     assert dataset.depressed_emotions == ("sad",)
 

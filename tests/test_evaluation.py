@@ -13,27 +13,26 @@ import pytest
 from PIL import Image
 
 from facedep import emotions, evaluation
+from facedep.__main__ import main
 from facedep.answers import Answers, find_answers_path, keep_answers_beside, write_answers
 from facedep.baselines import MajorityBaseline, read_majority_baseline
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, Card, CardData, read_card
 from facedep.data import Dataset, load_dataset
+from facedep.dataset_spec import DatasetSpec
 from facedep.errors import DataError, ModelError
-from facedep.evaluation import (
-    choose_rows,
-    clean_scan,
-    evaluate_run,
-    list_flattering_scores,
-    read_scores,
-    score_answers,
-    split_as_trained,
-)
+from facedep.eval_subset import EvalSubset
+from facedep.evaluation import UnansweredError, evaluate_run, find_evaluation_key, read_evaluation, read_scores
 from facedep.lookalikes import build_appearance, score_lookup_table
 from facedep.metrics import compute_intervals, compute_reliability, compute_wilson_interval, score_predictions
 from facedep.paths import PROJECT_DIR
 from facedep.predictions import Predictions
+from facedep.protocol_comparison import compare_protocols
+from facedep.quality import measure_quality
 from facedep.scan import scan_dataset
+from facedep.scores import score_answers
 from facedep.slices import find_slices
 from facedep.splits import LEAK_FREE, PUBLISHED, SUPPLIED, split_dataset
+from facedep.subset_selection import clean_scan, select_pictures, split_as_trained
 from facedep.thresholds import write_threshold
 
 KNOWN = ("angry", "happy", "neutral", "sad")
@@ -59,6 +58,7 @@ def _are_undefined(scores: dict, *names: str) -> bool:
     return bool(np.isnan(np.hstack([scores[name] for name in names])).all())
 
 
+EVERYTHING = EvalSubset(subset="all")
 INDEX = _index("sad", "sad", "sad", "neutral", "happy", "happy", "angry", "contempt")
 PREDICTIONS = _answer(
     ("sad", 0.9), ("neutral", 0.6), ("angry", 0.2), ("neutral", 0.55),
@@ -114,8 +114,8 @@ def test_one_share_has_one_interval_wherever_it_is_shown():
 
 
 def test_flattering_scores_have_the_intervals_of_the_evaluation(run_dir, dataset):
-    for row in list_flattering_scores(run_dir, dataset):
-        scores = evaluate_run(run_dir, dataset, split=row.split, part=row.part)
+    for row in compare_protocols(run_dir, dataset):
+        scores = evaluate_run(run_dir, dataset, row.subset).scores
         assert (row.accuracy, list(row.interval)) == (scores["accuracy"], scores["intervals"]["accuracy"])
         assert row.majority_baseline == read_majority_baseline(scores)
 
@@ -272,7 +272,7 @@ def _see(run_dir: Path, dataset: Dataset, rows: np.ndarray) -> None:
 
 
 def test_evaluation_says_what_was_scored_and_how_well(run_dir, dataset):
-    scores = evaluate_run(run_dir, dataset, part="all")
+    scores = evaluate_run(run_dir, dataset, EVERYTHING).scores
     assert (scores["model"], scores["data"], scores["part"], scores["num_images"]) == ("stand-in", "faces", "all", 24)
     assert (scores["num_unreadable"], scores["num_seen_in_training"], scores["num_also_in_train"]) == (1, 0, 0)
     assert (scores["threshold"], scores["num_left_out_seen"]) == (0.5, 0)
@@ -284,31 +284,32 @@ def test_evaluation_says_what_was_scored_and_how_well(run_dir, dataset):
 
 def test_evaluation_leaves_out_what_the_models_own_band_calls_uncertain(run_dir, dataset):
     _change_card(run_dir, calibration=_calibrated(0.3, 0.85))
-    answered = evaluate_run(run_dir, dataset, part="all")["answered"]
+    answered = evaluate_run(run_dir, dataset, EVERYTHING).scores["answered"]
     assert (answered["num_images"], answered["share"], answered["accuracy"]) == (12, 0.5, 1.0)
 
 
 def test_a_chosen_threshold_moves_the_scores_and_leaves_the_band_where_it_was(run_dir, dataset):
     _change_card(run_dir, calibration=_calibrated(0.3, 0.82))
     write_threshold(run_dir, 0.81)
-    scores = evaluate_run(run_dir, dataset, part="all")
+    scores = evaluate_run(run_dir, dataset, EVERYTHING).scores
     assert (scores["threshold"], scores["accuracy"], scores["roc_auc"]) == (0.81, 0.5, 1.0)
     assert scores["answered"]["num_images"] == 12
     write_threshold(run_dir, 0.9)  # outside of the band, which says nothing there
-    assert "answered" not in evaluate_run(run_dir, dataset, part="all")
-    assert evaluate_run(run_dir, dataset, part="all", threshold=0.5)["accuracy"] == 1.0
+    assert "answered" not in evaluate_run(run_dir, dataset, EVERYTHING).scores
+    assert evaluate_run(run_dir, dataset, EVERYTHING, threshold=0.5).scores["accuracy"] == 1.0
 
 
 def test_no_network_is_imported_for_answers_that_are_kept(run_dir, dataset):
-    evaluate_run(run_dir, dataset, part="all")
+    evaluate_run(run_dir, dataset, EVERYTHING)
     code = f"""
 import sys
 from pathlib import Path
 from facedep.data import load_dataset
+from facedep.eval_subset import EvalSubset
 from facedep.evaluation import evaluate_run
 dataset = load_dataset({dataset.source!r})
-for part in ("all", "test"):
-    evaluate_run(Path({str(run_dir)!r}), dataset, part=part)
+for subset in ("all", "test"):
+    evaluate_run(Path({str(run_dir)!r}), dataset, EvalSubset(subset=subset))
 sys.exit("keras" in sys.modules or "scipy" in sys.modules)
 """
     result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_DIR, capture_output=True, text=True, timeout=120)
@@ -329,13 +330,76 @@ def test_only_the_pictures_of_the_part_are_asked_about(tmp_path, dataset, monkey
 
     monkeypatch.setattr(answering, "compute_answers", compute_answers)
     told = []
-    scores = evaluate_run(run_dir, dataset, part="test", on_progress=lambda *step: told.append(step))
-    wanted = choose_rows(dataset, scan_dataset(dataset), {}, split=LEAK_FREE, part="test")
+    scores = evaluate_run(run_dir, dataset, EvalSubset(), on_progress=lambda *step: told.append(step)).scores
+    wanted = select_pictures(run_dir, dataset, scan_dataset(dataset), EvalSubset()).mask
     assert scores["num_images"] == wanted.sum() < 6
     np.testing.assert_array_equal(asked, [wanted])
     assert told[-3:] == [("Waking the model", 0, 0), ("Asking the model", 3, 3), ("Counting", 0, 0)]
-    evaluate_run(run_dir, dataset, part="test", threshold=0.4)
+    evaluate_run(run_dir, dataset, EvalSubset(), threshold=0.4)
     assert len(asked) == 1
+
+
+def test_reading_an_evaluation_never_runs_the_network_and_names_what_is_not_answered(tmp_path, run_dir, dataset):
+    assert read_evaluation(run_dir, dataset, EVERYTHING).scores == evaluate_run(run_dir, dataset, EVERYTHING).scores
+    other_dir = _make_run(tmp_path / "models", "other")
+    _answer_as(dataset, other_dir, np.arange(len(dataset.index)) < 3)
+    with pytest.raises(UnansweredError, match="has not answered these pictures of faces yet") as error:
+        read_evaluation(other_dir, dataset, EVERYTHING)
+    assert error.value.mask.sum() == 24
+
+
+def test_curves_and_slices_of_an_evaluation_are_those_of_its_answers(run_dir, dataset):
+    evaluation = evaluate_run(run_dir, dataset, EVERYTHING)
+    assert (evaluation.confusion.num_true_depressed, evaluation.confusion.num_true_non_depressed) == (12, 12)
+    assert (evaluation.roc_point, evaluation.precision_recall_point) == ((0.0, 1.0), (1.0, 1.0))
+    assert evaluation.average_precision == 1.0
+    matrix, names = evaluation.emotion_confusion
+    assert names == ["happy", "sad"]
+    np.testing.assert_array_equal(matrix, [[12, 0], [0, 12]])
+    table = measure_quality(dataset.index, evaluation.scan)[evaluation.mask]
+    slices = find_slices(evaluation.samples, table, evaluation.is_right, evaluation.predictions.probabilities)
+    assert [(one.name, one.num_images) for one in evaluation.slices] == [(one.name, one.num_images) for one in slices]
+    assert evaluation.slices is evaluation.slices
+    moved = evaluation.at_threshold(0.9)
+    assert (moved.threshold, moved.scores["threshold"], moved.scores["accuracy"]) == (0.9, 0.9, 0.5)
+    assert moved.confusion.num_missed == 12
+    assert evaluation.at_threshold(0.5) is evaluation
+
+
+@pytest.mark.parametrize("change", ["none", "threshold", "card", "weights", "labels", "subset"])
+def test_key_of_an_evaluation_changes_with_its_inputs(change, run_dir, dataset):
+    subset, before = EVERYTHING, find_evaluation_key(run_dir, dataset, EVERYTHING)
+    if change == "threshold":
+        write_threshold(run_dir, 0.4)
+    elif change == "card":
+        _change_card(run_dir, command="another")
+    elif change == "weights":
+        (run_dir / MODEL_FILE).write_bytes(b"others")
+    elif change == "labels":
+        dataset = load_dataset(DatasetSpec(dataset.source, depressed_emotions=("happy",)))
+    elif change == "subset":
+        subset = EvalSubset(subset="all", excludes_training_images=True)
+    assert (find_evaluation_key(run_dir, dataset, subset) == before) is (change == "none")
+
+
+# Another grouping than the run's
+
+
+def test_evaluation_says_where_labels_have_another_grouping_than_the_run_learned(run_dir, dataset, capsys):
+    _change_card(run_dir, data={"depressed_emotions": ["neutral", "sad"]})
+    argv = ["evaluate", "--model", str(run_dir), "--data", dataset.source, "--part", "all"]
+    for grouping, mismatch in (("sad", None), ("happy", {"learned": ["sad"], "labels": ["happy"]})):
+        regrouped = load_dataset(DatasetSpec(dataset.source, depressed_emotions=(grouping,)))
+        for scores in (
+            evaluate_run(run_dir, regrouped, EVERYTHING).scores,
+            read_scores(run_dir, regrouped, EVERYTHING),
+        ):
+            assert scores["grouping_mismatch"] == mismatch
+        assert main([*argv, "--depressed", grouping, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["grouping_mismatch"] == mismatch
+        assert main([*argv, "--depressed", grouping]) == 0
+        sentence = "learned to call sad faces depressed; these labels mean happy."
+        assert (sentence in capsys.readouterr().out) is bool(mismatch)
 
 
 # Pictures that the run was trained on
@@ -344,9 +408,9 @@ def test_only_the_pictures_of_the_part_are_asked_about(tmp_path, dataset, monkey
 def test_pictures_of_the_training_are_counted_and_can_be_left_out(run_dir, dataset):
     index = dataset.index
     _see(run_dir, dataset, index["path"].isin(["Happy/00.png", "Happy/01.png", "Sad/00.png"]).to_numpy())
-    scores = evaluate_run(run_dir, dataset, part="all")
+    scores = evaluate_run(run_dir, dataset, EVERYTHING).scores
     assert (scores["num_images"], scores["num_seen_in_training"], scores["num_left_out_seen"]) == (24, 3, 0)
-    scores = evaluate_run(run_dir, dataset, part="all", leaves_out_seen=True)
+    scores = evaluate_run(run_dir, dataset, EvalSubset(subset="all", excludes_training_images=True)).scores
     assert (scores["num_images"], scores["num_seen_in_training"], scores["num_left_out_seen"]) == (21, 0, 3)
     assert [row["num_images"] for row in scores["per_emotion"].values()] == [10, 11]
 
@@ -354,7 +418,7 @@ def test_pictures_of_the_training_are_counted_and_can_be_left_out(run_dir, datas
 def test_where_all_pictures_are_of_the_training_there_is_a_sentence(run_dir, dataset):
     _see(run_dir, dataset, scan_dataset(dataset).is_readable)
     with pytest.raises(DataError, match="was trained on all of these pictures"):
-        evaluate_run(run_dir, dataset, part="all", leaves_out_seen=True)
+        evaluate_run(run_dir, dataset, EvalSubset(subset="all", excludes_training_images=True))
 
 
 # Kept scores
@@ -365,37 +429,39 @@ def _kept_files(run_dir: Path) -> list[Path]:
 
 
 def test_scores_are_kept_and_read_again(run_dir, dataset, monkeypatch):
-    assert read_scores(run_dir, dataset, part="all") is None
-    scores = evaluate_run(run_dir, dataset, part="all")
-    assert read_scores(run_dir, dataset, part="all") == scores
-    assert read_scores(run_dir, dataset, part="val") is None
+    assert read_scores(run_dir, dataset, EVERYTHING) is None
+    scores = evaluate_run(run_dir, dataset, EVERYTHING).scores
+    assert read_scores(run_dir, dataset, EVERYTHING) == scores
+    assert read_scores(run_dir, dataset, EvalSubset(subset="val")) is None
     monkeypatch.setattr(evaluation, "score_answers", None)
-    assert evaluate_run(run_dir, dataset, part="all") == scores
+    assert evaluate_run(run_dir, dataset, EVERYTHING).scores == scores
     assert [path.suffix for path in _kept_files(run_dir)] == [".json"]
 
 
 def test_undefined_scores_come_back_undefined(run_dir, dataset):
     happy = load_dataset(str(Path(dataset.source) / "Happy"))
     _answer_as(happy, run_dir)
-    scores = evaluate_run(run_dir, happy, part="all")
-    kept = read_scores(run_dir, happy, part="all")
+    scores = evaluate_run(run_dir, happy, EVERYTHING).scores
+    kept = read_scores(run_dir, happy, EVERYTHING)
     assert _are_undefined(scores, "roc_auc", "balanced_accuracy")
     np.testing.assert_equal(kept, scores)  # NaN equals NaN here
     assert "NaN" not in _kept_files(run_dir)[0].read_text()
 
 
 def test_scores_of_a_renamed_run_bear_its_new_name(run_dir, dataset):
-    evaluate_run(run_dir, dataset, part="all")
+    evaluate_run(run_dir, dataset, EVERYTHING)
     renamed = run_dir.rename(run_dir.with_name("renamed"))
-    assert read_scores(renamed, dataset, part="all")["model"] == "renamed"
+    assert read_scores(renamed, dataset, EVERYTHING)["model"] == "renamed"
 
 
 @pytest.mark.parametrize(
-    "change", ["threshold", "band", "weights", "labels", "seen", "seed", "cleaned", "leaves_out_seen", "pictures"]
-)
+    "change",
+    ["threshold", "band", "weights", "labels", "seen", "seed", "cleaned", "choices", "excludes_training_images",
+     "pictures"],
+)  # fmt: skip
 def test_whatever_changes_the_scores_makes_them_anew(change, run_dir, dataset):
-    evaluate_run(run_dir, dataset, part="all")
-    choice = {"part": "all"}
+    evaluate_run(run_dir, dataset, EVERYTHING)
+    subset = EVERYTHING
     if change == "threshold":
         write_threshold(run_dir, 0.4)
     elif change == "band":
@@ -403,27 +469,29 @@ def test_whatever_changes_the_scores_makes_them_anew(change, run_dir, dataset):
     elif change == "weights":
         (run_dir / MODEL_FILE).write_bytes(b"others")
     elif change == "labels":
-        dataset = load_dataset(dataset.source, depressed_emotions=("happy",))
+        dataset = load_dataset(DatasetSpec(dataset.source, depressed_emotions=("happy",)))
     elif change == "seen":
         _see(run_dir, dataset, scan_dataset(dataset).is_readable)
     elif change == "seed":
         _change_card(run_dir, data={"seed": 1})
     elif change == "cleaned":
         _change_card(run_dir, data={"left_out": {"all": 1, "blank": 1}})
-    elif change == "leaves_out_seen":
-        choice["leaves_out_seen"] = True
+    elif change == "choices":
+        _change_card(run_dir, data={"folder_choices": {"Foo": "sad"}})
+    elif change == "excludes_training_images":
+        subset = EvalSubset(subset="all", excludes_training_images=True)
     else:
         Image.new("L", (48, 48), 9).save(Path(dataset.source) / "Sad" / "new.png")
         dataset = load_dataset(dataset.source)
-    assert read_scores(run_dir, dataset, **choice) is None
+    assert read_scores(run_dir, dataset, subset) is None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", "\x80"])
 def test_damaged_scores_count_as_none_and_are_made_anew(content, run_dir, dataset):
-    scores = evaluate_run(run_dir, dataset, part="all")
+    scores = evaluate_run(run_dir, dataset, EVERYTHING).scores
     _kept_files(run_dir)[0].write_text(content, "latin-1")
-    assert read_scores(run_dir, dataset, part="all") is None
-    assert evaluate_run(run_dir, dataset, part="all") == scores == read_scores(run_dir, dataset, part="all")
+    assert read_scores(run_dir, dataset, EVERYTHING) is None
+    assert evaluate_run(run_dir, dataset, EVERYTHING).scores == scores == read_scores(run_dir, dataset, EVERYTHING)
 
 
 def test_a_folder_that_cannot_be_written_costs_the_keeping_and_not_the_scores(run_dir, dataset, monkeypatch):
@@ -431,16 +499,16 @@ def test_a_folder_that_cannot_be_written_costs_the_keeping_and_not_the_scores(ru
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr(evaluation, "write_json", fail)
-    assert evaluate_run(run_dir, dataset, part="all")["num_images"] == 24
-    assert read_scores(run_dir, dataset, part="all") is None
+    assert evaluate_run(run_dir, dataset, EVERYTHING).scores["num_images"] == 24
+    assert read_scores(run_dir, dataset, EVERYTHING) is None
 
 
 def test_only_the_newest_scores_are_kept(run_dir, dataset, monkeypatch):
     monkeypatch.setattr(evaluation, "_MAX_KEPT", 2)
     for number, threshold in enumerate((0.2, 0.3, 0.4)):
-        evaluate_run(run_dir, dataset, part="all", threshold=threshold)
+        evaluate_run(run_dir, dataset, EVERYTHING, threshold=threshold)
         os.utime(max(_kept_files(run_dir), key=lambda path: path.stat().st_mtime), (number, number))
-    kept = [read_scores(run_dir, dataset, part="all", threshold=threshold) for threshold in (0.2, 0.3, 0.4)]
+    kept = [read_scores(run_dir, dataset, EVERYTHING, threshold=threshold) for threshold in (0.2, 0.3, 0.4)]
     assert [scores is not None for scores in kept] == [False, True, True]
 
 
@@ -452,10 +520,15 @@ def _trained_on(dataset: Dataset, **values) -> Card:
     return Card("compact", ("happy", "sad"), ("sad",), 48, data=data)
 
 
-def test_split_is_made_with_the_seed_of_the_training_or_the_given_one(dataset):
+def _split(run_dir: Path, dataset: Dataset, card: dict, **seed) -> np.ndarray:
+    _change_card(run_dir, **card)
+    return split_as_trained(run_dir, dataset, scan_dataset(dataset), LEAK_FREE, **seed)
+
+
+def test_split_is_made_with_the_seed_of_the_training_or_the_given_one(run_dir, dataset):
     scan, card = scan_dataset(dataset), _trained_on(dataset)
     for seed, expected in ((None, 3), (5, 5)):
-        parts = split_as_trained(dataset, scan, card, LEAK_FREE, seed=seed)
+        parts = _split(run_dir, dataset, card, seed=seed)
         np.testing.assert_array_equal(parts, split_dataset(dataset.index, scan, LEAK_FREE, seed=expected))
 
 
@@ -468,7 +541,8 @@ def faulty(pictures) -> Dataset:
     return load_dataset(str(pictures))
 
 
-def test_where_pictures_were_cleaned_away_the_split_is_that_of_the_training(faulty):
+def test_where_pictures_were_cleaned_away_the_split_is_that_of_the_training(tmp_path, faulty):
+    run_dir = _make_run(tmp_path / "models")
     scan = scan_dataset(faulty)
     cleaned, counts = clean_scan(faulty, scan, ["blank"], {})
     assert counts == {"all": 8, "blank": 8}
@@ -476,27 +550,27 @@ def test_where_pictures_were_cleaned_away_the_split_is_that_of_the_training(faul
     plain = split_dataset(faulty.index, scan, LEAK_FREE, seed=3)
     assert (expected != "").sum() == 16
     card = _trained_on(faulty, dropped_issues=counts)  # as older versions wrote it: the thresholds are the default ones
-    np.testing.assert_array_equal(split_as_trained(faulty, scan, card, LEAK_FREE), expected)
-    rows = choose_rows(faulty, scan, card, split=LEAK_FREE, part="test")
-    np.testing.assert_array_equal(rows, expected == "test")
+    np.testing.assert_array_equal(_split(run_dir, faulty, card), expected)
+    mask = select_pictures(run_dir, faulty, scan, EvalSubset()).mask
+    np.testing.assert_array_equal(mask, expected == "test")
     # Other thresholds clean other pictures away; another split, or other pictures, are not the training's own.
     other = _trained_on(faulty, dropped_issues=counts, issue_limits={"min_entropy": 0.0})
-    np.testing.assert_array_equal(split_as_trained(faulty, scan, other, LEAK_FREE), plain)
+    np.testing.assert_array_equal(_split(run_dir, faulty, other), plain)
     for card in (
         _trained_on(faulty, dropped_issues=counts, protocol=PUBLISHED),
         _trained_on(faulty, dropped_issues=counts, content_hash="0" * 16),
     ):
-        np.testing.assert_array_equal(split_as_trained(faulty, scan, card, LEAK_FREE), plain)
-    assert choose_rows(faulty, scan, card, split=LEAK_FREE, part="all").sum() == 24
+        np.testing.assert_array_equal(_split(run_dir, faulty, card), plain)
+    assert select_pictures(run_dir, faulty, scan, EVERYTHING).mask.sum() == 24
 
 
 @pytest.mark.parametrize(
     "rules",
     [{"dropped_issues": {"all": 1, "ugly": 1}}, {"dropped_issues": {"all": 1}, "issue_limits": {"x": 1}}],
 )
-def test_rules_that_this_version_does_not_have_give_a_sentence(rules, dataset):
+def test_rules_that_this_version_does_not_have_give_a_sentence(rules, run_dir, dataset):
     with pytest.raises(ModelError, match="by rules that this version of the app does not have"):
-        split_as_trained(dataset, scan_dataset(dataset), _trained_on(dataset, **rules), LEAK_FREE)
+        _split(run_dir, dataset, _trained_on(dataset, **rules))
 
 
 @pytest.mark.parametrize(
@@ -510,22 +584,22 @@ def test_card_with_rules_that_are_no_numbers_is_refused(rules, tmp_path):
 
 def test_parts_that_do_not_exist_are_refused(run_dir, dataset):
     with pytest.raises(DataError, match="published split has no test part"):
-        evaluate_run(run_dir, dataset, split=PUBLISHED)
+        EvalSubset(PUBLISHED)
     with pytest.raises(DataError, match="no supplied split"):
-        evaluate_run(run_dir, dataset, split=SUPPLIED)
-    with pytest.raises(ValueError, match="unknown part"):
-        evaluate_run(run_dir, dataset, part="some")
+        evaluate_run(run_dir, dataset, EvalSubset(SUPPLIED))
+    with pytest.raises(ValueError, match="unknown subset"):
+        EvalSubset(subset="some")
 
 
 # A run whose network is not here
 
 
 def test_scores_without_the_network_are_those_with_it(run_dir, dataset):
-    scores = evaluate_run(run_dir, dataset, part="all")
+    scores = evaluate_run(run_dir, dataset, EVERYTHING).scores
     keep_answers_beside(run_dir, dataset)
     (run_dir / MODEL_FILE).unlink()
-    assert read_scores(run_dir, dataset, part="all") is None  # they are of other answers, as far as can be told
-    assert evaluate_run(run_dir, dataset, part="all") == scores
+    assert read_scores(run_dir, dataset, EVERYTHING) is None  # they are of other answers, as far as can be told
+    assert evaluate_run(run_dir, dataset, EVERYTHING).scores == scores
 
 
 # Flattering and honest scores
@@ -544,13 +618,13 @@ def test_flattering_scores_come_first_and_each_has_its_table(tmp_path, dataset):
     split = load_dataset(str(folder))
     assert (folder / "train" / "Sad" / "04.png").exists()
     run_dir = _make_run(tmp_path / "models")
-    unanswered = list_flattering_scores(run_dir, split, others=[dataset])
+    unanswered = compare_protocols(run_dir, split, others=[dataset])
     assert np.isnan([row.accuracy for row in unanswered]).all()
     for data in (split, dataset):
         _answer_as(data, run_dir)
     _see(run_dir, split, scan_dataset(split).is_readable)
-    rows = list_flattering_scores(run_dir, split, others=[dataset])
-    assert [(row.split, row.part, row.data_name) for row in rows] == [
+    rows = compare_protocols(run_dir, split, others=[dataset])
+    assert [(row.subset.protocol, row.subset.subset, row.data_name) for row in rows] == [
         (PUBLISHED, "val", "supplied"), (SUPPLIED, "test", "supplied"), (LEAK_FREE, "test", "supplied"),
         (LEAK_FREE, "all", "faces"),
     ]  # fmt: skip
@@ -570,11 +644,11 @@ def test_flattering_scores_come_first_and_each_has_its_table(tmp_path, dataset):
 
 def test_leak_free_test_is_also_scored_without_the_pictures_that_the_run_has_seen(run_dir, dataset):
     scan = scan_dataset(dataset)
-    is_test = choose_rows(dataset, scan, read_card(run_dir), split=LEAK_FREE, part="test")
+    is_test = select_pictures(run_dir, dataset, scan, EvalSubset()).mask
     _see(run_dir, dataset, np.nonzero(is_test)[0][:1])
-    honest, without = list_flattering_scores(run_dir, dataset)[-2:]
-    assert (honest.num_images, honest.num_seen, honest.leaves_out_seen) == (is_test.sum(), 1, False)
-    assert (without.split, without.part, without.leaves_out_seen) == (LEAK_FREE, "test", True)
+    honest, without = compare_protocols(run_dir, dataset)[-2:]
+    assert (honest.num_images, honest.num_seen, honest.subset) == (is_test.sum(), 1, EvalSubset())
+    assert without.subset == EvalSubset(excludes_training_images=True)
     assert (without.num_images, without.num_seen, without.accuracy) == (is_test.sum() - 1, 0, 1.0)
 
 
@@ -588,13 +662,13 @@ def test_scores_on_other_data_that_the_card_holds_come_last(run_dir, dataset):
     }  # fmt: skip
     same = {**good, "content_hash": dataset.content_hash}
     path.write_text(json.dumps({**card, "evaluations": [good, same]}), "utf-8")
-    *_, last = list_flattering_scores(run_dir, dataset)
+    *_, last = compare_protocols(run_dir, dataset)
     assert (last.data_name, last.accuracy, last.num_seen) == ("other.zip", 0.7, 3)
     assert last.interval == compute_wilson_interval(35, 50)  # not the bootstrap interval that earlier cards hold
     assert last.majority_baseline == MajorityBaseline("non_depressed", 0.65)
     assert np.isnan(last.lookup_accuracy)
-    assert [row.split for row in list_flattering_scores(run_dir, dataset)] == [PUBLISHED, LEAK_FREE, SUPPLIED]
+    assert [row.subset.protocol for row in compare_protocols(run_dir, dataset)] == [PUBLISHED, LEAK_FREE, SUPPLIED]
 
 
 def test_splits_that_a_data_set_does_not_have_are_left_out(run_dir, dataset):
-    assert [row.split for row in list_flattering_scores(run_dir, dataset)] == [PUBLISHED, LEAK_FREE]
+    assert [row.subset.protocol for row in compare_protocols(run_dir, dataset)] == [PUBLISHED, LEAK_FREE]

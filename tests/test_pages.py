@@ -20,10 +20,13 @@ from facedep import (
     data,
     evaluation,
     jobs,
+    metrics,
+    protocol_comparison,
     robustness_running,
     runs,
     sample_faces,
     sentences,
+    subset_selection,
     thresholds,
     ui,
     ui_camera,
@@ -32,6 +35,7 @@ from facedep import (
 )
 from facedep.__main__ import main
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, read_card
+from facedep.eval_subset import EvalSubset
 from facedep.face_check import read_face_check
 from facedep.files import write_json
 from facedep.paths import PROJECT_DIR, models_dir
@@ -531,7 +535,7 @@ def read_sentence(app):
 def test_evaluate_says_in_one_sentence_how_good_a_model_is(app, small_set):
     open_evaluate(app, ui_evaluate.SENTENCE)
     run_dir = models_dir() / runs.SHIPPED_RUN
-    scores = evaluation.evaluate_run(run_dir, small_set, part="all")
+    scores = evaluation.evaluate_run(run_dir, small_set, EvalSubset(subset="all")).scores
     assert read_sentence(app) == f"### {sentences.describe_accuracy(scores)}"
     assert "faces it has never seen" in read_sentence(app)
     assert f"{scores['accuracy']:.1%}" in [metric.value for metric in app.metric]
@@ -544,7 +548,7 @@ def test_evaluate_counts_pictures_that_the_model_was_trained_on_and_can_leave_th
     path = models_dir() / runs.SHIPPED_RUN / FINGERPRINTS_FILE
     path.write_text("\n".join(seen) + "\n")
     open_evaluate(app, ui_evaluate.SENTENCE)
-    app.selectbox(key=f"part_{runs.SHIPPED_RUN}_{small_set.name}").set_value(("leak-free", "all")).run()
+    app.selectbox(key=f"part_{runs.SHIPPED_RUN}_{small_set.name}").set_value(EvalSubset(subset="all")).run()
     assert "It was trained on **6 of these" in texts(app)
     app.toggle(key=f"unseen_{runs.SHIPPED_RUN}_{small_set.name}").set_value(True).run()
     assert "It was trained on" not in texts(app)
@@ -559,7 +563,7 @@ def test_evaluate_moves_the_threshold_and_keeps_it_only_when_chosen_on_val(app, 
     app.slider(key=slider).set_value(0.01).run()
     assert "would miss **0**" in texts(app)
     assert app.button(key="keep_threshold").disabled  # not on all pictures
-    app.selectbox(key=f"part_{runs.SHIPPED_RUN}_{small_set.name}").set_value(("leak-free", "val")).run()
+    app.selectbox(key=f"part_{runs.SHIPPED_RUN}_{small_set.name}").set_value(EvalSubset(subset="val")).run()
     app.slider(key=slider).set_value(0.37).run()
     app.button(key="keep_threshold").click().run()
     assert thresholds.read_threshold(run_dir, read_card(run_dir)) == 0.37
@@ -626,14 +630,14 @@ def test_evaluate_says_that_a_model_learned_another_grouping(app, small_set):
     app.session_state["depressed_emotions"] = ("fear", "sad")
     open_evaluate(app, ui_evaluate.THRESHOLD)
     assert "learned to call neutral and sad faces *depressed*; these labels mean fear and sad" in texts(app)
-    app.selectbox(key=f"part_{runs.SHIPPED_RUN}_{small_set.name}").set_value(("leak-free", "val")).run()
+    app.selectbox(key=f"part_{runs.SHIPPED_RUN}_{small_set.name}").set_value(EvalSubset(subset="val")).run()
     assert app.button(key="keep_threshold").disabled
     assert "It was trained with another grouping of the emotions." in texts(app)
 
 
 def test_job_of_a_page_asks_again_where_scores_are_kept_but_answers_are_gone(app, small_set):
     run_dir = models_dir() / runs.SHIPPED_RUN
-    evaluation.evaluate_run(run_dir, small_set, part="all")
+    evaluation.evaluate_run(run_dir, small_set, EvalSubset(subset="all"))
     answers.find_answers_path(run_dir, small_set).unlink()
     words = ["evaluate", "--data", small_set.source, "--part", "all", "--like", runs.SHIPPED_RUN]
     assert main([*words, "--model", runs.SHIPPED_RUN]) == 0
@@ -653,6 +657,37 @@ def test_evaluate_shows_every_part(app, small_set, title):
     open_evaluate(app, title)
     num_charts = {ui_evaluate.CURVES: 5, ui_evaluate.FAILS: 1, ui_evaluate.FLATTERY: 2, ui_evaluate.ROBUSTNESS: 7}
     assert len(app.get("plotly_chart")) == num_charts[title]
+
+
+@pytest.mark.parametrize("title", [ui_evaluate.CURVES, ui_evaluate.THRESHOLD, ui_evaluate.FAILS, ui_evaluate.FLATTERY])
+def test_a_click_in_evaluate_neither_splits_nor_measures_again(app, small_set, title, monkeypatch):
+    calls = []
+
+    def count(module, name):
+        original = getattr(module, name)
+
+        def call(*arguments, **options):
+            calls.append(name)
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(module, name, call)
+
+    count(subset_selection, "split_dataset")
+    count(evaluation, "score_answers")
+    count(evaluation, "find_slices")
+    count(metrics, "compute_roc_curve")
+    count(protocol_comparison, "score_lookup_table")
+    (models_dir() / runs.SHIPPED_RUN / FINGERPRINTS_FILE).write_text(f"{title}\n")  # so that nothing is cached yet
+    open_evaluate(app, title)
+    assert {"split_dataset", "score_answers"} <= set(calls)
+    num_calls = len(calls)
+    for _ in range(2):
+        app.run()
+    assert not app.exception
+    assert len(calls) == num_calls
+    thresholds.write_threshold(models_dir() / runs.SHIPPED_RUN, 0.4)
+    app.run()
+    assert calls[num_calls:].count("score_answers") >= 1
 
 
 def test_shipped_model_can_be_taken_away_but_not_renamed_or_deleted(app):

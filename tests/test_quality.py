@@ -15,6 +15,7 @@ from PIL import Image
 from facedep import duplicates
 from facedep.__main__ import main
 from facedep.data import Dataset, load_dataset
+from facedep.dataset_spec import DatasetSpec
 from facedep.quality import (
     FAULT_NAMES,
     MEASURES,
@@ -280,7 +281,7 @@ def test_pictures_without_a_face_are_a_fault_where_faces_were_looked_for(load_pi
 
 def test_grouping_decides_which_copies_stand_in_both_groups(load_pictures):
     dataset = load_pictures(PLANTED)
-    regrouped = load_dataset(dataset.source, depressed_emotions=("fear", "neutral"))
+    regrouped = load_dataset(DatasetSpec(dataset.source, depressed_emotions=("fear", "neutral")))
     by_name = {fault.name: fault for fault in find_all(regrouped)[1]}
     assert list_paths(dataset, by_name["two_groups"].rows) == DOUBTFUL
     assert list_paths(dataset, by_name["two_emotions"].rows) == DOUBTFUL | WRONG

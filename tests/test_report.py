@@ -28,17 +28,21 @@ from facedep.answers import Answers, find_answers_path, keep_answers_beside, wri
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, read_card
 from facedep.data import Dataset, load_dataset
 from facedep.errors import DataError, ModelError
-from facedep.evaluation import evaluate_run
+from facedep.eval_subset import EvalSubset
+from facedep.evaluation import evaluate_run, read_evaluation
 from facedep.model_card import render_model_card
 from facedep.notices import NOTICE
 from facedep.paths import PROJECT_DIR
 from facedep.report import build_report, check_report_path, write_report
 from facedep.robustness import DISTORTIONS, read_robustness
 from facedep.scan import scan_dataset
-from facedep.splits import LEAK_FREE, PUBLISHED
+from facedep.splits import PUBLISHED
 from facedep.thresholds import write_threshold
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+EVERYTHING = EvalSubset(subset="all")
 
 
 class Page(HTMLParser):
@@ -112,7 +116,7 @@ def made(tmp_path_factory):
             assert main(["evaluate", *choice, "--report", str(folder / "report.html")]) == 0
         run_dir = runs.find_run_dir(runs.SHIPPED_RUN)
         drawn = load_dataset(str(folder / "drawn"))
-        scores = evaluate_run(run_dir, drawn, part="all")
+        scores = evaluate_run(run_dir, drawn, EVERYTHING).scores
         robustness = read_robustness(run_dir, drawn, scan_dataset(drawn).is_readable)
         card_text = render_model_card(run_dir.name, read_card(run_dir).to_json())
     made = {"folder": folder, "scores": scores, "robustness": robustness, "card_text": card_text}
@@ -291,8 +295,8 @@ def _answer(run_dir: Path, dataset: Dataset, names: list[str], positive: list[st
     write_answers(find_answers_path(run_dir, dataset), answers)
 
 
-def _build(run_dir: Path, dataset: Dataset, *, split: str = LEAK_FREE, part: str = "all", **choice) -> Page:
-    return Page(build_report(run_dir, dataset, split=split, part=part, **choice))
+def _build(run_dir: Path, dataset: Dataset, subset: EvalSubset = EVERYTHING) -> Page:
+    return Page(build_report(read_evaluation(run_dir, dataset, subset)))
 
 
 def test_run_without_robustness_says_how_to_measure_it(tmp_path, dataset):
@@ -304,7 +308,7 @@ def test_run_without_robustness_says_how_to_measure_it(tmp_path, dataset):
 
 def test_run_of_scores_only_has_a_report(tmp_path, dataset):
     run_dir = _make_run(tmp_path, dataset)
-    scores = evaluate_run(run_dir, dataset, part="all")
+    scores = evaluate_run(run_dir, dataset, EVERYTHING).scores
     keep_answers_beside(run_dir, dataset)
     (run_dir / MODEL_FILE).unlink()
     page = _build(run_dir, dataset)
@@ -349,7 +353,7 @@ def test_network_that_answers_nan_has_no_report(tmp_path, dataset):
     answers = Answers(["happy", "sad"], ["sad"], outputs, np.zeros((24, 1), np.float16), np.ones(24, bool))
     write_answers(find_answers_path(run_dir, dataset), answers)
     with pytest.raises(ModelError, match="answers with no number to some of these pictures"):
-        build_report(run_dir, dataset, split=LEAK_FREE, part="all")
+        build_report(read_evaluation(run_dir, dataset, EVERYTHING))
 
 
 def test_what_makes_a_score_doubtful_is_said_and_can_be_left_out(tmp_path, dataset):
@@ -357,7 +361,7 @@ def test_what_makes_a_score_doubtful_is_said_and_can_be_left_out(tmp_path, datas
     (run_dir / FINGERPRINTS_FILE).write_text("\n".join(scan_dataset(dataset).fingerprints[:5]))
     page = _build(run_dir, dataset)
     assert "It was trained on 5 of these 24 pictures: the score is partly memory." in page.text
-    page = _build(run_dir, dataset, leaves_out_seen=True)
+    page = _build(run_dir, dataset, EvalSubset(subset="all", excludes_training_images=True))
     assert "without the 5 that it was trained on" in page.text
     assert "--leave-out-seen --report" in page.text
     assert "partly memory" not in page.text
@@ -366,10 +370,10 @@ def test_what_makes_a_score_doubtful_is_said_and_can_be_left_out(tmp_path, datas
 def test_part_and_threshold_in_force_are_said(tmp_path, dataset):
     run_dir = _make_run(tmp_path, dataset)
     write_threshold(run_dir, 0.9)
-    page = _build(run_dir, dataset, split=PUBLISHED, part="val")
+    page = _build(run_dir, dataset, EvalSubset(PUBLISHED, "val"))
     assert "from P(“depressed”) of 0.90" in page.text
     assert "val part. As published:" in page.text
-    scores = evaluate_run(run_dir, dataset, split=PUBLISHED, part="val")
+    scores = evaluate_run(run_dir, dataset, EvalSubset(PUBLISHED, "val")).scores
     assert _strip(sentences.describe_accuracy(scores)) in page.text
 
 
@@ -377,7 +381,7 @@ def test_pictures_that_are_not_answered_yet_give_a_sentence_and_no_network_runs(
     run_dir = _make_run(tmp_path, dataset)
     find_answers_path(run_dir, dataset).unlink()
     with pytest.raises(ModelError, match="has not answered these pictures of faces yet"):
-        build_report(run_dir, dataset, split=LEAK_FREE, part="all")
+        read_evaluation(run_dir, dataset, EVERYTHING)
 
 
 # Names from outside
@@ -421,7 +425,7 @@ def test_names_from_outside_run_nothing_in_a_browser(tmp_path, dataset):
     run_dir = _make_run(tmp_path / "models", dataset, "<!--<script>alert(1)", command=HOSTILE)
     hostile = dataclasses.replace(dataset, name=HOSTILE)
     path = tmp_path / "hostile.html"
-    write_report(path, build_report(run_dir, hostile, split=LEAK_FREE, part="all"), "")
+    write_report(path, build_report(read_evaluation(run_dir, hostile, EVERYTHING)), "")
     with open_browser() as browser:
         tab = browser.new_page()
         said = []
@@ -480,7 +484,7 @@ def test_a_report_that_fails_to_be_written_leaves_the_old_one(tmp_path, monkeypa
 
 def test_colours_are_those_of_the_app(tmp_path, dataset):
     theme = tomllib.loads((PROJECT_DIR / ".streamlit" / "config.toml").read_text("utf-8"))["theme"]
-    text = build_report(_make_run(tmp_path, dataset), dataset, split=LEAK_FREE, part="all")
+    text = build_report(read_evaluation(_make_run(tmp_path, dataset), dataset, EVERYTHING))
     for name, key in (("primary", "primaryColor"), ("soft", "secondaryBackgroundColor"), ("ink", "textColor")):
         assert f"--{name}: {theme[key]}" in text
 

@@ -12,6 +12,7 @@ from facedep import robustness
 from facedep.__main__ import main
 from facedep.cards import CARD_FILE, MODEL_FILE
 from facedep.data import Dataset, load_dataset
+from facedep.dataset_spec import DatasetSpec
 from facedep.errors import ModelError
 from facedep.faces import EYE_DISTANCE, EYE_HEIGHT
 from facedep.model import build_network, load_classifier, save_network
@@ -216,7 +217,7 @@ def test_another_threshold_or_grouping_needs_no_network(run_dir, dataset, tmp_pa
     measure_robustness(run_dir, dataset, rows)
     all_depressed = read_robustness(run_dir, dataset, rows, threshold=0.0)
     assert (all_depressed["accuracy"] == 0.5).all()
-    regrouped = load_dataset(dataset.source, depressed_emotions=("happy",))
+    regrouped = load_dataset(DatasetSpec(dataset.source, depressed_emotions=("happy",)))
     ours, theirs = (read_robustness(run_dir, data, rows) for data in (dataset, regrouped))
     assert (ours["accuracy"] + theirs["accuracy"]).to_numpy() == pytest.approx(1)
     write_threshold(run_dir, 0.0)

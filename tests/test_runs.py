@@ -311,6 +311,7 @@ def test_command_of_a_run_is_parsed_back_into_its_settings():
         num_progressive_resizing_epochs=1,
         ema_momentum=0.5,
         depressed_emotions=("fear", "sad"),
+        folder_choices={"Müde": "sad"},
         drop_issues=("blank", "dark"),
         issue_limits={"min_contrast": 0.3, "min_entropy": 5.0},
     )

@@ -10,6 +10,7 @@ import pytest
 from facedep import runs
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
 from facedep.data import load_dataset
+from facedep.eval_subset import EvalSubset
 from facedep.evaluation import evaluate_run
 from facedep.model import load_classifier
 from facedep.model_card import render_model_card
@@ -59,22 +60,22 @@ def test_it_was_trained_on_no_picture_of_the_kaggle_set(real_data_dir):
 @pytest.mark.parametrize(
     ("archive", "wanted", "num_images", "accuracy", "roc_auc"),
     [
-        ("kaggle_depression.zip", {"part": "all"}, 3649, 0.815, 0.890),
-        ("fer2013_faces.zip", {"split": SUPPLIED, "part": "test"}, 3514, 0.810, 0.885),
+        ("kaggle_depression.zip", EvalSubset(subset="all"), 3649, 0.815, 0.890),
+        ("fer2013_faces.zip", EvalSubset(SUPPLIED), 3514, 0.810, 0.885),
     ],
 )
 def test_scores_on_faces_it_has_never_seen(archive, wanted, num_images, accuracy, roc_auc, real_data_dir, tmp_path):
     run_dir = shutil.copytree(RUN_DIR, tmp_path / RUN_DIR.name)  # scores are kept in the run's folder
-    scores = evaluate_run(run_dir, load_dataset(str(real_data_dir / archive)), **wanted)
+    scores = evaluate_run(run_dir, load_dataset(str(real_data_dir / archive)), wanted).scores
     assert (scores["num_images"], scores["num_seen_in_training"]) == (num_images, 0)
     assert scores["accuracy"] >= accuracy
     assert scores["roc_auc"] >= roc_auc
     assert scores["balanced_accuracy"] >= 0.79
     assert scores["ece"] <= 0.04
     assert scores["answered"]["accuracy"] >= 0.87  # chosen for 0.90, on other pictures
-    if wanted["part"] == "test":
+    if wanted.subset == "test":
         assert scores["emotion_accuracy"] >= 0.66
     card = read_card(RUN_DIR)
-    recorded = card.scores["test"] if wanted["part"] == "test" else card.evaluations[0].scores
+    recorded = card.scores["test"] if wanted.subset == "test" else card.evaluations[0].scores
     for name in ("accuracy", "roc_auc", "balanced_accuracy", "ece", "emotion_accuracy"):
         assert scores[name] == pytest.approx(getattr(recorded, name), abs=1e-3)

@@ -25,7 +25,8 @@ from facedep.card_scores import Scores
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
 from facedep.data import load_dataset
 from facedep.errors import DataError, RunError
-from facedep.evaluation import clean_scan, evaluate_run, split_as_trained
+from facedep.eval_subset import EvalSubset
+from facedep.evaluation import evaluate_run
 from facedep.files import write_json
 from facedep.images import compute_fingerprint
 from facedep.model import compute_outputs, load_classifier
@@ -36,6 +37,7 @@ from facedep.run_writer import RunWriter
 from facedep.runs import RunConfig
 from facedep.scan import scan_dataset
 from facedep.splits import split_dataset
+from facedep.subset_selection import clean_scan, split_as_trained
 from facedep.thresholds import write_threshold
 from facedep.training_inputs import ArrayDataset, ClassSpec
 
@@ -245,7 +247,7 @@ def test_two_folders_train_a_network_of_one_output_even_with_a_recipe_for_emotio
     loaded = load_classifier(run_dir)
     assert loaded.network.output_shape == (None, 1)
     with workshop.entered():
-        scores = evaluate_run(run_dir, load_dataset(str(workshop.pictures)))
+        scores = evaluate_run(run_dir, load_dataset(str(workshop.pictures)), EvalSubset()).scores
     assert np.isnan(scores["emotion_accuracy"])
 
 
@@ -467,13 +469,13 @@ def _flatten(scores: Scores) -> list[float]:
 
 def test_every_training_picture_counts_as_seen(first_dir, workshop, parts):
     with workshop.entered():
-        scores = evaluate_run(first_dir, load_dataset(str(workshop.pictures)), part="train")
+        scores = evaluate_run(first_dir, load_dataset(str(workshop.pictures)), EvalSubset(subset="train")).scores
     assert scores["num_seen_in_training"] == scores["num_images"] == len(parts["train"])
 
 
 def test_part_all_takes_every_readable_picture_once(first_dir, workshop, parts):
     with workshop.entered():
-        scores = evaluate_run(first_dir, load_dataset(str(workshop.pictures)), part="all")
+        scores = evaluate_run(first_dir, load_dataset(str(workshop.pictures)), EvalSubset(subset="all")).scores
     assert scores["num_images"] == 90  # of 92 files one is a copy and one is damaged
     assert scores["num_seen_in_training"] == len(parts["train"])
 
@@ -505,7 +507,7 @@ def test_test_part_of_the_published_split_is_refused_in_a_sentence(first_dir, wo
 
 def test_split_that_the_folders_do_not_have_is_refused_in_a_sentence(first_dir, workshop):
     with workshop.entered(), pytest.raises(DataError, match="no supplied split"):
-        evaluate_run(first_dir, load_dataset(str(workshop.pictures)), split="supplied")
+        evaluate_run(first_dir, load_dataset(str(workshop.pictures)), EvalSubset("supplied"))
 
 
 def test_evaluate_in_the_background_says_how_far_it_is_and_leaves_out_what_was_seen(first_dir, workshop, parts, capsys):
@@ -810,8 +812,9 @@ def test_faulty_pictures_are_left_out_of_every_part_and_the_card_says_how_many(w
     card = read_card(workshop.train("cleaned", folder, config))
     assert card.data.dropped_issues == left_out
     assert card.data.issue_limits["min_entropy"] == 4.7
-    np.testing.assert_array_equal(split_as_trained(dataset, scan, card, config.protocol), split)
+    own = split_as_trained(workshop.models / "cleaned", dataset, scan, config.protocol)
+    np.testing.assert_array_equal(own, split)
     with workshop.entered():
-        scores = evaluate_run(workshop.models / "cleaned", dataset)
+        scores = evaluate_run(workshop.models / "cleaned", dataset, EvalSubset()).scores
     on_card = _flatten(card.scores["test"])
     assert _flatten(Scores.from_json(scores)) == pytest.approx(on_card, abs=1e-6, nan_ok=True)

@@ -1,0 +1,108 @@
+"""Everything that is said of a model's answers to one set of pictures, in numbers."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from facedep import emotions
+from facedep.baselines import find_majority_baseline
+from facedep.metrics import compute_intervals, compute_wilson_interval, score_predictions
+from facedep.predictions import Predictions
+
+
+def find_depressed(samples: pd.DataFrame) -> np.ndarray:
+    """Returns which pictures are labelled *depressed*: `bool` array of shape `(n,)`.
+
+    Args:
+        samples: The pictures' rows of the index table.
+    """
+    return (samples["label"] == emotions.DEPRESSED).to_numpy(dtype=bool)
+
+
+def score_answers(
+    index: pd.DataFrame, predictions: Predictions, *, threshold: float, band: tuple[float, float] | None
+) -> dict[str, Any]:
+    """Returns everything a model card says of one set of pictures. Undefined values are NaN, also within intervals.
+
+    Args:
+        index: The pictures' rows of the index table.
+        predictions: The model's answers to them, in the same order.
+        threshold: P(depressed) at and above which the answer is *depressed*.
+        band: The P(depressed) from which and below which the model calls itself uncertain, around the threshold; None
+            where it never does.
+
+    Returns:
+        All of `metrics.score_predictions`, and
+
+        - `intervals`: score to `[low, high]`, the 95 % intervals of `metrics.compute_intervals`.
+        - `emotion_accuracy`, `emotion_accuracy_interval`: the share whose most probable emotion is the true one, over
+          the pictures whose emotion the model knows.
+        - `per_emotion`: for each true emotion `num_images`, `group_accuracy` (the share put into the right group),
+          `emotion_accuracy` (NaN where the model does not know it), each with its `..._interval`, and
+          `mean_probability`, of P(depressed). The interval of every share is Wilson's.
+        - `answered`, with a band only: `num_images` outside it, their `share` of all pictures, `accuracy` and
+          `accuracy_interval` among them, and the `majority_baseline` there.
+
+    Raises:
+        ValueError: The threshold is not within the band.
+    """
+    is_depressed = find_depressed(index)
+    probabilities = predictions.probabilities
+    intervals = compute_intervals(is_depressed, probabilities, threshold)
+    is_right = np.where(np.isnan(probabilities), np.nan, is_depressed == (probabilities >= threshold))
+    true_emotions = index["emotion"].to_numpy(dtype=str)
+    has_right_emotion = _find_right_emotions(true_emotions, predictions.emotions)
+    scores = {
+        **score_predictions(is_depressed, probabilities, threshold),
+        "intervals": {name: list(interval) for name, interval in intervals.items()},
+        **_score_share("emotion_accuracy", has_right_emotion[~np.isnan(has_right_emotion)]),
+        "per_emotion": {},
+    }
+    for emotion in emotions.EMOTIONS:
+        rows = true_emotions == emotion
+        if rows.any():
+            scores["per_emotion"][emotion] = {
+                "num_images": int(rows.sum()),
+                **_score_share("group_accuracy", is_right[rows]),
+                **_score_share("emotion_accuracy", has_right_emotion[rows]),
+                "mean_probability": float(probabilities[rows].mean()),
+            }
+    if band is not None:
+        low, high = band
+        if not low <= threshold <= high:
+            raise ValueError(f"the threshold {threshold} is not within the band {low} to {high}")
+        is_answered = ~((probabilities >= low) & (probabilities < high))
+        scores["answered"] = {
+            "num_images": int(is_answered.sum()),
+            "share": _compute_mean(np.where(np.isnan(probabilities), np.nan, is_answered)),
+            **_score_share("accuracy", is_right[is_answered]),
+            "majority_baseline": dataclasses.asdict(find_majority_baseline(is_depressed[is_answered])),
+        }
+    return scores
+
+
+def _find_right_emotions(true_emotions: np.ndarray, answers: list[dict[str, float]] | None) -> np.ndarray:
+    """Returns 1 where the most probable emotion is the true one, else 0; NaN where the model does not know that one."""
+    if answers is None:
+        return np.full(len(true_emotions), np.nan)
+    return np.array(
+        [
+            max(answer, key=answer.get) == emotion if emotion in answer else np.nan
+            for emotion, answer in zip(true_emotions, answers, strict=True)
+        ],
+        dtype=float,
+    )
+
+
+def _score_share(name: str, is_right: np.ndarray) -> dict[str, Any]:
+    """Returns the share of right answers (0..1, high is good) and its interval; NaN without pictures or with a NaN."""
+    if not len(is_right) or np.isnan(is_right).any():
+        return {name: float("nan"), f"{name}_interval": [float("nan")] * 2}
+    interval = compute_wilson_interval(int(is_right.sum()), len(is_right))
+    return {name: float(is_right.mean()), f"{name}_interval": list(interval)}
+
+
+def _compute_mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else float("nan")

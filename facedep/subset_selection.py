@@ -1,0 +1,203 @@
+"""Which pictures of a data set an `EvalSubset` means, for one run.
+
+Where a run was trained on the data set, with the same protocol, its own split is made again: with its seed, its folder
+choices, its grouping and without what was cleaned away, whichever choices the data set is shown with. Otherwise a test
+part could hold pictures that the run was trained on.
+"""
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from facedep.answers import find_seen
+from facedep.cards import read_card
+from facedep.data import Dataset
+from facedep.errors import DataError, ModelError
+from facedep.eval_subset import ALL, EvalSubset
+from facedep.face_check import check_faces
+from facedep.quality import FAULT_NAMES, Thresholds, choose_clean, find_faults, measure_quality
+from facedep.scan import Scan, scan_dataset
+from facedep.splits import split_dataset
+from facedep.training_spec import find_training_dataset, is_trained_on
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The pictures that are scored.
+
+    Attributes:
+        mask: `bool` array of shape `(n,)`: which of the data set's pictures they are; at least one.
+        num_excluded: Pictures left out because the run was trained on them.
+        num_also_in_train: Those of a val or test part that are, pixel for pixel, also in the split's own train part.
+    """
+
+    mask: np.ndarray
+    num_excluded: int
+    num_also_in_train: int
+
+
+def select_pictures(
+    run_dir: Path,
+    dataset: Dataset,
+    scan: Scan,
+    subset: EvalSubset,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Selection:
+    """Returns the pictures that a subset means for a run.
+
+    Args:
+        run_dir: The run folder.
+        dataset: The data set.
+        scan: Its scan.
+        subset: The choice.
+        on_progress: As for `split_as_trained`.
+
+    Raises:
+        DataError: The data set has no such split or part, or the run was trained on all of it.
+        ModelError: The folder holds no card, or as for `split_as_trained`.
+    """
+    parts = None
+    if subset.subset != ALL:
+        parts = split_as_trained(run_dir, dataset, scan, subset.protocol, seed=subset.seed, on_progress=on_progress)
+    mask = _select_part(dataset, scan, parts, subset)
+    num_excluded = 0
+    if subset.excludes_training_images:
+        is_in_training_set = find_seen(run_dir, scan.fingerprints)
+        num_excluded = int((mask & is_in_training_set).sum())
+        mask &= ~is_in_training_set
+        if not mask.any():
+            raise DataError(
+                f"{run_dir.name} was trained on all of these pictures of {dataset.name}, so none is left to score it "
+                "on. Choose another part, or other data."
+            )
+    num_also_in_train = 0
+    if subset.subset in ("val", "test"):
+        num_also_in_train = int(np.isin(scan.fingerprints[mask], scan.fingerprints[parts == "train"]).sum())
+    return Selection(mask, num_excluded, num_also_in_train)
+
+
+def list_available(run_dir: Path, dataset: Dataset, scan: Scan, candidates: Iterable[EvalSubset]) -> list[EvalSubset]:
+    """Returns those of some subsets, none of which excludes training images, that hold pictures of a data set.
+
+    Args:
+        run_dir: The run folder.
+        dataset: The data set.
+        scan: Its scan.
+        candidates: The subsets. Each protocol is split once, however many of them have it.
+
+    Raises:
+        ModelError: As for `split_as_trained`.
+    """
+
+    @functools.cache
+    def split(protocol: str, seed: int | None) -> np.ndarray:
+        try:
+            return split_as_trained(run_dir, dataset, scan, protocol, seed=seed)
+        except DataError:
+            return np.full(len(dataset.index), "")
+
+    available = []
+    for subset in candidates:
+        parts = None if subset.subset == ALL else split(subset.protocol, subset.seed)
+        with contextlib.suppress(DataError):
+            _select_part(dataset, scan, parts, subset)
+            available.append(subset)
+    return available
+
+
+def split_as_trained(
+    run_dir: Path,
+    dataset: Dataset,
+    scan: Scan,
+    protocol: str,
+    *,
+    seed: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """Returns each picture's part: `str` array of shape `(n,)`, "train", "val", "test", or "" for left out.
+
+    Where the run was trained on this data set with this protocol, it is the run's own split; pictures that the run's
+    folder choices do not count are left out of it.
+
+    Args:
+        run_dir: The run folder.
+        dataset: The data set.
+        scan: Its scan.
+        protocol: One of `splits.SPLIT_KINDS`.
+        seed: Of the split; by default the run's.
+        on_progress: Called now and then, where pictures or faces have to be looked at, with those done and all.
+
+    Raises:
+        DataError: The data set has no such split.
+        ModelError: The folder holds no card, or one that names rules for cleaning that this version does not have.
+    """
+    trained_on = read_card(run_dir).data
+    seed = trained_on.seed if seed is None else seed
+    if not is_trained_on(trained_on, dataset, protocol):
+        return split_dataset(dataset.index, scan, protocol, seed=seed)
+    own = find_training_dataset(run_dir, dataset)
+    own_scan = scan if own.index["path"].equals(dataset.index["path"]) else scan_dataset(own, on_progress=on_progress)
+    left_out = trained_on.dropped_issues
+    if left_out:
+        names, thresholds = set(left_out) - {"all"}, trained_on.issue_limits
+        known = {field.name for field in dataclasses.fields(Thresholds)}
+        if not names <= set(FAULT_NAMES) or not set(thresholds) <= known:
+            raise ModelError(
+                "Pictures were cleaned away before this model was trained, by rules that this version of the app does "
+                "not have. Choose another split, or another model."
+            )
+        own_scan, _ = clean_scan(own, own_scan, names, thresholds, on_progress=on_progress)
+    parts = split_dataset(own.index, own_scan, protocol, seed=seed)
+    if own is dataset:
+        return parts
+    return pd.Series(parts, index=own.index["path"]).reindex(dataset.index["path"], fill_value="").to_numpy("<U5")
+
+
+def clean_scan(
+    dataset: Dataset,
+    scan: Scan,
+    names: Collection[str],
+    thresholds: Mapping[str, float],
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> tuple[Scan, dict[str, int]]:
+    """Returns a scan to split by, in which the pictures to be left out count as damaged, and their number by fault.
+
+    Args:
+        dataset: The data set.
+        scan: Its scan.
+        names: Names of the faults to clean away, of `quality.FAULT_NAMES`.
+        thresholds: Those of `quality.Thresholds` that are not the default ones.
+        on_progress: Called now and then where faces have to be looked for, with the pictures done and all.
+    """
+    if not names:
+        return scan, {}
+    table = measure_quality(dataset.index, scan)
+    has_face = check_faces(dataset, scan, on_progress=on_progress) if "no_face" in names else None
+    faults = find_faults(dataset.index, scan, table, Thresholds(**thresholds), has_face=has_face)
+    stays = choose_clean(dataset.index, faults, names)
+    by_fault = {fault.name: int((fault.rows & ~stays).sum()) for fault in faults if fault.name in names}
+    cleaned = dataclasses.replace(scan, errors=np.where(stays, scan.errors, "left out"))
+    return cleaned, {"all": int((~stays).sum()), **by_fault}
+
+
+def _select_part(dataset: Dataset, scan: Scan, parts: np.ndarray | None, subset: EvalSubset) -> np.ndarray:
+    if subset.subset == ALL:
+        mask = np.zeros(len(dataset.index), bool)
+        readable = np.nonzero(scan.is_readable)[0]
+        mask[readable[np.unique(scan.fingerprints[readable], return_index=True)[1]]] = True
+    else:
+        mask = parts == subset.subset
+    if not mask.any():
+        raise DataError(
+            f"{dataset.name} has no {subset.subset} pictures in the {subset.protocol} split. Choose another part or "
+            "split."
+        )
+    return mask
