@@ -22,7 +22,7 @@ from facedep.answers import find_answers_key, find_seen, has_answers, read_answe
 from facedep.cards import FINGERPRINTS_FILE, read_card
 from facedep.data import Dataset
 from facedep.errors import DataError, ModelError
-from facedep.face_check import check_faces
+from facedep.face_check import check_faces, read_face_check
 from facedep.lookalikes import build_appearance, score_lookup_table
 from facedep.metrics import compute_accuracy, compute_intervals, compute_share_interval, score_predictions
 from facedep.predictions import Predictions
@@ -230,6 +230,21 @@ def split_as_trained(
             )
         scan, _ = clean_scan(dataset, scan, names, thresholds, on_progress=on_progress)
     return split_dataset(dataset.index, scan, split, seed=trained_on.get("seed", 0) if seed is None else seed)
+
+
+def needs_face_check(dataset: Dataset, card: dict[str, Any]) -> bool:
+    """Returns whether all pictures must be searched for a face before `split_as_trained` can cut a run's own split.
+
+    That takes a minute or two for 28,000 pictures: a page lets a background process do it first.
+
+    Args:
+        dataset: The data set.
+        card: The content of the run's `card.json`, checked by `cards.read_card`.
+    """
+    trained_on = card.get("data", {})
+    is_cleaned = "no_face" in (trained_on.get("left_out") or {})
+    is_own = is_cleaned and trained_on.get("content_hash") == dataset.content_hash
+    return is_own and read_face_check(dataset) is None
 
 
 def choose_rows(

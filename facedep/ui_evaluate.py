@@ -14,7 +14,7 @@ from facedep import emotions, evaluation_plots, evaluation_words, game, metrics,
 from facedep.answers import Answers, find_seen, has_answers, read_answers
 from facedep.data import SAMPLE, Dataset
 from facedep.errors import DataError
-from facedep.evaluation import ALL, choose_rows, evaluate_run, score_answers
+from facedep.evaluation import ALL, choose_rows, evaluate_run, needs_face_check, score_answers
 from facedep.predictions import Predictions
 from facedep.scan import Scan
 from facedep.slices import find_confident_mistakes, find_slices, find_worst
@@ -28,6 +28,7 @@ from facedep.thresholds import (
 )
 from facedep.ui_explore import load_quality
 from facedep.ui_jobs import follow_job, forget_job, name_data, name_job
+from facedep.ui_scan import follow_face_check
 
 SENTENCE, CURVES, THRESHOLD, FAILS, FLATTERY, ROBUSTNESS, COMPARE, GAME, REPORT = (
     "In one sentence", "Curves", "Threshold", "Where it fails", "Honest or flattering", "Robustness", "Compare runs",
@@ -113,7 +114,15 @@ def choose_view(dataset: Dataset, scan: Scan) -> View | None:
     run = found[name]
     is_seen = find_seen(run.path, scan.fingerprints)
     with ui.show_errors():
+        if needs_face_check(dataset, run.card) and not follow_face_check(dataset):
+            st.caption(
+                f"Pictures without a face were left out before {name} was trained, so its split needs to know them."
+            )
+            return None
         options = _list_parts(dataset, scan, run)
+    if not options:
+        st.info("None of these pictures can be read, so no model can be judged on them. Choose others on Explore.")
+        return None
     with middle:
         place = options.index(_choose_first(dataset, run, options, has_seen_some=bool(is_seen.any())))
         chosen = st.selectbox("Pictures", options, place, format_func=PARTS.get, key=f"part_{name}_{dataset.name}")
