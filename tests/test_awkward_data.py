@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from facedep import emotions, jobs, model, projection, runs, sample_faces
+from facedep import emotions, jobs, model, projection, runs, sample_faces, ui
 from facedep.__main__ import main
 from facedep.data import load_dataset
 from facedep.paths import PROJECT_DIR, models_dir
@@ -124,6 +124,8 @@ def app(monkeypatch, load_once) -> AppTest:
         main([*words, "--progress", str(path)])
 
     monkeypatch.setattr(jobs, "start_job", start_job)
+    monkeypatch.setattr(ui.WarmUp, "start_soon", lambda _: None)
+    monkeypatch.setattr(ui, "wait_for_warm_up", lambda: None)  # Keras is imported above
     for name in ("_NUM_EARLY_STEPS", "_NUM_STEPS"):  # a map of 18 pictures needs no 750
         monkeypatch.setattr(projection, name, projection._STEPS_AT_ONCE)
     shutil.copytree(PROJECT_DIR / "models" / runs.SHIPPED_RUN, models_dir() / runs.SHIPPED_RUN)
