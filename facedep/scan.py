@@ -1,11 +1,13 @@
 """Look at every picture of a data set once: can it be read, what is its fingerprint, which others does it repeat.
 
-The result is kept in the cache folder under the data set's state, so that the second time is instant. Pictures prepared
-for a network are kept there as well, one file for each size, and are read from it batch by batch.
+The result is kept in the cache folder under the data set's state, so that the second time is instant; what that folder
+does not take stays in this process's memory. Pictures prepared for a network are kept in the folder as well, one file
+for each size, and are read from it batch by batch.
 """
 
 import contextlib
 import hashlib
+import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -25,6 +27,9 @@ THUMBNAIL_SIZE_PX = 48
 _MAX_KEPT = 8  # scans in the cache; FER2013's takes 2 MB beside its thumbnails
 _VERSION = "2"  # to be raised when what is stored, how pictures are prepared or how duplicates are found changes
 _KEPT_FIELDS = ("fingerprints", "groups", "sizes", "errors")  # the thumbnails lie in a file that can be mapped
+_MAX_IN_MEMORY = 4  # scans that the cache does not take; FER2013's takes 65 MB
+_in_memory: dict[Path, "Scan"] = {}  # those, by where they would be kept, the latest last
+_measuring = threading.Lock()  # one scan at a time: the next caller finds the result, and OpenCV's setting is shared
 
 
 @dataclass(frozen=True)
@@ -62,24 +67,46 @@ class Scan:
 
 
 def scan_dataset(dataset: Dataset, *, on_progress: Callable[[int, int], None] | None = None) -> Scan:
-    """Returns the scan of a data set, from the cache where its files have not changed since.
+    """Returns the scan of a data set, from the cache or this process's memory if its files have not changed since.
 
     Args:
         dataset: The data set.
         on_progress: Called now and then with the number of pictures done and of all.
     """
-    paths = dataset.index["path"].tolist()
-    cache_path = find_cache_path(dataset)
-    scan = _read_cache(cache_path, len(paths))
-    if scan is None:
-        scan = _write_cache(cache_path, _measure(dataset, paths, on_progress))
+    scan = read_scan(dataset)
+    if scan is not None:
+        return scan
+    with _measuring:
+        scan = read_scan(dataset)  # another thread may have made it meanwhile
+        if scan is None:
+            cache_path = find_cache_path(dataset)
+            with _single_opencv_thread():
+                measured = _measure(dataset, dataset.index["path"].tolist(), on_progress)
+            scan = _write_cache(cache_path, measured)
+            if scan is None:
+                scan = _in_memory[cache_path] = measured
+                for old in list(_in_memory)[:-_MAX_IN_MEMORY]:
+                    del _in_memory[old]
     return scan
 
 
-def is_scanned(dataset: Dataset) -> bool:
-    """Returns whether the scan is in the cache, so that `scan_dataset` is quick."""
+def read_scan(dataset: Dataset) -> Scan | None:
+    """Returns the scan from the cache or this process's memory; None if it has to be made, or is damaged."""
     cache_path = find_cache_path(dataset)
-    return cache_path.exists() and find_decoded_path(cache_path.stem, THUMBNAIL_SIZE_PX).exists()
+    scan = _in_memory.get(cache_path)
+    return _read_cache(cache_path, len(dataset.index)) if scan is None else scan
+
+
+def is_scanned(dataset: Dataset) -> bool:
+    """Returns whether the scan is in the cache or in this process's memory, so that `scan_dataset` is quick."""
+    cache_path = find_cache_path(dataset)
+    is_kept = cache_path.exists() and find_decoded_path(cache_path.stem, THUMBNAIL_SIZE_PX).exists()
+    return is_kept or cache_path in _in_memory
+
+
+def is_only_in_memory(dataset: Dataset) -> bool:
+    """Returns whether this process holds the scan because the cache did not take it."""
+    return find_cache_path(dataset) in _in_memory
 
 
 def find_cache_path(dataset: Dataset) -> Path:
@@ -89,8 +116,21 @@ def find_cache_path(dataset: Dataset) -> Path:
     return cache_dir() / "scans" / f"{key}.npz"
 
 
+@contextlib.contextmanager
+def _single_opencv_thread() -> Iterator[None]:
+    """Has OpenCV work in one thread: for small pictures more of them cost more than they give, above all in a training.
+
+    The setting is the whole process's, so that it is put back for whoever else works there.
+    """
+    num_threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(num_threads)
+
+
 def _measure(dataset: Dataset, paths: list[str], on_progress: Callable[[int, int], None] | None) -> Scan:
-    cv2.setNumThreads(1)  # for pictures this small its threads cost more than they give, above all beside a training
     num_images = len(paths)
     fingerprints, errors = [""] * num_images, [""] * num_images
     sizes = np.zeros((num_images, 2), np.int32)
@@ -190,13 +230,15 @@ def _read_cache(path: Path, num_images: int) -> Scan | None:
     return None if thumbnails is None else Scan(**kept, thumbnails=thumbnails[..., 0])
 
 
-def _write_cache(path: Path, scan: Scan) -> Scan:
-    """Keeps a scan and returns it; a full disk only means that the next time is not instant."""
-    with contextlib.suppress(OSError):
+def _write_cache(path: Path, scan: Scan) -> Scan | None:
+    """Keeps a scan and returns it with its thumbnails mapped from disk, or None if the disk does not take it."""
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with write_atomically(path) as partial:
             np.savez(partial, **{name: getattr(scan, name) for name in _KEPT_FIELDS})
         evict_oldest(path.parent, pattern="*.npz", max_files=_MAX_KEPT)
+    except OSError:
+        return None
     thumbnails_path = find_decoded_path(path.stem, THUMBNAIL_SIZE_PX)
     thumbnails = keep_decoded(thumbnails_path, len(scan.thumbnails), THUMBNAIL_SIZE_PX, scan.thumbnails)
-    return scan if thumbnails is None else replace(scan, thumbnails=thumbnails[..., 0])
+    return None if thumbnails is None else replace(scan, thumbnails=thumbnails[..., 0])

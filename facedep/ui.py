@@ -20,7 +20,7 @@ from facedep.errors import FacedepError
 from facedep.notices import HELP_LINE, NOTICE
 from facedep.paths import PROJECT_DIR, models_dir
 from facedep.quality import Thresholds
-from facedep.scan import Scan, find_cache_path, is_scanned, scan_dataset
+from facedep.scan import Scan
 from facedep.thresholds import THRESHOLD_FILE
 
 if TYPE_CHECKING:
@@ -171,29 +171,9 @@ def load_dataset(spec: DatasetSpec) -> data.Dataset:
     return data.load_dataset(spec)
 
 
-def load_scan(dataset: data.Dataset) -> Scan:
-    """Returns the scan of a data set, with a progress bar where it has to be made first."""
-    if not is_scanned(dataset):
-        bar = st.progress(0.0, "Looking at every picture once …")
-        scan_dataset(
-            dataset,
-            on_progress=lambda done, total: bar.progress(
-                done / max(1, total),
-                f"Looked at {done:,} of {total:,} pictures" if done < total else "Comparing the pictures …",
-            ),
-        )
-        bar.empty()
-    return _load_scan(str(find_cache_path(dataset)), dataset)
-
-
-def count_seen_by_shipped(dataset: data.Dataset) -> int:
-    """Returns how many pictures of a data set the model that comes with the app was trained on; 0 where it is gone."""
-    return int(find_seen(models_dir() / runs.SHIPPED_RUN, load_scan(dataset).fingerprints).sum())
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _load_scan(cache_path: str, _dataset: data.Dataset) -> Scan:
-    return scan_dataset(_dataset)
+def count_seen_by_shipped(scan: Scan) -> int:
+    """Returns how many of the scanned pictures the model that comes with the app was trained on; 0 where it is gone."""
+    return int(find_seen(models_dir() / runs.SHIPPED_RUN, scan.fingerprints).sum())
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

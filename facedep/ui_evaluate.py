@@ -17,7 +17,7 @@ from facedep.eval_subset import ALL, EvalSubset
 from facedep.evaluation import Evaluation, UnansweredError, find_evaluation_key, read_evaluation
 from facedep.scan import Scan
 from facedep.slices import find_confident_mistakes, find_worst
-from facedep.subset_selection import list_available
+from facedep.subset_selection import list_available, needs_face_check
 from facedep.thresholds import (
     choose_threshold,
     forget_threshold,
@@ -25,8 +25,8 @@ from facedep.thresholds import (
     write_threshold,
 )
 from facedep.training_spec import find_grouping_mismatch, find_training_dataset
-from facedep.ui_explore import follow_scan
 from facedep.ui_jobs import follow_job, forget_job, name_job
+from facedep.ui_scan import follow_face_check, follow_scan
 
 SENTENCE, CURVES, THRESHOLD, FAILS, FLATTERY, ROBUSTNESS, COMPARE, GAME, REPORT = (
     "In one sentence", "Curves", "Threshold", "Where it fails", "Honest or flattering", "Robustness", "Compare runs",
@@ -67,8 +67,16 @@ def choose_view(dataset: Dataset, scan: Scan) -> Evaluation | None:
     if follow_scan(find_training_dataset(run.path, dataset)) is None:  # the run's own split needs it
         return None
     with ui.show_errors():
+        if needs_face_check(run.path, dataset) and not follow_face_check(dataset):
+            st.caption(
+                f"Pictures without a face were left out before {name} was trained, so its split needs to know them."
+            )
+            return None
         key = find_evaluation_key(run.path, dataset)
         options, share_seen = _list_options(key, run.path, dataset, scan)
+    if not options:
+        st.info("None of these pictures can be read, so no model can be judged on them. Choose others on Explore.")
+        return None
     with middle:
         place = options.index(_choose_first(dataset, run, options, has_seen_some=share_seen > 0))
         subset = st.selectbox("Pictures", options, place, format_func=SUBSETS.get, key=f"part_{name}_{dataset.name}")

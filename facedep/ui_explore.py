@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from facedep import emotions, plots_data, plots_theme, quality, runs, splits, ui, ui_gallery, ui_jobs
+from facedep import emotions, plots_data, plots_theme, quality, runs, splits, ui, ui_gallery, ui_jobs, ui_scan
 from facedep.answers import find_seen, read_answers
 from facedep.average_faces import compute_average_faces, compute_difference, describe_difference
 from facedep.baselines import find_majority_baseline
@@ -24,7 +24,7 @@ from facedep.label_hints import find_label_hints
 from facedep.lookalikes import LookupScore, score_lookup_table
 from facedep.projection import read_map
 from facedep.quality import Fault, Thresholds
-from facedep.scan import Scan, find_cache_path, is_scanned
+from facedep.scan import Scan, find_cache_path
 from facedep.tables import encode_csv
 
 ANY = "all"
@@ -48,18 +48,11 @@ _DEFAULT_CLEANING = ("blank", "exact_duplicate", "two_groups")
 # What has been looked at ---------------------------------------------------------------------------------------------
 
 
-def follow_scan(dataset: Dataset) -> Scan | None:
-    """Returns the data set's scan; where it has to be made first, shows how far it is and returns None."""
-    name = f"check-{find_cache_path(dataset).stem}"
-    if is_scanned(dataset):
-        ui_jobs.forget_job(name)
-        return ui.load_scan(dataset)
-    ui_jobs.follow_job(name, ["check", *dataset.spec.to_argv()])
-    return None
-
-
-def follow_look(dataset: Dataset, model: str) -> bool:
+def follow_look(dataset: Dataset, scan: Scan, model: str) -> bool:
     """Returns whether a model's answers and the map are there; else shows how far the work on them is."""
+    if not scan.is_readable.any():
+        st.info(f"None of these files can be read. The tab “{FAULTS}” says what is wrong with each.")
+        return False
     run_dir = runs.find_run_dir(model)
     answers = read_answers(run_dir, dataset)
     key = hashlib.sha256(f"{find_cache_path(dataset).stem} {model}".encode()).hexdigest()[:16]
@@ -70,17 +63,13 @@ def follow_look(dataset: Dataset, model: str) -> bool:
     return False
 
 
-def _follow_face_check(dataset: Dataset, scan: Scan) -> None:
+def _offer_face_check(dataset: Dataset, scan: Scan) -> None:
     """Offers to look for pictures without a face where that has not been done, and shows how far it is."""
-    name = f"faces-{find_cache_path(dataset).stem}"
-    if read_face_check(dataset) is not None:
-        ui_jobs.forget_job(name)
-        return
-    duration = describe_seconds(estimate_seconds(len(np.unique(scan.fingerprints))))
-    with st.container(border=True):
-        st.markdown(f"**Pictures without a face** take a second look at each, {duration} here.")
-        words = ["check", "--faces", *dataset.spec.to_argv()]
-        ui_jobs.follow_job(name, words, offer="Look for pictures without a face")
+    if read_face_check(dataset) is None:
+        duration = describe_seconds(estimate_seconds(len(np.unique(scan.fingerprints))))
+        with st.container(border=True), ui.show_errors(ends_page=False):
+            st.markdown(f"**Pictures without a face** take a second look at each, {duration} here.")
+            ui_scan.follow_face_check(dataset, offer="Look for pictures without a face")
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -120,7 +109,7 @@ def show_glance(dataset: Dataset) -> None:
     rows = _shuffle(len(index))[:NUM_FIRST]
     picked = ui_gallery.show_grid(dataset, rows.tolist(), key="first_pictures")
     if picked is not None:
-        show_picture(dataset, ui.load_scan(dataset) if is_scanned(dataset) else None, picked)
+        show_picture(dataset, ui_scan.find_scan(dataset), picked)
     _show_grouping(dataset)
     left, right = st.columns(2)
     with left:
@@ -206,7 +195,7 @@ def show_pictures(dataset: Dataset) -> None:
         )  # fmt: skip
         if chosen != ANY:
             keep &= (index[name] == chosen).to_numpy()
-    scan = ui.load_scan(dataset) if is_scanned(dataset) else None
+    scan = ui_scan.find_scan(dataset)
     if scan is not None:
         keep &= _filter_by_measure(dataset, scan)
     rows = _shuffle(len(index))
@@ -239,8 +228,8 @@ def _filter_by_measure(dataset: Dataset, scan: Scan) -> np.ndarray:
     if name != ANY:
         keep &= next(fault.rows for fault in found if fault.name == name)
     measure = middle.selectbox("Measure", [ANY, *_MEASURES], key="filter_measure")
-    if measure != ANY:
-        values = table[measure].to_numpy()
+    values = table[measure].to_numpy() if measure != ANY else np.array([])
+    if np.isfinite(values).any():
         low, high = float(np.floor(np.nanmin(values) * 100) / 100), float(np.ceil(np.nanmax(values) * 100) / 100)
         if low < high:
             chosen = right.slider(measure.capitalize(), low, high, (low, high), 0.01, key=f"range_{measure}")
@@ -268,7 +257,7 @@ def show_average_faces(dataset: Dataset, scan: Scan) -> None:
     by_group = _compute_averages(str(find_cache_path(dataset)), tuple(index["label"]), scan)
     first, second = by_group.get(emotions.DEPRESSED), by_group.get(emotions.NON_DEPRESSED)
     if not first or not second:
-        st.info("One of the two groups has no readable picture, so there is nothing to compare.")
+        st.info("One of the two groups has no readable picture, so there is nothing to compare. Add pictures to it.")
         return
     columns = st.columns(3)
     for column, (group, face) in zip(columns, by_group.items(), strict=False):
@@ -327,8 +316,13 @@ def show_leak(dataset: Dataset, scan: Scan) -> None:
     new = _score_lookup(path, labels, tuple(clean), "test", dataset, scan)
     lookup = (
         f"A lookup table without any learning, which answers with the group of the most similar picture in train, "
-        f"gets {here.accuracy:.0%} right here, and {new.accuracy:.0%} on new pictures; always saying "
-        f"*{new.majority_baseline.label}* gets {new.majority_baseline.share:.0%} there."
+        f"gets {here.accuracy:.0%} right here"
+    )
+    lookup += (
+        f", and {new.accuracy:.0%} on new pictures; always saying *{new.majority_baseline.label}* gets "
+        f"{new.majority_baseline.share:.0%} there."
+        if new
+        else ". What it gets on new pictures cannot be said: there are too few for a test part free of leaks. Add some."
     )
     lookup += " The article reports “nearly 80 %” on this split." if kind == splits.PUBLISHED else ""
     if leak.num_identical:
@@ -370,7 +364,7 @@ def show_faults(dataset: Dataset, scan: Scan) -> None:
     st.subheader("Faults found")
     num_unique = len(set(scan.fingerprints[scan.is_readable].tolist()))
     st.markdown(f"**{num_unique:,} different pictures among {len(scan.fingerprints):,} files.**")
-    _follow_face_check(dataset, scan)
+    _offer_face_check(dataset, scan)
     table = pd.DataFrame(
         {
             "fault": [fault.title for fault in found],
@@ -476,6 +470,9 @@ def show_take_away(dataset: Dataset, scan: Scan) -> None:
     )
     stays = quality.choose_clean(dataset.index, found, names)
     st.markdown(f"**{stays.sum():,} of {len(stays):,} pictures stay.** No file is touched.")
+    is_anything_left = bool((stays & scan.is_readable).any())
+    if not is_anything_left:
+        st.info("Nothing is left to train on. Clean less away, or choose other pictures above.")
     table = quality.build_flags_table(dataset.index, load_quality(dataset, scan), found)
     with st.container(horizontal=True):
         st.download_button(
@@ -486,7 +483,8 @@ def show_take_away(dataset: Dataset, scan: Scan) -> None:
             "All measures and flags (CSV)", lambda: encode_csv(table), "flags.csv", "text/csv",
             icon=":material/download:", key="download_flags", on_click="ignore",
         )  # fmt: skip
-        if st.button("Train on the cleaned data", type="primary", icon=":material/arrow_forward:", disabled=not names):
+        is_off = not names or not is_anything_left
+        if st.button("Train on the cleaned data", type="primary", icon=":material/arrow_forward:", disabled=is_off):
             st.session_state.cleaning = tuple(names)
             st.switch_page("pages/train.py")
     _show_export(dataset)

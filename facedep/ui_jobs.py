@@ -29,12 +29,15 @@ def follow_job(name: str, words: list[str], *, offer: str = "") -> None:
         name: The job's name.
         words: Its command line.
         offer: What the button says that starts it; where empty, it starts by itself.
+
+    Raises:
+        RunError: The process cannot be started.
     """
     job = jobs.read_job(name)
     problem = ""
     if job.state in (jobs.FAILED, jobs.LOST):
         problem = job.message or "The work in the background broke off."
-    elif job.state == jobs.FINISHED and name in st.session_state.get("followed_jobs", ()):
+    elif job.state == jobs.FINISHED and is_followed(name):
         problem = (
             f"The work was done, but its result could not be kept in {cache_dir()}. Free some space there, or see that "
             "you may write to it."
@@ -55,12 +58,22 @@ def follow_job(name: str, words: list[str], *, offer: str = "") -> None:
         job = jobs.read_job(name)
         if job.state != jobs.RUNNING:
             st.rerun()
-        share = job.num_done / job.num_total if job.num_total else 0.0
-        count = f": {job.num_done:,} of {job.num_total:,}" if job.num_total else " …"
-        st.progress(min(1.0, share), f"{job.stage or 'Starting'}{count}")
-        st.caption("This goes on in the background, once for these pictures. Everything else can be used meanwhile.")
+        show_progress(job)
 
     show()
+
+
+def show_progress(job: jobs.Job) -> None:
+    """Shows how far work in the background is."""
+    share = job.num_done / job.num_total if job.num_total else 0.0
+    count = f": {job.num_done:,} of {job.num_total:,}" if job.num_total else " …"
+    st.progress(min(1.0, share), f"{job.stage or 'Starting'}{count}")
+    st.caption("This goes on in the background, once for these pictures. Everything else can be used meanwhile.")
+
+
+def is_followed(name: str) -> bool:
+    """Returns whether this visitor has followed a job and not yet had its result."""
+    return name in st.session_state.get("followed_jobs", ())
 
 
 def forget_job(name: str) -> None:

@@ -13,13 +13,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from facedep import emotions, plots_prediction, ui, ui_gallery
+from facedep import emotions, plots_prediction, ui, ui_gallery, ui_scan
 from facedep.answers import find_seen
 from facedep.errors import FacedepError
 from facedep.images import prepare_image
 from facedep.lookalikes import build_appearance, find_lookalikes
 from facedep.paths import models_dir
-from facedep.scan import is_scanned
 from facedep.tables import encode_csv
 
 MAX_KEPT_SNAPSHOTS = 120  # three minutes of the live camera
@@ -200,13 +199,16 @@ def _show_lookalikes(classifier: Any, prepared: np.ndarray, *, key: str) -> None
     except FacedepError as error:
         st.caption(f"The chosen data set cannot be read: {error}")
         return
-    if not is_scanned(dataset):
+    scan = ui_scan.find_scan(dataset)
+    if scan is None:
         st.caption(
             f"{ui.describe_source()[0].upper()}{ui.describe_source()[1:]} have not been looked at yet. Open the "
             "faults on Explore once; then they can be compared."
         )
         return
-    scan = ui.load_scan(dataset)
+    if not scan.is_readable.any():
+        st.caption(f"None of the pictures of {ui.describe_source()} can be read. Choose others on Explore.")
+        return
     is_learned = find_seen(models_dir() / classifier.name, scan.fingerprints) & scan.is_readable
     among = is_learned if is_learned.any() else scan.is_readable
     appearance = ui_gallery.load_appearance(dataset, scan)

@@ -2,18 +2,19 @@
 
 import streamlit as st
 
-from facedep import ui, ui_compare, ui_evaluate, ui_explore, ui_game
+from facedep import ui, ui_compare, ui_evaluate, ui_game, ui_scan
 from facedep.ui_evaluate import COMPARE, CURVES, FAILS, FLATTERY, GAME, REPORT, ROBUSTNESS, SENTENCE, THRESHOLD
 
 ui.start_page("How good is it, and for whom?")
 dataset = ui.load_current_dataset()
 if dataset.index.empty:
-    st.info("No picture here has a label to be right about. Choose another data set on Explore.")
+    st.info("No picture here has a label to be right about. Say on Explore what these folders hold, or choose others.")
+    st.page_link("pages/explore.py", label="Open Explore", icon=":material/grid_view:")
     st.stop()
 with st.container(horizontal=True, vertical_alignment="center"):
     st.markdown(f"Asked about **{ui.describe_source()}**.", width="content")
     st.page_link("pages/explore.py", label="Choose other pictures", icon=":material/grid_view:")
-scan = ui_explore.follow_scan(dataset)
+scan = ui_scan.follow_scan(dataset)
 if scan is None:
     st.stop()
 view = ui_evaluate.choose_view(dataset, scan)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from facedep import ui, ui_explore
+from facedep import ui, ui_explore, ui_scan
 from facedep.ui_explore import AVERAGE, FAULTS, GLANCE, LABELS, LOOK, MAP, TAKE
 
 ui.start_page("Explore the faces")
@@ -10,20 +10,23 @@ ui.show_source_chooser()
 dataset = ui.load_current_dataset()
 ui.show_unknown_folders(dataset)
 if dataset.index.empty:
-    st.info("Nothing to show yet: no folder here has a name that says what its pictures show.")
+    st.info(
+        "Nothing to show yet: no folder here has a name that says what its pictures show. Say it above, or choose "
+        "others."
+    )
     st.stop()
 
 titles = (GLANCE, LOOK, AVERAGE, FAULTS, LABELS, MAP, TAKE)
 tabs = dict(zip(titles, st.tabs(titles, key="explore_view", on_change="rerun"), strict=True))
 opened = next(title for title, tab in tabs.items() if tab.open)
-with tabs[opened]:
+with tabs[opened], ui.show_errors():
     if opened == GLANCE:
         ui_explore.show_glance(dataset)
         st.stop()
     if opened == LOOK:
         ui_explore.show_pictures(dataset)
         st.stop()
-    scan = ui_explore.follow_scan(dataset)
+    scan = ui_scan.follow_scan(dataset)
     if scan is None:
         st.stop()
     if opened == AVERAGE:
@@ -35,6 +38,6 @@ with tabs[opened]:
         ui_explore.show_take_away(dataset, scan)
     else:
         model = ui.choose_model()
-        if ui_explore.follow_look(dataset, model):
+        if ui_explore.follow_look(dataset, scan, model):
             show = ui_explore.show_label_hints if opened == LABELS else ui_explore.show_map
             show(dataset, scan, model)

@@ -2,8 +2,10 @@
 
 import streamlit as st
 
-from facedep import data, estimate, runs, splits, ui, ui_runs
+from facedep import data, estimate, runs, splits, ui, ui_runs, ui_scan
+from facedep.errors import DataError
 from facedep.recipes import RECIPES, Recipe
+from facedep.scan import Scan, find_cache_path
 
 MAX_SEED = 2**32 - 1
 
@@ -106,35 +108,61 @@ def describe_time(recipe: Recipe, epochs: int, dataset: data.Dataset) -> str:
     return f"**{estimate.describe_seconds(seconds).capitalize()}** on this computer, {source}."
 
 
-def tell_what_is_known(dataset: data.Dataset) -> None:
+def tell_what_is_known(scan: Scan) -> None:
     """Says how many of the pictures the model that `quick` starts from was trained on."""
-    num_seen = ui.count_seen_by_shipped(dataset)
+    num_seen, num_images = ui.count_seen_by_shipped(scan), len(scan.fingerprints)
     if num_seen:
         st.warning(
-            f"The model that this starts from was trained on {num_seen:,} of these {len(dataset.index):,} pictures, so "
-            "part of every score will be memory.",
+            f"The model that this starts from was trained on {num_seen:,} of these {num_images:,} pictures, so part of "
+            "every score will be memory.",
             icon=":material/history:",
         )
     else:
         st.caption(
-            f"The model that this starts from was trained on none of these {len(dataset.index):,} pictures: its scores "
-            "will be of new faces."
+            f"The model that this starts from was trained on none of these {num_images:,} pictures: its scores will be "
+            "of new faces."
         )
 
 
-def warn_of_split(split: str) -> None:
-    """Says what choosing another than the leak-free split means."""
-    if split != splits.LEAK_FREE:
-        scan = ui.load_scan(dataset)
-        with ui.show_errors():
-            leaks = splits.count_leaks(splits.split_dataset(dataset.index, scan, split), scan)
-        for part, leak in leaks.items():
-            if leak.num_similar:
-                st.warning(
-                    f"{leak.num_identical:,} of the {leak.num_images:,} {part} pictures of this split are also in "
-                    f"train ({leak.num_similar:,} with near-copies). Every score from it will carry this warning.",
-                    icon=":material/content_copy:",
-                )
+@st.cache_data(max_entries=8, show_spinner=False)
+def count_leaks(
+    path: str, choices: dict[str, str], depressed: tuple[str, ...], kind: str, _dataset: data.Dataset, _scan: Scan
+) -> dict[str, splits.Leak]:
+    """Returns the leaks of a split; the scan's path, the folder choices and the grouping name pictures and labels."""
+    return splits.count_leaks(splits.split_dataset(_dataset.index, _scan, kind), _scan)
+
+
+def warn_of_split(dataset: data.Dataset, scan: Scan, kind: str) -> bool:
+    """Says what a split means where it is not free of leaks; returns whether the pictures suffice for it."""
+    path, choices = str(find_cache_path(dataset)), ui.folder_choices()
+    try:
+        leaks = count_leaks(path, choices, dataset.depressed_emotions, kind, dataset, scan)
+    except DataError as error:
+        st.error(str(error), icon=":material/error:")
+        return False
+    for part, leak in leaks.items():
+        if leak.num_similar and kind != splits.LEAK_FREE:
+            st.warning(
+                f"{leak.num_identical:,} of the {leak.num_images:,} {part} pictures of this split are also in train "
+                f"({leak.num_similar:,} with near-copies). Every score from it will carry this warning.",
+                icon=":material/content_copy:",
+            )
+    return True
+
+
+def tell_of_pictures(dataset: data.Dataset, config: runs.RunConfig) -> bool:
+    """Says what the pictures mean for this training, once they are scanned; returns whether it can be started.
+
+    Where something depends on the scan it is made in the background; a training makes its own, so it need not wait.
+    """
+    is_quick = RECIPES[config.recipe].starts_from_shipped
+    needs_scan = is_quick or config.protocol != splits.LEAK_FREE
+    scan = ui_scan.follow_scan(dataset) if needs_scan else ui_scan.find_scan(dataset)
+    if scan is None:
+        return True
+    if is_quick:
+        tell_what_is_known(scan)
+    return warn_of_split(dataset, scan, config.protocol)
 
 
 ui.start_page("Train a network")
@@ -155,10 +183,8 @@ else:
     with ui.show_errors():
         data.check_trainable(dataset)
     config = choose_settings(dataset)
-    if RECIPES[config.recipe].starts_from_shipped:
-        tell_what_is_known(dataset)
-    warn_of_split(config.protocol)
-    if st.button("Start training", type="primary", key="start", icon=":material/play_arrow:"):
+    can_start = tell_of_pictures(dataset, config)
+    if st.button("Start training", type="primary", key="start", icon=":material/play_arrow:", disabled=not can_start):
         with ui.show_errors(ends_page=False):
             run_dir = runs.create_run(config, st.session_state.run_name.strip() or None)
             runs.start_worker(run_dir, dataset.source)

@@ -106,7 +106,7 @@ def test_final_fit_groups_the_emotions_as_its_run_did(write_pictures, planned):
     folder = write_pictures([f"{emotion}/{n}.png" for emotion in ("happy", "angry") for n in range(4)])
     _make_finished_run(folder)
     assert main(["train", "--data", str(folder), "--final-fit", "first"]) == 0
-    assert planned == [dataclasses.replace(CONFIG, final_fit_of="first")]
+    assert planned == [dataclasses.replace(CONFIG, refit_of="first")]
 
 
 @pytest.mark.parametrize(

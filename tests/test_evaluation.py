@@ -475,7 +475,7 @@ def test_whatever_changes_the_scores_makes_them_anew(change, run_dir, dataset):
     elif change == "seed":
         _change_card(run_dir, data={"seed": 1})
     elif change == "cleaned":
-        _change_card(run_dir, data={"left_out": {"all": 1, "blank": 1}})
+        _change_card(run_dir, data={"dropped_issues": {"all": 1, "blank": 1}})
     elif change == "choices":
         _change_card(run_dir, data={"folder_choices": {"Foo": "sad"}})
     elif change == "excludes_training_images":
@@ -520,8 +520,8 @@ def _trained_on(dataset: Dataset, **values) -> Card:
     return Card("compact", ("happy", "sad"), ("sad",), 48, data=data)
 
 
-def _split(run_dir: Path, dataset: Dataset, card: dict, **seed) -> np.ndarray:
-    _change_card(run_dir, **card)
+def _split(run_dir: Path, dataset: Dataset, card: Card, **seed) -> np.ndarray:
+    _change_card(run_dir, **card.to_json())
     return split_as_trained(run_dir, dataset, scan_dataset(dataset), LEAK_FREE, **seed)
 
 

@@ -308,11 +308,11 @@ def test_every_number_is_on_the_card_but_for_those_in_the_fixed_words(card):
 def test_every_score_and_interval_of_a_full_card_is_printed():
     text = render_model_card("my-model", _full_card())
     for scores in (_full_card()["scores"]["test"], _full_card()["evaluations"][0]):
-        intervals, answered = scores["intervals"], scores["answered"]
+        intervals = scores["intervals"]
         for share, interval in (
             (scores["accuracy"], intervals["accuracy"]),
             (scores["emotion_accuracy"], scores["emotion_accuracy_interval"]),
-            (answered["accuracy"], answered["accuracy_interval"]),
+            (scores["selective_accuracy"], scores["selective_accuracy_interval"]),
             *((row["group_accuracy"], row["group_accuracy_interval"]) for row in scores["per_emotion"].values()),
         ):
             low, high = interval
@@ -320,7 +320,7 @@ def test_every_score_and_interval_of_a_full_card_is_printed():
         for name in ("balanced_accuracy", "roc_auc"):
             low, high = intervals[name]
             assert f"| {scores[name]:.3f} ({low:.3f}–{high:.3f}) |" in text
-        assert f"| {100 * answered['share']:.1f} % |" in text
+        assert f"| {100 * scores['coverage']:.1f} % |" in text
 
 
 def test_scores_by_hand():
@@ -500,7 +500,7 @@ def test_scores_on_training_pictures_are_called_memory():
 
 def test_score_is_compared_with_always_answering_the_larger_group():
     card = _article_card()
-    card["scores"]["test"] |= {"accuracy": 0.72, "always_non_depressed_accuracy": 0.28}
+    card["scores"]["test"] |= {"accuracy": 0.72, "majority_baseline": {"name": "depressed", "share": 0.72}}
     text = render_model_card("m", card)
     assert "it is not shown to do better than always answering “depressed”" in text
     assert "| 72.0 % | 72.0 % (depressed) |" in text

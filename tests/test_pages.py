@@ -263,7 +263,7 @@ def test_explore_looks_for_pictures_without_a_face_when_asked(app, tmp_path):
     assert "take a second look" not in texts(app)
 
 
-def test_explore_does_not_start_work_again_and_again_whose_result_cannot_be_kept(app, cache, tmp_path, monkeypatch):
+def test_explore_does_not_start_a_scan_again_and_again_whose_result_cannot_be_kept(app, cache, tmp_path, monkeypatch):
     own_cache = tmp_path / "full"
     (own_cache / "decoded").parent.mkdir()
     (own_cache / "decoded").write_bytes(b"a file where the folder should be")
@@ -282,20 +282,43 @@ def test_explore_does_not_start_work_again_and_again_whose_result_cannot_be_kept
     while jobs.read_job(job_file.stem).state == jobs.RUNNING:
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    app.run()
     written = job_file.read_text()
-    for _ in range(2):
-        app.run()
-        assert "its result could not be kept" in texts(app)
-    assert job_file.read_text() == written
-    (own_cache / "decoded").unlink()
-    next(button for button in app.button if button.label == "Try again").click().run()
+    app.run()  # now the server scans and holds the result
     deadline = time.monotonic() + 60
     while not is_scanned(data.load_dataset(str(archive))):
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    app.run()
-    assert "24 files" in texts(app)
+    for _ in range(2):
+        app.run()
+        assert "24 files" in texts(app)
+        assert "could not be kept" in texts(app)
+    assert job_file.read_text() == written
+
+
+def test_explore_does_not_start_work_again_and_again_whose_result_cannot_be_kept(app, tmp_path, monkeypatch):
+    started = []
+    archive = tmp_path / "fresh.zip"
+    archive.write_bytes(make_zip("happy", "sad"))
+    dataset = data.load_dataset(str(archive))
+    scan_dataset(dataset)
+
+    def start_job(name, words):
+        started.append(words)
+        path = jobs.find_progress_path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with jobs.JobWriter(path):
+            pass  # it ends well and leaves nothing
+
+    monkeypatch.setattr(jobs, "start_job", start_job)
+    app.session_state["source"] = str(archive)
+    app.session_state["explore_view"] = "Map"
+    app.switch_page("pages/explore.py").run()
+    for _ in range(2):
+        app.run()
+        assert "its result could not be kept" in texts(app)
+    assert len(started) == 1
+    next(button for button in app.button if button.label == "Try again").click().run()
+    assert len(started) == 2
 
 
 def test_explore_reads_a_folder_by_its_path_and_asks_about_unknown_folders(app, tmp_path):
@@ -337,6 +360,7 @@ def test_wrong_path_is_a_sentence_and_nothing_is_lost(app):
 
 
 def test_train_estimates_the_time_and_warns_of_a_leaky_split(app):
+    scan_dataset(data.load_dataset(data.SAMPLE))
     app.switch_page("pages/train.py").run()
     assert "by its measured speed" in texts(app)
     assert not app.warning
@@ -346,6 +370,7 @@ def test_train_estimates_the_time_and_warns_of_a_leaky_split(app):
 
 
 def test_train_says_of_quick_how_many_pictures_the_model_it_starts_from_has_seen(app):
+    scan_dataset(data.load_dataset(data.SAMPLE))
     app.switch_page("pages/train.py").run()
     app.radio(key="recipe").set_value("quick").run()
     assert not app.exception

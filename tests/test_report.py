@@ -392,8 +392,8 @@ def test_names_from_outside_stay_words(tmp_path, dataset):
     name = "<!--<script>alert(1)<b>%{x}"  # a folder's name may hold anything but a slash
     card = {
         "command": f"python {HOSTILE}",
-        "earlier_commands": [HOSTILE, 3],
-        "data": {"name": HOSTILE, "split": HOSTILE, "num_images": {"train": HOSTILE}},
+        "earlier_commands": [HOSTILE, "3"],
+        "data": {"name": HOSTILE, "split": HOSTILE, "num_images": {"train": 1}},
         "training": {"teacher": HOSTILE, "final_fit_of": HOSTILE, "num_epochs": 1, "kept_epoch": 1, "seconds": None},
         "versions": {HOSTILE: HOSTILE},
     }
