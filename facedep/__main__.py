@@ -437,6 +437,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     with JobWriter(options.progress) as job:
         dataset = _load_dataset(options)
         run_dir = runs.find_run_dir(options.model or runs.find_default_model())
+        if options.record or options.keep_answers:
+            runs.check_card_writable(run_dir)
         if options.like:
             return _answer_like(options, run_dir, dataset, job)
         scores = evaluate_run(

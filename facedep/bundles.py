@@ -74,7 +74,7 @@ def unpack_run(content: bytes) -> str:
 
         load_classifier(partial)
         name, number = stem, 2
-        while (models_dir() / name).exists():
+        while runs.has_run(name):
             name, number = f"{stem[:50]} {number}", number + 1
         partial.rename(models_dir() / name)
     except ModelError as error:

@@ -25,6 +25,7 @@ from facedep.errors import DataError, ModelError
 from facedep.face_check import check_faces
 from facedep.lookalikes import build_appearance, score_lookup_table
 from facedep.metrics import compute_accuracy, compute_intervals, compute_share_interval, score_predictions
+from facedep.paths import additions_dir
 from facedep.predictions import Predictions
 from facedep.quality import FAULT_NAMES, Thresholds, choose_clean, find_faults, measure_quality
 from facedep.runs import replace_nan, write_json
@@ -536,7 +537,7 @@ def _find_scores_path(run_dir: Path, dataset: Dataset, card: dict[str, Any], cho
         **choice,
     }
     key = hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()[:16]
-    return run_dir / SCORES_DIR / f"{key}.json"
+    return additions_dir(run_dir) / SCORES_DIR / f"{key}.json"
 
 
 def _keep_scores(path: Path, scores: dict[str, Any]) -> None:

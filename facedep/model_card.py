@@ -102,7 +102,9 @@ def record_evaluation(run_dir: Path, scores: dict[str, Any]) -> None:
 
     Raises:
         ModelError: The folder holds no model.
+        RunError: The run is part of the installed package.
     """
+    runs.check_card_writable(run_dir)
     card = read_card(run_dir)
     what = ("content_hash", "split", "part")
     others = [old for old in card.get("evaluations", []) if any(old.get(key) != scores[key] for key in what)]

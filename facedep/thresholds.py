@@ -1,7 +1,7 @@
 """The P(depressed) at and above which a model's answer is *depressed*: the card's, or the one chosen on this computer.
 
-A chosen one lies in `threshold.json` beside the model, written by the app alone. The card stays as the training wrote
-it, so forgetting the choice brings the model's own threshold back.
+A chosen one lies in `threshold.json` beside the model (`paths.additions_dir`), written by the app alone. The card stays
+as the training wrote it, so forgetting the choice brings the model's own threshold back.
 """
 
 import json
@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from facedep.errors import DataError, RunError
+from facedep.paths import additions_dir
 from facedep.runs import write_json
 
 THRESHOLD_FILE = "threshold.json"
@@ -26,7 +27,7 @@ def read_threshold(run_dir: Path, card: dict[str, Any]) -> float:
         card: The content of its `card.json`, checked by `cards.read_card`.
     """
     try:
-        content = json.loads((run_dir / THRESHOLD_FILE).read_text("utf-8"))
+        content = json.loads((additions_dir(run_dir) / THRESHOLD_FILE).read_text("utf-8"))
         threshold = content["threshold"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         threshold = None
@@ -48,7 +49,7 @@ def write_threshold(run_dir: Path, threshold: float, *, chosen_on: str = "") -> 
     if not _is_threshold(threshold):
         raise ValueError(f"a threshold of {threshold!r}, expected a number from 0 to 1")
     try:
-        write_json(run_dir / THRESHOLD_FILE, {"threshold": float(threshold), "chosen_on": chosen_on})
+        write_json(additions_dir(run_dir) / THRESHOLD_FILE, {"threshold": float(threshold), "chosen_on": chosen_on})
     except OSError as error:
         raise RunError(
             f"The threshold of {run_dir.name!r} could not be kept ({error.strerror}). Free some space there, or see "
@@ -59,7 +60,7 @@ def write_threshold(run_dir: Path, threshold: float, *, chosen_on: str = "") -> 
 def read_choice(run_dir: Path) -> str:
     """Returns the pictures that the threshold in force was chosen on, in words; "" for the model's own threshold."""
     try:
-        content = json.loads((run_dir / THRESHOLD_FILE).read_text("utf-8"))
+        content = json.loads((additions_dir(run_dir) / THRESHOLD_FILE).read_text("utf-8"))
         return str(content["chosen_on"]) if _is_threshold(content["threshold"]) else ""
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""
@@ -72,7 +73,7 @@ def forget_threshold(run_dir: Path) -> None:
         RunError: The chosen one cannot be deleted.
     """
     try:
-        (run_dir / THRESHOLD_FILE).unlink(missing_ok=True)
+        (additions_dir(run_dir) / THRESHOLD_FILE).unlink(missing_ok=True)
     except OSError as error:
         raise RunError(f"The threshold of {run_dir.name!r} could not be taken back ({error.strerror}).") from None
 

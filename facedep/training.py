@@ -88,7 +88,7 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
         writer.write_status(runs.RUNNING, stage="loading", message=f"Asking {config.teacher!r} for its answers")
         _mix_in_answers(parts["train"], load_classifier(runs.find_run_dir(config.teacher)), goal)
     network = build_network(recipe, len(class_names))
-    shipped = load_classifier(runs.models_dir() / runs.SHIPPED_RUN) if recipe.starts_from_shipped else None
+    shipped = load_classifier(runs.locate_run(runs.SHIPPED_RUN)) if recipe.starts_from_shipped else None
     leaks = count_leaks(split, scan)
     if writer.is_stop_requested:
         raise StopRequestedError

@@ -18,7 +18,7 @@ from facedep.answers import find_seen
 from facedep.cards import MODEL_FILE
 from facedep.errors import FacedepError
 from facedep.notices import HELP_LINE, NOTICE
-from facedep.paths import PROJECT_DIR, models_dir
+from facedep.paths import PROJECT_DIR, additions_dir
 from facedep.quality import Thresholds
 from facedep.scan import Scan, find_cache_path, is_scanned, scan_dataset
 from facedep.thresholds import THRESHOLD_FILE
@@ -192,7 +192,7 @@ def load_scan(dataset: data.Dataset) -> Scan:
 
 def count_seen_by_shipped(dataset: data.Dataset) -> int:
     """Returns how many pictures of a data set the model that comes with the app was trained on; 0 where it is gone."""
-    return int(find_seen(models_dir() / runs.SHIPPED_RUN, load_scan(dataset).fingerprints).sum())
+    return int(find_seen(runs.locate_run(runs.SHIPPED_RUN), load_scan(dataset).fingerprints).sum())
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -435,7 +435,7 @@ def wait_for_warm_up() -> None:
 def load_classifier(name: str) -> Any:
     """Returns a loaded model by its run's name. Raises `FacedepError` where it cannot be used."""
     run_dir = runs.find_run_dir(name)
-    files = [run_dir / file for file in (MODEL_FILE, THRESHOLD_FILE)]
+    files = [run_dir / MODEL_FILE, additions_dir(run_dir) / THRESHOLD_FILE]
     return _load_classifier(str(run_dir), tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files))
 
 
@@ -481,4 +481,4 @@ def describe_run(name: str) -> str:
     """Returns a run's name with a word on where it comes from."""
     if name == runs.SHIPPED_RUN:
         return f"{name} (came with the app)"
-    return name if (models_dir() / name / MODEL_FILE).is_file() else f"{name} (scores only)"
+    return name if (runs.locate_run(name) / MODEL_FILE).is_file() else f"{name} (scores only)"
