@@ -28,6 +28,7 @@ from facedep.evaluation import choose_rows, evaluate_run
 from facedep.export import export_dataset
 from facedep.face_check import check_faces, read_face_check
 from facedep.jobs import JobWriter
+from facedep.logs import configure_logging
 from facedep.model_card import record_evaluation, render_model_card
 from facedep.projection import compute_map, read_map
 from facedep.recipes import ARTICLE, RECIPES, find_recipe
@@ -40,6 +41,7 @@ from facedep.splits import LEAK_FREE, PARTS, SPLIT_KINDS
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit status: 0, or 1 where something could not be done."""
     options = _build_parser().parse_args(arguments)
+    configure_logging()
     try:
         status = options.command(options)
         sys.stdout.flush()

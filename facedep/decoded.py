@@ -6,6 +6,7 @@ it. Whatever goes wrong here only means that pictures are decoded again: nothing
 
 import contextlib
 import io
+import logging
 import mmap
 import secrets
 import shutil
@@ -18,7 +19,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from facedep.logs import describe_error
 from facedep.paths import cache_dir
+
+_logger = logging.getLogger(__name__)
 
 MAX_KEPT_BYTES = 2 * 1024**3  # FER2013 takes 65 MB at 48 pixels, 460 MB at 128
 _IN_USE_SECONDS = 3600  # a file that was opened or written to within the last hour counts as in use
@@ -148,6 +152,7 @@ def keep_decoded(path: Path, num_images: int, size_px: int, images: Iterable[np.
         path.parent.mkdir(parents=True, exist_ok=True)
         _delete_old_files(path.parent, num_bytes)
         if shutil.disk_usage(path.parent).free < num_bytes + _SPARE_BYTES:
+            _logger.warning("No room to keep prepared pictures: %d MB are needed", num_bytes // 1_000_000)
             return None
         checksum = zlib.adler32(b"")
         with partial.open("wb") as file:  # not through a map: a full disk would end the process
@@ -158,8 +163,8 @@ def keep_decoded(path: Path, num_images: int, size_px: int, images: Iterable[np.
                 file.write(pixels)
             file.write(checksum.to_bytes(4, "little"))
         partial.replace(path)
-    except OSError:  # on Windows also where another process has written and opened the same file meanwhile
-        pass
+    except OSError as error:  # on Windows also where another process has written and opened the same file meanwhile
+        _logger.warning("Prepared pictures could not be kept: %s", describe_error(error))
     finally:
         with contextlib.suppress(OSError):
             partial.unlink()

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,7 @@ from facedep.cards import FINGERPRINTS_FILE, read_card
 from facedep.data import Dataset
 from facedep.errors import DataError, ModelError
 from facedep.face_check import check_faces
+from facedep.logs import describe_error
 from facedep.lookalikes import build_appearance, score_lookup_table
 from facedep.metrics import compute_accuracy, compute_intervals, compute_share_interval, score_predictions
 from facedep.paths import additions_dir
@@ -32,6 +34,8 @@ from facedep.runs import replace_nan, write_json
 from facedep.scan import Scan, scan_dataset
 from facedep.splits import LEAK_FREE, PARTS, PUBLISHED, SUPPLIED, split_dataset
 from facedep.thresholds import find_band, read_threshold
+
+_logger = logging.getLogger(__name__)
 
 ALL = "all"
 SCORES_DIR = "scores"
@@ -542,12 +546,14 @@ def _find_scores_path(run_dir: Path, dataset: Dataset, card: dict[str, Any], cho
 
 def _keep_scores(path: Path, scores: dict[str, Any]) -> None:
     """Keeps scores, and of all kept ones the newest; a folder that may only be read costs the time, not the scores."""
-    with contextlib.suppress(OSError):
+    try:
         path.parent.mkdir(exist_ok=True)
         write_json(path, replace_nan(scores))
         kept = sorted(path.parent.glob("*.json"), key=lambda file: file.stat().st_mtime)
         for old in kept[:-_MAX_KEPT]:
             old.unlink(missing_ok=True)
+    except OSError as error:
+        _logger.warning("Scores could not be kept: %s", describe_error(error))
 
 
 def _restore_nan(value: Any) -> Any:

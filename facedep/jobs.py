@@ -7,6 +7,7 @@ slows down none that is open. Its result lies in the cache, its progress in `<na
 
 import contextlib
 import json
+import logging
 import os
 import re
 import subprocess
@@ -21,7 +22,10 @@ from filelock import FileLock
 
 from facedep import runs
 from facedep.errors import FacedepError, RunError
+from facedep.logs import describe_error
 from facedep.paths import cache_dir
+
+_logger = logging.getLogger(__name__)
 
 NONE, RUNNING, FINISHED, FAILED, LOST = "none", "running", "finished", "failed", "lost"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -158,8 +162,10 @@ class JobWriter:
             self._write(self._job)
 
     def _write(self, job: Job) -> None:
-        with contextlib.suppress(OSError):
+        try:
             _write_progress(self._path, job, self._started)
+        except OSError as error:
+            _logger.warning("The progress could not be written: %s", describe_error(error))
         self._written = time.monotonic()
 
     def _beat(self) -> None:

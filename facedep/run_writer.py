@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import math
 import os
 import threading
@@ -12,6 +13,9 @@ from types import TracebackType
 from typing import Any
 
 from facedep import runs
+from facedep.logs import describe_error
+
+_logger = logging.getLogger(__name__)
 
 
 class RunWriter:
@@ -42,8 +46,10 @@ class RunWriter:
 
     def _beat(self) -> None:
         while True:
-            with contextlib.suppress(OSError):  # a full disk for a moment must not end the heartbeat for good
+            try:
                 (self.run_dir / runs.HEARTBEAT_FILE).touch()
+            except OSError as error:  # a full disk for a moment must not end the heartbeat for good
+                _logger.warning("The heartbeat could not be written: %s", describe_error(error))
             if self._ended.wait(runs.HEARTBEAT_SECONDS):
                 return
 

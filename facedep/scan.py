@@ -6,6 +6,7 @@ for a network are kept there as well, one file for each size, and are read from 
 
 import contextlib
 import hashlib
+import logging
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -18,7 +19,10 @@ from facedep.data import Dataset
 from facedep.decoded import SelectedImages, find_decoded_path, keep_decoded, open_decoded
 from facedep.errors import ImageError
 from facedep.images import compute_fingerprint, prepare_image, to_gray
+from facedep.logs import describe_error
 from facedep.paths import cache_dir
+
+_logger = logging.getLogger(__name__)
 
 THUMBNAIL_SIZE_PX = 48
 _MAX_KEPT = 8  # scans in the cache; FER2013's takes 2 MB beside its thumbnails
@@ -173,7 +177,10 @@ def _read_cache(path: Path, num_images: int) -> Scan | None:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             kept = {name: arrays[name] for name in _KEPT_FIELDS}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        _logger.warning("A kept scan cannot be read and is made again: %s", describe_error(error))
         return None
     if len(kept["errors"]) != num_images:
         return None
@@ -190,7 +197,8 @@ def _write_cache(path: Path, scan: Scan) -> Scan:
         partial.replace(path)
         for old in sorted(path.parent.glob("*.npz"), key=lambda kept: kept.stat().st_mtime)[:-_MAX_KEPT]:
             old.unlink(missing_ok=True)
-    except OSError:
+    except OSError as error:
+        _logger.warning("The scan could not be kept, the next one starts over: %s", describe_error(error))
         with contextlib.suppress(OSError):
             partial.unlink()
     thumbnails_path = find_decoded_path(path.stem, THUMBNAIL_SIZE_PX)

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from facedep.paths import PROJECT_DIR, additions_dir
 from facedep.quality import Thresholds
 from facedep.scan import Scan, find_cache_path, is_scanned, scan_dataset
 from facedep.thresholds import THRESHOLD_FILE
+
+_logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from facedep.plots import Figure
@@ -401,8 +404,8 @@ class WarmUp:
             classifier = load_classifier(runs.find_run_dir(runs.find_default_model()))
             size = classifier.input_size_px
             classifier.predict(np.zeros((1, size, size, 1), np.uint8))
-        except FacedepError:
-            pass  # without a usable model there is nothing more to warm up; the page says what is wrong
+        except FacedepError:  # without a usable model there is nothing more to warm up; the page says what is wrong
+            _logger.info("There is no usable model to warm up")
         finally:
             self.is_ready = True
 
