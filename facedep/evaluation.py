@@ -27,7 +27,7 @@ from facedep.face_check import check_faces
 from facedep.logs import describe_error
 from facedep.lookalikes import build_appearance, score_lookup_table
 from facedep.metrics import compute_accuracy, compute_intervals, compute_share_interval, score_predictions
-from facedep.paths import additions_dir
+from facedep.paths import additions_dir, make_additions_dir
 from facedep.predictions import Predictions
 from facedep.quality import FAULT_NAMES, Thresholds, choose_clean, find_faults, measure_quality
 from facedep.runs import replace_nan, write_json
@@ -159,7 +159,7 @@ def evaluate_run(
         "num_also_in_train": int((rows & is_in_train).sum()),
         "num_unreadable": int((~scan.is_readable).sum()),
     }
-    _keep_scores(_find_scores_path(run_dir, dataset, card, choice), scores)
+    _keep_scores(run_dir, _find_scores_path(run_dir, dataset, card, choice), scores)
     return scores
 
 
@@ -544,9 +544,10 @@ def _find_scores_path(run_dir: Path, dataset: Dataset, card: dict[str, Any], cho
     return additions_dir(run_dir) / SCORES_DIR / f"{key}.json"
 
 
-def _keep_scores(path: Path, scores: dict[str, Any]) -> None:
+def _keep_scores(run_dir: Path, path: Path, scores: dict[str, Any]) -> None:
     """Keeps scores, and of all kept ones the newest; a folder that may only be read costs the time, not the scores."""
     try:
+        make_additions_dir(run_dir)
         path.parent.mkdir(exist_ok=True)
         write_json(path, replace_nan(scores))
         kept = sorted(path.parent.glob("*.json"), key=lambda file: file.stat().st_mtime)

@@ -38,15 +38,22 @@ def additions_dir(run_dir: Path) -> Path:
     """Returns the folder for what this computer adds to a run: kept scores, a threshold chosen here.
 
     That is the run's own folder. The installed package is never written to, since an upgrade replaces it: what is added
-    to one of its runs lies beside the user's runs, in a folder made here.
+    to one of its runs lies beside the user's runs.
 
     Args:
         run_dir: The run's folder.
     """
-    if not is_in_package(run_dir):
-        return run_dir
-    path = models_dir() / ".shipped" / run_dir.name
-    with contextlib.suppress(OSError):
+    return models_dir() / ".shipped" / run_dir.name if is_in_package(run_dir) else run_dir
+
+
+def make_additions_dir(run_dir: Path) -> Path:
+    """Returns `additions_dir` for a writer: made if it is not the run's own, which would bring a deleted run back.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    path = additions_dir(run_dir)
+    if path != run_dir:
         path.mkdir(parents=True, exist_ok=True)
     return path
 

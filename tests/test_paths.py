@@ -65,6 +65,7 @@ def test_threshold_of_a_run_in_the_package_is_kept_beside_the_users_runs(package
     run_dir = package_runs / runs.SHIPPED_RUN
     before, card = sorted(path.name for path in run_dir.iterdir()), read_card(run_dir)
     own = read_threshold(run_dir, card)
+    assert not (models_dir() / ".shipped").exists()  # reading makes no folder
     write_threshold(run_dir, 0.37, chosen_on="some pictures")
     assert read_threshold(run_dir, card) == 0.37
     assert sorted(path.name for path in run_dir.iterdir()) == before
