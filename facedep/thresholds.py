@@ -49,7 +49,9 @@ def write_threshold(run_dir: Path, threshold: float, *, chosen_on: str = "") -> 
     if not _is_threshold(threshold):
         raise ValueError(f"a threshold of {threshold!r}, expected a number from 0 to 1")
     try:
-        write_json(make_additions_dir(run_dir) / THRESHOLD_FILE, {"threshold": float(threshold), "chosen_on": chosen_on})
+        write_json(
+            make_additions_dir(run_dir) / THRESHOLD_FILE, {"threshold": float(threshold), "chosen_on": chosen_on}
+        )
     except OSError as error:
         raise RunError(
             f"The threshold of {run_dir.name!r} could not be kept ({error.strerror}). Free some space there, or see "
