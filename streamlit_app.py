@@ -4,6 +4,7 @@ import streamlit as st
 
 from facedep import runs, sample_faces, ui
 from facedep.errors import FacedepError
+from facedep.logs import configure_logging
 
 
 def show_home() -> None:
@@ -65,6 +66,7 @@ def _describe_what_is_loaded() -> str:
     return f"Loaded: {ui.describe_source()} · {model}{training}"
 
 
+configure_logging()
 st.set_page_config(page_title="facedep", page_icon=":material/face:", layout="wide")
 HOME = st.Page(show_home, title="Home", icon=":material/home:", default=True)
 EXPLORE = st.Page("pages/explore.py", title="Explore", icon=":material/grid_view:")

@@ -33,6 +33,7 @@ from facedep.export import export_dataset
 from facedep.face_check import check_faces, read_face_check
 from facedep.files import nan_to_null
 from facedep.jobs import JobWriter
+from facedep.logs import configure_logging
 from facedep.model_card import record_evaluation, render_model_card
 from facedep.projection import compute_map, read_map
 from facedep.recipes import ARTICLE, RECIPES, find_recipe
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit status: 0, or 1 where something could not be done."""
     options = _build_parser().parse_args(arguments)
+    configure_logging()
     try:
         status = options.command(options)
         sys.stdout.flush()
@@ -501,6 +503,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     with JobWriter(options.progress) as job:
         dataset = _load_dataset(options)
         run_dir = runs.find_run_dir(options.model or runs.find_default_model())
+        if options.record or options.keep_answers:
+            runs.check_card_writable(run_dir)
         if options.like:
             return _answer_like(options, run_dir, dataset, job)
         subset = read_eval_subset(options)

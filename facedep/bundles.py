@@ -106,7 +106,7 @@ def _give_name(folder: Path, stem: str) -> str:
     """Moves a checked folder into the list of runs under the first free name, and returns that name."""
     with runs.lock_names():
         name, number = stem, 2
-        while (models_dir() / name).exists():
+        while runs.has_run(name):
             name, number = f"{stem[:50]} {number}", number + 1
         folder.rename(models_dir() / name)
     return name

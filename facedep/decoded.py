@@ -6,6 +6,7 @@ it. Whatever goes wrong here only means that pictures are decoded again: nothing
 
 import contextlib
 import io
+import logging
 import mmap
 import shutil
 import zlib
@@ -17,7 +18,10 @@ import cv2
 import numpy as np
 
 from facedep.files import evict_oldest, write_atomically
+from facedep.logs import describe_error
 from facedep.paths import cache_dir
+
+_logger = logging.getLogger(__name__)
 
 MAX_KEPT_BYTES = 2 * 1024**3  # FER2013 takes 65 MB at 48 pixels, 460 MB at 128
 _IN_USE_SECONDS = 3600  # a file that was opened or written to within the last hour counts as in use
@@ -146,6 +150,7 @@ def keep_decoded(path: Path, num_images: int, size_px: int, images: Iterable[np.
         path.parent.mkdir(parents=True, exist_ok=True)
         evict_oldest(path.parent, max_bytes=MAX_KEPT_BYTES - num_bytes, min_age_seconds=_IN_USE_SECONDS)
         if shutil.disk_usage(path.parent).free < num_bytes + _SPARE_BYTES:
+            _logger.warning("No room to keep prepared pictures: %d MB are needed", num_bytes // 1_000_000)
             return None
         checksum = zlib.adler32(b"")
         # Not through a map: a full disk would end the process.
@@ -156,8 +161,8 @@ def keep_decoded(path: Path, num_images: int, size_px: int, images: Iterable[np.
                 checksum = zlib.adler32(pixels, checksum)
                 file.write(pixels)
             file.write(checksum.to_bytes(4, "little"))
-    except OSError:  # on Windows also where another process has written and opened the same file meanwhile
-        pass
+    except OSError as error:  # on Windows also where another process has written and opened the same file meanwhile
+        _logger.warning("Prepared pictures could not be kept: %s", describe_error(error))
     return open_decoded(path, num_images, size_px)
 
 

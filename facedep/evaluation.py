@@ -5,10 +5,10 @@ Scores are kept in the run's folder, and read again from there for as long as no
 No network runs here: where answers are missing, `answering.py` is asked for them.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -25,6 +25,8 @@ from facedep.data import Dataset
 from facedep.errors import ModelError
 from facedep.eval_subset import EvalSubset
 from facedep.files import evict_oldest, nan_to_null, null_to_nan, read_json, write_json
+from facedep.logs import describe_error
+from facedep.paths import additions_dir, make_additions_dir
 from facedep.predictions import Predictions
 from facedep.quality import measure_quality
 from facedep.scan import Scan, scan_dataset
@@ -33,6 +35,8 @@ from facedep.slices import Slice, find_slices
 from facedep.subset_selection import Selection, select_pictures
 from facedep.thresholds import find_band, read_threshold
 from facedep.training_spec import find_grouping_mismatch, find_training_spec
+
+_logger = logging.getLogger(__name__)
 
 SCORES_DIR = "scores"
 _VERSION = 3  # to be raised when what is scored or how changes
@@ -334,7 +338,7 @@ def _score(
             "num_unreadable": int((~scan.is_readable).sum()),
             "grouping_mismatch": find_grouping_mismatch(run_dir, dataset),
         }
-        _keep_scores(_find_scores_path(run_dir, dataset, subset, threshold), scores)
+        _keep_scores(run_dir, _find_scores_path(run_dir, dataset, subset, threshold), scores)
     return Evaluation(run, dataset, scan, subset, mask, predictions, threshold, scores)
 
 
@@ -342,7 +346,7 @@ def _find_scores_path(run_dir: Path, dataset: Dataset, subset: EvalSubset, thres
     """Returns where scores are kept: elsewhere when the answers, the labels, the settings or what was seen change."""
     inputs = _describe_inputs(run_dir, dataset, subset, threshold)
     key = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
-    return run_dir / SCORES_DIR / f"{key}.json"
+    return additions_dir(run_dir) / SCORES_DIR / f"{key}.json"
 
 
 def _describe_inputs(run_dir: Path, dataset: Dataset, subset: EvalSubset | None, threshold: float) -> dict[str, Any]:
@@ -367,9 +371,12 @@ def _describe_inputs(run_dir: Path, dataset: Dataset, subset: EvalSubset | None,
     }
 
 
-def _keep_scores(path: Path, scores: dict[str, Any]) -> None:
+def _keep_scores(run_dir: Path, path: Path, scores: dict[str, Any]) -> None:
     """Keeps scores, and of all kept ones the newest; a folder that may only be read costs the time, not the scores."""
-    with contextlib.suppress(OSError):
+    try:
+        make_additions_dir(run_dir)
         path.parent.mkdir(exist_ok=True)
         write_json(path, nan_to_null(scores))
         evict_oldest(path.parent, pattern="*.json", max_files=_MAX_KEPT)
+    except OSError as error:
+        _logger.warning("Scores could not be kept: %s", describe_error(error))

@@ -11,7 +11,7 @@ narrowly. Of the Kaggle set's 3,649 it passes 99.5 %; one of the 20 others, a bl
 patches of photographs of things it passes 16, of 100 of noise and flat gray 4. All 2,100 drawn sample faces pass.
 """
 
-import contextlib
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from facedep.errors import DataError
 from facedep.faces import score_squares
 from facedep.paths import cache_dir
 from facedep.scan import Scan, find_cache_path
+
+_logger = logging.getLogger(__name__)
 
 _VERSION = "1"  # to be raised when other pictures may be found
 _SECONDS_PER_IMAGE = 0.004  # FER2013 took 90 to 110 s of one core, on a busy machine
@@ -61,8 +63,10 @@ def check_faces(dataset: Dataset, scan: Scan, *, on_progress: Callable[[int, int
     _, first, inverse = np.unique(scan.fingerprints[readable], return_index=True, return_inverse=True)
     has_face = np.zeros(len(scan.fingerprints), bool)
     has_face[readable] = detect_faces(scan.thumbnails, readable[first], on_progress=on_progress)[inverse]
-    with contextlib.suppress(DataError):
+    try:
         write_arrays(_find_path(dataset), {"has_face": has_face})
+    except DataError:
+        _logger.warning("What the search for faces found could not be kept, the next one starts over")
     return has_face
 
 

@@ -8,6 +8,7 @@ inside the network would alias a 12-megapixel photograph; scaling to 0..1 is par
 import functools
 import hashlib
 import io
+import logging
 import stat
 import struct
 import zlib
@@ -17,6 +18,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from facedep.errors import ImageError
+from facedep.logs import describe_error
+
+_logger = logging.getLogger(__name__)
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff",
                               ".ppm", ".pgm", ".avif", ".heic", ".heif", ".hif"})  # fmt: skip
@@ -67,7 +71,8 @@ def open_picture(source: bytes | Path, name: str) -> Image.Image:
         picture.load()
         picture = ImageOps.exif_transpose(picture)
         return _to_eight_bits(picture)
-    except _DECODER_ERRORS:
+    except _DECODER_ERRORS as error:
+        _logger.debug("A picture cannot be decoded: %s", describe_error(error))
         raise ImageError(
             f"{name} is damaged or cut off: its pixels cannot be decoded. Export or download it again."
         ) from None

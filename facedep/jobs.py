@@ -7,6 +7,7 @@ slows down none that is open. Its result lies in the cache, its progress in `<na
 
 import contextlib
 import functools
+import logging
 import re
 import time
 from dataclasses import dataclass
@@ -18,8 +19,11 @@ from filelock import FileLock
 
 from facedep.errors import FacedepError, RunError
 from facedep.files import evict_oldest, read_json, write_json
+from facedep.logs import describe_error
 from facedep.paths import cache_dir
 from facedep.processes import FAILED, FINISHED, LOST, NONE, RUNNING, Heartbeat, is_lost, read_log_tail, start_python
+
+_logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _WRITE_SECONDS = 0.5  # a page looks once a second
@@ -151,8 +155,10 @@ class JobWriter:
             self._write(self._job)
 
     def _write(self, job: Job) -> None:
-        with contextlib.suppress(OSError):
+        try:
             _write_progress(self._path, job, self._started)
+        except OSError as error:
+            _logger.warning("The progress could not be written: %s", describe_error(error))
         self._written = time.monotonic()
 
 

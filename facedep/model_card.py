@@ -27,7 +27,9 @@ def record_evaluation(run_dir: Path, scores: dict[str, Any]) -> None:
 
     Raises:
         ModelError: The folder holds no model.
+        RunError: The run is part of the installed package.
     """
+    runs.check_card_writable(run_dir)
     card = read_card(run_dir).with_evaluation(RecordedEvaluation.from_json(scores)).to_json()
     write_json(run_dir / CARD_FILE, card)
     write_text(run_dir / MODEL_CARD_FILE, render_model_card(run_dir.name, card))

@@ -12,6 +12,8 @@
     threshold.json  the threshold chosen here               written by the app
     stop            asks the training process to end        written by the app
 
+Of a run inside the installed package, `scores/` and `threshold.json` lie in `paths.additions_dir` instead.
+
 Files are the only channel between the two, so a run goes on when the page or the server is closed, and every tab, and
 tomorrow's server, sees the same thing.
 """
@@ -35,7 +37,7 @@ from facedep.cards import CARD_FILE, MODEL_FILE, Card, read_card
 from facedep.dataset_spec import DatasetSpec
 from facedep.errors import ModelError, RunError
 from facedep.files import read_json, write_json
-from facedep.paths import models_dir
+from facedep.paths import is_in_package, models_dir, runs_dirs
 from facedep.processes import (
     FAILED,
     FINISHED,
@@ -232,12 +234,22 @@ def find_run_dir(name: str) -> Path:
     Raises:
         RunError: There is no such run.
     """
-    if is_valid_name(name) and (models_dir() / name).is_dir():
-        return models_dir() / name
+    if is_valid_name(name) and has_run(name):
+        return locate_run(name)
     if {os.sep, os.altsep} & set(name) and Path(name).is_dir():
         return Path(name)
     known = ", ".join(run.name for run in list_runs() if run.has_model) or "none yet"
     raise RunError(f"There is no model {name!r}. Known models: {known}.")
+
+
+def locate_run(name: str) -> Path:
+    """Returns the folder of a run of that name; of a run that does not exist, where it would be."""
+    return next((folder / name for folder in runs_dirs() if (folder / name).is_dir()), models_dir() / name)
+
+
+def has_run(name: str) -> bool:
+    """Whether a name is taken: a run's, or that of anything else in the folder of runs."""
+    return any((folder / name).exists() for folder in runs_dirs())
 
 
 def is_valid_name(name: str) -> bool:
@@ -257,7 +269,7 @@ def check_name(name: str) -> str:
             f"{name!r} cannot be a run's name. Use up to 60 letters, digits, spaces, dots, dashes and underscores, "
             "starting with a letter or digit."
         )
-    if (models_dir() / name).exists():
+    if has_run(name):
         raise RunError(f"There is already a run named {name!r}. Choose another name.")
     return name
 
@@ -307,11 +319,15 @@ def read_run(path: Path) -> Run:
 
 def list_runs() -> list[Run]:
     """Returns all runs: the shipped one, then the newest first, then those of which only the scores are here."""
-    folder = models_dir()
-    if not folder.is_dir():
-        return []
-    runs = [read_run(path) for path in folder.iterdir() if path.is_dir() and is_valid_name(path.name)]
-    return sorted(runs, key=lambda run: (run.name != SHIPPED_RUN, run.is_scores_only, -run.created, run.name))
+    paths: dict[str, Path] = {}
+    for folder in filter(Path.is_dir, runs_dirs()):
+        for path in folder.iterdir():
+            if path.is_dir() and is_valid_name(path.name):
+                paths.setdefault(path.name, path)
+    return sorted(
+        map(read_run, paths.values()),
+        key=lambda run: (run.name != SHIPPED_RUN, run.is_scores_only, -run.created, run.name),
+    )
 
 
 def find_active_run() -> Run | None:
@@ -475,6 +491,15 @@ def delete_run(run: Run) -> None:
         shutil.rmtree(run.path)
     except OSError as error:
         raise RunError(f"{run.name!r} could not be deleted as a whole ({error.strerror}). Retry in a moment.") from None
+
+
+def check_card_writable(run_dir: Path) -> None:
+    """Raises `RunError` for a run of the installed package: its card and the files beside it stay as they came."""
+    if is_in_package(run_dir):
+        raise RunError(
+            f"{run_dir.name!r} is part of the installed package, and nothing is added to its card. Copy its folder "
+            f"{run_dir} to {models_dir()} under another name, and choose the copy."
+        )
 
 
 def _check_changeable(run: Run, what: str) -> None:

@@ -7,6 +7,7 @@ for each size, and are read from it batch by batch.
 
 import contextlib
 import hashlib
+import logging
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -21,7 +22,10 @@ from facedep.decoded import SelectedImages, find_decoded_path, keep_decoded, ope
 from facedep.errors import ImageError
 from facedep.files import evict_oldest, write_atomically
 from facedep.images import compute_fingerprint, prepare_image, to_gray
+from facedep.logs import describe_error
 from facedep.paths import cache_dir
+
+_logger = logging.getLogger(__name__)
 
 THUMBNAIL_SIZE_PX = 48
 _MAX_KEPT = 8  # scans in the cache; FER2013's takes 2 MB beside its thumbnails
@@ -222,7 +226,10 @@ def _read_cache(path: Path, num_images: int) -> Scan | None:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             kept = {name: arrays[name] for name in _KEPT_FIELDS}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        _logger.warning("A kept scan cannot be read and is made again: %s", describe_error(error))
         return None
     if len(kept["errors"]) != num_images:
         return None
@@ -237,7 +244,8 @@ def _write_cache(path: Path, scan: Scan) -> Scan | None:
         with write_atomically(path) as partial:
             np.savez(partial, **{name: getattr(scan, name) for name in _KEPT_FIELDS})
         evict_oldest(path.parent, pattern="*.npz", max_files=_MAX_KEPT)
-    except OSError:
+    except OSError as error:
+        _logger.warning("The scan could not be kept: %s", describe_error(error))
         return None
     thumbnails_path = find_decoded_path(path.stem, THUMBNAIL_SIZE_PX)
     thumbnails = keep_decoded(thumbnails_path, len(scan.thumbnails), THUMBNAIL_SIZE_PX, scan.thumbnails)

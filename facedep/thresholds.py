@@ -1,7 +1,7 @@
 """The P(depressed) at and above which a model's answer is *depressed*: the card's, or the one chosen on this computer.
 
-A chosen one lies in `threshold.json` beside the model, written by the app alone. The card stays as the training wrote
-it, so forgetting the choice brings the model's own threshold back.
+A chosen one lies in `threshold.json` beside the model (`paths.additions_dir`), written by the app alone. The card stays
+as the training wrote it, so forgetting the choice brings the model's own threshold back.
 """
 
 import math
@@ -13,6 +13,7 @@ import numpy as np
 from facedep.cards import Card
 from facedep.errors import DataError, RunError
 from facedep.files import read_json, write_json
+from facedep.paths import additions_dir, make_additions_dir
 
 THRESHOLD_FILE = "threshold.json"
 _DEFAULT = 0.5
@@ -44,7 +45,9 @@ def write_threshold(run_dir: Path, threshold: float, *, chosen_on: str = "") -> 
     if not _is_threshold(threshold):
         raise ValueError(f"a threshold of {threshold!r}, expected a number from 0 to 1")
     try:
-        write_json(run_dir / THRESHOLD_FILE, {"threshold": float(threshold), "chosen_on": chosen_on})
+        write_json(
+            make_additions_dir(run_dir) / THRESHOLD_FILE, {"threshold": float(threshold), "chosen_on": chosen_on}
+        )
     except OSError as error:
         raise RunError(
             f"The threshold of {run_dir.name!r} could not be kept ({error.strerror}). Free some space there, or see "
@@ -65,7 +68,7 @@ def forget_threshold(run_dir: Path) -> None:
         RunError: The chosen one cannot be deleted.
     """
     try:
-        (run_dir / THRESHOLD_FILE).unlink(missing_ok=True)
+        (additions_dir(run_dir) / THRESHOLD_FILE).unlink(missing_ok=True)
     except OSError as error:
         raise RunError(f"The threshold of {run_dir.name!r} could not be taken back ({error.strerror}).") from None
 
@@ -140,5 +143,5 @@ def _is_threshold(value: Any) -> bool:
 
 
 def _read_choice_file(run_dir: Path) -> dict[str, Any]:
-    content = read_json(run_dir / THRESHOLD_FILE)
+    content = read_json(additions_dir(run_dir) / THRESHOLD_FILE)
     return content if isinstance(content, dict) else {}

@@ -32,7 +32,7 @@ def check_run(config: RunConfig, dataset: Dataset, *, run_dir: Path | None = Non
     if config.teacher:
         read_card(runs.find_run_dir(config.teacher))
     if find_recipe(config.recipe).starts_from_shipped:
-        read_card(runs.models_dir() / runs.SHIPPED_RUN)
+        read_card(runs.locate_run(runs.SHIPPED_RUN))
     if run_dir and has_checkpoint(run_dir):
         read_checkpoint(run_dir, data_hash=dataset.content_hash)
 

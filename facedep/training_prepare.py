@@ -113,7 +113,7 @@ def prepare_run(config: RunConfig, source: str, writer: RunWriter) -> PreparedRu
         teacher = load_classifier(runs.find_run_dir(config.teacher))
         parts["train"] = mix_in_predictions(parts["train"], teacher, class_spec)
     network = build_network(recipe, len(names))
-    shipped = load_classifier(runs.models_dir() / runs.SHIPPED_RUN) if recipe.starts_from_shipped else None
+    shipped = load_classifier(runs.locate_run(runs.SHIPPED_RUN)) if recipe.starts_from_shipped else None
     leaks = count_leaks(split, scan)
     if writer.is_stop_requested:
         raise StopRequestedError

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +19,12 @@ from facedep.cards import MODEL_FILE
 from facedep.dataset_spec import DatasetSpec
 from facedep.errors import FacedepError
 from facedep.notices import HELP_LINE, NOTICE
-from facedep.paths import PROJECT_DIR, models_dir
+from facedep.paths import PROJECT_DIR, additions_dir
 from facedep.quality import Thresholds
 from facedep.scan import Scan
 from facedep.thresholds import THRESHOLD_FILE
+
+_logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from facedep.plots_theme import Figure
@@ -173,7 +176,7 @@ def load_dataset(spec: DatasetSpec) -> data.Dataset:
 
 def count_seen_by_shipped(scan: Scan) -> int:
     """Returns how many of the scanned pictures the model that comes with the app was trained on; 0 where it is gone."""
-    return int(find_seen(models_dir() / runs.SHIPPED_RUN, scan.fingerprints).sum())
+    return int(find_seen(runs.locate_run(runs.SHIPPED_RUN), scan.fingerprints).sum())
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
@@ -377,8 +380,8 @@ class WarmUp:
             classifier = load_classifier(runs.find_run_dir(runs.find_default_model()))
             size = classifier.input_size_px
             classifier.predict(np.zeros((1, size, size, 1), np.uint8))
-        except FacedepError:
-            pass  # without a usable model there is nothing more to warm up; the page says what is wrong
+        except FacedepError:  # without a usable model there is nothing more to warm up; the page says what is wrong
+            _logger.info("There is no usable model to warm up")
         finally:
             self.is_ready = True
 
@@ -411,7 +414,7 @@ def wait_for_warm_up() -> None:
 def load_classifier(name: str) -> Any:
     """Returns a loaded model by its run's name. Raises `FacedepError` where it cannot be used."""
     run_dir = runs.find_run_dir(name)
-    files = [run_dir / file for file in (MODEL_FILE, THRESHOLD_FILE)]
+    files = [run_dir / MODEL_FILE, additions_dir(run_dir) / THRESHOLD_FILE]
     return _load_classifier(str(run_dir), tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files))
 
 
@@ -457,4 +460,4 @@ def describe_run(name: str) -> str:
     """Returns a run's name with a word on where it comes from."""
     if name == runs.SHIPPED_RUN:
         return f"{name} (came with the app)"
-    return name if (models_dir() / name / MODEL_FILE).is_file() else f"{name} (scores only)"
+    return name if (runs.locate_run(name) / MODEL_FILE).is_file() else f"{name} (scores only)"

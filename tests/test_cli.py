@@ -272,7 +272,8 @@ def test_reader_that_goes_away_early_causes_no_complaint(write_pictures, tmp_pat
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     process = _start("export", "--data", str(folder), "--out", str(tmp_path / "out"), env=environment)
     process.stdout.close()
-    assert process.stderr.read() == ""
+    with process.stderr as errors:
+        assert errors.read() == ""
     assert process.wait(timeout=30) == 1
 
 
