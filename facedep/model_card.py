@@ -8,7 +8,7 @@ Reference: Mitchell et al. 2019, arXiv 1810.03993 (the sections and their order)
 from pathlib import Path
 from typing import Any
 
-from facedep import sentences
+from facedep import runs, sentences
 from facedep.card_scores import RecordedEvaluation
 from facedep.card_values import clean_text
 from facedep.cards import CARD_FILE, MODEL_CARD_FILE, read_card

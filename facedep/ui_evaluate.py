@@ -125,7 +125,7 @@ def _follow_evaluation(run: runs.Run, dataset: Dataset, subset: EvalSubset) -> E
     try:
         view = _load_evaluation(key, run.path, dataset, subset)
     except UnansweredError as missing:
-        follow_answers(run, dataset, ui.load_scan(dataset), missing.mask, like=run.name, subset=subset)
+        follow_answers(run, dataset, scan, missing.mask, like=run.name, subset=subset)
         return None
     forget_job(_name_answers_job(run, dataset, run.name, subset))
     return view

@@ -17,6 +17,7 @@ from facedep import runs
 from facedep.__main__ import main
 from facedep.cards import CARD_FILE
 from facedep.data import load_dataset
+from facedep.files import write_json
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
@@ -77,7 +78,7 @@ CONFIG = runs.RunConfig("compact", "pictures", 2, 16, 1e-3, depressed_emotions=(
 def _make_finished_run(folder: Path, config: runs.RunConfig = CONFIG, **card: Any) -> Path:
     """A run folder as a training on the pictures in a folder leaves it, without its network."""
     run_dir = runs.create_run(config, "first")
-    runs.write_json(run_dir / runs.STATUS_FILE, {"state": runs.FINISHED})
+    write_json(run_dir / runs.STATUS_FILE, {"state": runs.FINISHED})
     content = {
         "recipe": config.recipe,
         "class_names": ["angry", "happy"],
@@ -85,7 +86,7 @@ def _make_finished_run(folder: Path, config: runs.RunConfig = CONFIG, **card: An
         "data": {"content_hash": load_dataset(str(folder)).content_hash},
         "training": {"num_epochs": 2, "kept_epoch": 1, "seconds": 1.0},
     }
-    runs.write_json(run_dir / CARD_FILE, content | card)
+    write_json(run_dir / CARD_FILE, content | card)
     return run_dir
 
 
@@ -119,7 +120,7 @@ def test_final_fit_groups_the_emotions_as_its_run_did(write_pictures, planned):
 def test_option_that_the_runs_own_settings_overrule_is_refused(mode, option, write_pictures, planned, capsys):
     folder = write_pictures([f"{emotion}/{n}.png" for emotion in ("happy", "angry") for n in range(4)])
     run_dir = _make_finished_run(folder)
-    runs.write_json(run_dir / runs.STATUS_FILE, {"state": runs.STOPPED})
+    write_json(run_dir / runs.STATUS_FILE, {"state": runs.STOPPED})
     (run_dir / runs.CHECKPOINT_FILE).touch()
     assert main(["train", "--data", str(folder), mode, "first", option]) == 1
     assert capsys.readouterr().err == (

@@ -394,7 +394,7 @@ def test_names_from_outside_stay_words(tmp_path, dataset):
         "command": f"python {HOSTILE}",
         "earlier_commands": [HOSTILE, "3"],
         "data": {"name": HOSTILE, "split": HOSTILE, "num_images": {"train": 1}},
-        "training": {"teacher": HOSTILE, "final_fit_of": HOSTILE, "num_epochs": 1, "kept_epoch": 1, "seconds": None},
+        "training": {"teacher": HOSTILE, "final_fit_of": HOSTILE, "num_epochs": 1, "kept_epoch": 1, "seconds": 1},
         "versions": {HOSTILE: HOSTILE},
     }
     folder = tmp_path / "<script>alert('data')&amp;"

@@ -14,6 +14,7 @@ from facedep import face_check, jobs, runs, scan, ui, ui_evaluate, ui_explore
 from facedep.cards import CARD_FILE
 from facedep.data import Dataset, load_dataset
 from facedep.errors import RunError
+from facedep.files import write_json
 from facedep.paths import PROJECT_DIR, models_dir
 from facedep.scan import is_scanned, scan_dataset
 
@@ -29,7 +30,7 @@ def started(monkeypatch) -> list[list[str]]:
         path = jobs.find_progress_path(name)
         if jobs.read_job(name).state != jobs.RUNNING:
             path.parent.mkdir(parents=True, exist_ok=True)
-            runs.write_json(path, {"state": jobs.RUNNING, "stage": "Looking", "done": 3, "total": 12})
+            write_json(path, {"state": jobs.RUNNING, "stage": "Looking", "done": 3, "total": 12})
             command_lines.append(words)
 
     monkeypatch.setattr(jobs, "start_job", start_job)
