@@ -7,26 +7,22 @@ outputs mean, any picture. The file holds the answers to the pictures that were 
 A run whose network is not there may hold its answers to one data set beside its card: they can be scored, no more.
 """
 
-import contextlib
 import hashlib
 import json
-import zipfile
-import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from facedep import emotions
+from facedep.array_files import load_arrays, read_arrays, save_arrays, write_arrays
 from facedep.cards import ANSWERS_FILE, FINGERPRINTS_FILE, MODEL_FILE, read_card
 from facedep.data import Dataset
-from facedep.errors import DataError, ModelError
-from facedep.files import evict_oldest, write_atomically
+from facedep.errors import ModelError
 from facedep.paths import cache_dir
 from facedep.predictions import Predictions, sum_depressed
 from facedep.scan import Scan, find_cache_path
 
-_MAX_KEPT = 8  # FER2013's with the shipped model take 8 MB
 _VERSION = "2"  # to be raised when what is stored or how it is computed changes
 
 
@@ -163,14 +159,14 @@ def keep_answers_beside(run_dir: Path, dataset: Dataset) -> Path:
     path = run_dir / ANSWERS_FILE
     arrays = {**asdict(answers), "content_hash": dataset.content_hash, "paths": dataset.index["path"].tolist()}
     del arrays["features"], arrays["is_complete"]
-    _write_arrays_file(path, {name: np.array(array) for name, array in arrays.items()}, compress=True)
+    save_arrays(path, {name: np.array(array) for name, array in arrays.items()}, compress=True)
     return path
 
 
 def _read_answers_beside(run_dir: Path, dataset: Dataset) -> Answers:
     card = read_card(run_dir)
     names = ["class_names", "positive_classes", "outputs", "is_answered", "content_hash", "paths"]
-    kept = _read_arrays_file(run_dir / ANSWERS_FILE, names)
+    kept = load_arrays(run_dir / ANSWERS_FILE, names)
     fits = kept is not None and (
         kept["outputs"].shape == (len(kept["paths"]), len(kept["class_names"]))
         and kept["is_answered"].shape == (len(kept["paths"]),)
@@ -220,47 +216,3 @@ def write_answers(path: Path, answers: Answers) -> None:
         DataError: The disk does not take them.
     """
     write_arrays(path, asdict(answers))
-
-
-def read_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray] | None:
-    """Returns the arrays of those names from a file of `write_arrays`, or None where it is missing or damaged."""
-    kept = _read_arrays_file(path, names)
-    if kept is not None:
-        with contextlib.suppress(OSError):  # a folder that may only be read
-            path.touch()  # the files used longest ago are deleted first
-    return kept
-
-
-def write_arrays(path: Path, arrays: dict[str, np.ndarray | list[str]]) -> None:
-    """Keeps arrays in one step, and of the files in that folder only those used last.
-
-    Args:
-        path: An `.npz` file in a folder that holds nothing else.
-        arrays: Name to array.
-
-    Raises:
-        DataError: The disk does not take them.
-    """
-    _write_arrays_file(path, arrays)
-    evict_oldest(path.parent, max_files=_MAX_KEPT)
-
-
-def _read_arrays_file(path: Path, names: list[str]) -> dict[str, np.ndarray] | None:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in names}  # reading checks each array's CRC-32
-    except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile):
-        return None
-
-
-def _write_arrays_file(path: Path, arrays: dict[str, np.ndarray | list[str]], *, compress: bool = False) -> None:
-    save = np.savez_compressed if compress else np.savez
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with write_atomically(path) as partial:
-            save(partial, **arrays)
-    except OSError as error:
-        raise DataError(
-            f"What was computed could not be kept in {path.parent} ({error.strerror}). Free some space there, or see "
-            "that you may write to it."
-        ) from None

@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facedep.answers import read_arrays, write_arrays
+from facedep.array_files import read_arrays, write_arrays
 from facedep.data import Dataset
 from facedep.errors import DataError
 from facedep.faces import score_squares

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from facedep.answers import find_answers_path, read_arrays, write_arrays
+from facedep.answers import find_answers_path
+from facedep.array_files import read_arrays, write_arrays
 from facedep.data import Dataset
 from facedep.paths import cache_dir
 

@@ -20,7 +20,8 @@ import numpy as np
 import pandas as pd
 
 from facedep import emotions
-from facedep.answers import find_answers_path, read_arrays
+from facedep.answers import find_answers_path
+from facedep.array_files import read_arrays
 from facedep.cards import read_card
 from facedep.data import Dataset
 from facedep.faces import EYE_DISTANCE, EYE_HEIGHT

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from facedep import emotions
-from facedep.answers import write_arrays
+from facedep.array_files import write_arrays
 from facedep.data import Dataset
 from facedep.model import load_classifier
 from facedep.robustness import (

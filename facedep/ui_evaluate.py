@@ -93,7 +93,7 @@ def choose_view(dataset: Dataset, scan: Scan) -> Evaluation | None:
         st.warning(words, icon=":material/tune:")
     subset = replace(subset, excludes_training_images=excludes_training_images and share_seen > 0)
     with ui.show_errors():
-        return _follow_evaluation(run, dataset, subset)
+        return _follow_evaluation(run, dataset, scan, subset)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -119,7 +119,7 @@ def has_published_labels(dataset: Dataset) -> bool:
     return dataset.source != SAMPLE and set(dataset.depressed_emotions) == set(emotions.DEPRESSED_EMOTIONS)
 
 
-def _follow_evaluation(run: runs.Run, dataset: Dataset, subset: EvalSubset) -> Evaluation | None:
+def _follow_evaluation(run: runs.Run, dataset: Dataset, scan: Scan, subset: EvalSubset) -> Evaluation | None:
     """Returns a run's evaluation, or shows how far the background process is that asks for its answers."""
     key = find_evaluation_key(run.path, dataset, subset)
     try:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from facedep import answering, answers
+from facedep import answering
 from facedep.__main__ import main
 from facedep.answering import compute_answers
 from facedep.answers import (
@@ -21,6 +21,7 @@ from facedep.answers import (
     keep_answers_beside,
     read_answers,
 )
+from facedep.array_files import read_arrays, write_arrays
 from facedep.cards import ANSWERS_FILE, CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE
 from facedep.data import SAMPLE, Dataset, load_dataset
 from facedep.dataset_spec import DatasetSpec
@@ -280,7 +281,7 @@ def test_damaged_file_counts_as_none_and_is_made_anew(damage, run_dir, dataset):
         path.write_bytes(content)
     else:
         arrays = {name: getattr(computed, name)[:3] for name in ("outputs", "features", "is_answered")}
-        answers.write_arrays(path, {**vars(computed), **arrays})
+        write_arrays(path, {**vars(computed), **arrays})
     assert read_answers(run_dir, dataset) is None
     compute_answers(run_dir, dataset)
     np.testing.assert_array_equal(read_answers(run_dir, dataset).outputs, computed.outputs)
@@ -289,10 +290,10 @@ def test_damaged_file_counts_as_none_and_is_made_anew(damage, run_dir, dataset):
 def test_the_eight_files_used_last_are_kept(tmp_path):
     for number in range(10):
         path = tmp_path / f"{number}.npz"
-        answers.write_arrays(path, {"x": np.arange(number)})
+        write_arrays(path, {"x": np.arange(number)})
         os.utime(path, (number, number))
         if number == 7:
-            assert answers.read_arrays(tmp_path / "0.npz", ["x"]) is not None  # used again
+            assert read_arrays(tmp_path / "0.npz", ["x"]) is not None  # used again
     assert sorted(path.stem for path in tmp_path.iterdir()) == ["0", *"3456789"]
 
 
@@ -303,7 +304,7 @@ def test_a_full_disk_gives_a_sentence_and_leaves_nothing(run_dir, dataset, monke
 
     monkeypatch.setattr(np, "savez", fail)
     with pytest.raises(DataError, match="No space left on device"):
-        answers.write_arrays(cache_dir() / "answers" / "x.npz", {"x": np.arange(3)})
+        write_arrays(cache_dir() / "answers" / "x.npz", {"x": np.arange(3)})
     assert list((cache_dir() / "answers").iterdir()) == []
 
 
