@@ -1,7 +1,7 @@
 """Which pictures of a data set show a face at all: a second pass over its thumbnails, slower than the scan.
 
 The pictures of such data sets are cut more tightly than any face detector expects. Each gets a border that repeats its
-edge and is enlarged, and BlazeFace's two networks (`faces.py`) score it: one look suffices for nine of ten faces, the
+edge and is enlarged, and BlazeFace's two networks (`images/faces.py`) score it: one look suffices for nine of ten faces, the
 others get up to five more, closer and mirrored, and the mean of all counts.
 
 Measured on real sets, each picture once. Of FER2013's 27,070 it passes 99.3 %; of the 193 others, seen one by one,
@@ -21,7 +21,7 @@ import numpy as np
 from facedep.array_files import read_arrays, write_arrays
 from facedep.data import Dataset
 from facedep.errors import DataError
-from facedep.faces import score_squares
+from facedep.images.faces import score_squares
 from facedep.paths import cache_dir
 from facedep.scan import Scan, find_cache_path
 

@@ -24,7 +24,7 @@ from facedep.answers import find_answers_path
 from facedep.array_files import read_arrays
 from facedep.cards import read_card
 from facedep.data import Dataset
-from facedep.faces import EYE_DISTANCE, EYE_HEIGHT
+from facedep.images.faces import EYE_DISTANCE, EYE_HEIGHT
 from facedep.metrics import compute_accuracy, compute_roc_auc, compute_wilson_interval
 from facedep.paths import cache_dir
 from facedep.thresholds import read_threshold

@@ -21,7 +21,7 @@ from facedep.data import Dataset
 from facedep.decoded import SelectedImages, find_decoded_path, keep_decoded, open_decoded
 from facedep.errors import ImageError
 from facedep.files import evict_oldest, write_atomically
-from facedep.images import compute_fingerprint, prepare_image, to_gray
+from facedep.images.opening import compute_fingerprint, prepare_image, to_gray
 from facedep.logs import describe_error
 from facedep.paths import cache_dir
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 from facedep import sample_faces
 from facedep.errors import DataError, ImageError
-from facedep.images import MAX_PICTURE_BYTES, PICTURE_SUFFIXES, open_picture, read_picture_bytes
+from facedep.images.opening import MAX_PICTURE_BYTES, PICTURE_SUFFIXES, open_picture, read_picture_bytes
 
 MAX_ZIP_MEMBERS = 500_000
 MAX_ZIP_BYTES = 16 * 1024**3

@@ -13,7 +13,7 @@ from PIL import Image
 from facedep import ui
 from facedep.data import Dataset
 from facedep.errors import ImageError
-from facedep.images import prepare_image, to_gray
+from facedep.images.opening import prepare_image, to_gray
 from facedep.lookalikes import build_appearance, find_lookalikes
 from facedep.scan import Scan, find_cache_path
 

@@ -16,7 +16,7 @@ import streamlit as st
 from facedep import emotions, plots_prediction, runs, ui, ui_gallery, ui_scan
 from facedep.answers import find_seen
 from facedep.errors import FacedepError
-from facedep.images import prepare_image
+from facedep.images.opening import prepare_image
 from facedep.lookalikes import build_appearance, find_lookalikes
 from facedep.tables import encode_csv
 

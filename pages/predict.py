@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from facedep import runs, sample_faces, ui, ui_camera, ui_predict
-from facedep.images import FORMATS_TEXT, PICTURE_SUFFIXES
+from facedep.images.opening import FORMATS_TEXT, PICTURE_SUFFIXES
 
 CAMERA, LIVE, FILES, EXAMPLES = "Camera", "Live", "Files", "Examples"
 NO_OTHER = "no other model"

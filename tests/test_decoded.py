@@ -15,7 +15,7 @@ from facedep import decoded
 from facedep.data import Dataset, load_dataset
 from facedep.decoded import SelectedImages, find_decoded_path, keep_decoded, open_decoded
 from facedep.errors import ImageError
-from facedep.images import prepare_image, to_gray
+from facedep.images.opening import prepare_image, to_gray
 from facedep.scan import is_scanned, load_images, scan_dataset
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent

@@ -7,7 +7,7 @@ import pytest
 
 from facedep.data import load_dataset
 from facedep.errors import ImageError
-from facedep.images import open_picture
+from facedep.images.opening import open_picture
 from facedep.logs import configure_logging, describe_error
 from facedep.scan import scan_dataset
 
@@ -66,5 +66,5 @@ def test_picture_that_cannot_be_decoded_is_logged_without_its_name(caplog, write
     content = (write_pictures(["secret.png"]) / "secret.png").read_bytes()
     with caplog.at_level(logging.DEBUG, logger="facedep"), pytest.raises(ImageError, match=r"secret\.png"):
         open_picture(content[:-60], "secret.png")
-    assert [record.name for record in caplog.records] == ["facedep.images"]
+    assert [record.name for record in caplog.records] == ["facedep.images.opening"]
     assert "secret" not in caplog.text

@@ -15,7 +15,7 @@ from PIL import Image
 from facedep import model
 from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, Card
 from facedep.errors import ModelError
-from facedep.images import compute_fingerprint, to_gray
+from facedep.images.opening import compute_fingerprint, to_gray
 from facedep.predict import label_of, predict_picture
 from facedep.recipes import ARTICLE, COMPACT, RECIPES
 from facedep.thresholds import forget_threshold, write_threshold

@@ -10,8 +10,8 @@ from skimage import data as photographs
 
 from facedep import runs, sample_faces
 from facedep.__main__ import main
-from facedep.faces import crop_face, find_faces
-from facedep.images import prepare_image, to_gray
+from facedep.images.faces import crop_face, find_faces
+from facedep.images.opening import prepare_image, to_gray
 from facedep.model import load_classifier
 from facedep.paths import PROJECT_DIR
 from facedep.predict import (

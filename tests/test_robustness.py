@@ -14,7 +14,7 @@ from facedep.cards import CARD_FILE, MODEL_FILE
 from facedep.data import Dataset, load_dataset
 from facedep.dataset_spec import DatasetSpec
 from facedep.errors import ModelError
-from facedep.faces import EYE_DISTANCE, EYE_HEIGHT
+from facedep.images.faces import EYE_DISTANCE, EYE_HEIGHT
 from facedep.model import build_network, load_classifier, save_network
 from facedep.recipes import COMPACT
 from facedep.robustness import (

@@ -13,7 +13,7 @@ from skimage.data import lfw_subset
 from facedep.data import Dataset, load_dataset
 from facedep.errors import DataError
 from facedep.export import build_export_names, export_dataset
-from facedep.images import compute_fingerprint, to_gray
+from facedep.images.opening import compute_fingerprint, to_gray
 from facedep.scan import Scan, scan_dataset
 from facedep.splits import (
     LEAK_FREE,

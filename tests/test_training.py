@@ -28,7 +28,7 @@ from facedep.errors import DataError, RunError
 from facedep.eval_subset import EvalSubset
 from facedep.evaluation import evaluate_run
 from facedep.files import write_json
-from facedep.images import compute_fingerprint
+from facedep.images.opening import compute_fingerprint
 from facedep.model import compute_outputs, load_classifier
 from facedep.predict import predict_picture
 from facedep.progress import TOO_EARLY, UNJUDGED, judge_learning, read_progress

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from facedep.errors import ImageError
-from facedep.images import compute_fingerprint, open_picture, prepare_image, to_gray
+from facedep.images.opening import compute_fingerprint, open_picture, prepare_image, to_gray
 from facedep.paths import PROJECT_DIR
 
 pillow_heif.register_heif_opener()  # for writing; what reads registers it itself, see the test in a fresh interpreter
