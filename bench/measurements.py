@@ -64,7 +64,7 @@ def measure_own_pipeline(*, source: str, recipe: str, split: str) -> dict[str, f
     """
     from facedep.augmentation import augment_images
     from facedep.data import load_dataset
-    from facedep.recipes import find_recipe
+    from facedep.networks.recipes import find_recipe
     from facedep.scan import load_images, scan_dataset
     from facedep.splits import split_dataset
     from facedep.training_inputs import ArrayDataset, Batches
@@ -82,8 +82,8 @@ def measure_own_pipeline(*, source: str, recipe: str, split: str) -> dict[str, f
 
 def measure_features(*, num_images: int) -> dict[str, float]:
     """Returns how many pictures a second the `quick` recipe's fixed stages look at: forward only, in batches of 256."""
-    from facedep.model import build_network, cut_at_features
-    from facedep.recipes import QUICK
+    from facedep.networks.classifier import build_network, cut_at_features
+    from facedep.networks.recipes import QUICK
 
     body, _ = cut_at_features(build_network(QUICK, 7))
     size = QUICK.input_size_px
@@ -166,7 +166,7 @@ def train_own_recipe(
         trained on), `test_roc_auc`, `peak_bytes`, `import_bytes`.
     """
     import facedep.training  # noqa: F401  TensorFlow is loaded before the clock starts
-    from facedep.cards import read_card
+    from facedep.networks.card import read_card
 
     import_bytes = measure_peak_memory()
     run_dir, result = _time_run(source, _configure(recipe, split, num_epochs), max_steps=max_steps)
@@ -185,7 +185,7 @@ def train_own_recipe(
 
 
 def _configure(recipe: str, split: str, num_epochs: int) -> Any:
-    from facedep.recipes import find_recipe
+    from facedep.networks.recipes import find_recipe
     from facedep.runs import RunConfig
 
     found = find_recipe(recipe)
@@ -256,7 +256,7 @@ def measure_predictions(*, article_model: str, own_model: str, num_calls: int) -
     """
     import keras
 
-    from facedep.model import load_classifier
+    from facedep.networks.classifier import load_classifier
 
     article = keras.models.load_model(article_model)
     own = load_classifier(Path(own_model))

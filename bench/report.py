@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from facedep.recipes import ARTICLE, COMPACT, QUICK, Recipe
+from facedep.networks.recipes import ARTICLE, COMPACT, QUICK, Recipe
 
 _TRAINING_COST = 6  # operations for each multiply-add: forward once, backward twice, two each
 _FORWARD_COST = 2

@@ -25,8 +25,8 @@ from bench import report
 from bench.pictures import write_drawn_pictures, write_subset
 from facedep.data import KAGGLE, SAMPLE, load_dataset
 from facedep.files import write_json
+from facedep.networks.recipes import ARTICLE, COMPACT, QUICK
 from facedep.paths import PROJECT_DIR
-from facedep.recipes import ARTICLE, COMPACT, QUICK
 from facedep.runs import SHIPPED_RUN
 from facedep.splits import LEAK_FREE, SUPPLIED
 

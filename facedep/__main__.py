@@ -23,8 +23,6 @@ from tqdm import tqdm
 
 from facedep import data, kaggle, quality, runs, sentences
 from facedep.answers import has_answers, keep_answers_beside, read_answers
-from facedep.card_scores import Scores
-from facedep.cards import read_card
 from facedep.dataset_spec import add_dataset_arguments, read_dataset_spec
 from facedep.errors import DataError, FacedepError, RunError
 from facedep.eval_subset import add_eval_subset_arguments, read_eval_subset
@@ -35,8 +33,10 @@ from facedep.files import nan_to_null
 from facedep.jobs import JobWriter
 from facedep.logs import configure_logging
 from facedep.model_card import record_evaluation, render_model_card
+from facedep.networks.card import read_card
+from facedep.networks.card_scores import Scores
+from facedep.networks.recipes import ARTICLE, RECIPES, find_recipe
 from facedep.projection import compute_map, read_map
-from facedep.recipes import ARTICLE, RECIPES, find_recipe
 from facedep.robustness import DISTORTIONS, read_robustness
 from facedep.run_writer import RunWriter
 from facedep.scan import Scan, scan_dataset
@@ -48,7 +48,7 @@ from facedep.training_checks import check_run
 from facedep.training_spec import find_grouping_mismatch
 
 if TYPE_CHECKING:
-    from facedep.model import Classifier
+    from facedep.networks.classifier import Classifier
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -488,7 +488,7 @@ def _show_metrics(bar: tqdm, row: dict[str, Any]) -> None:
 
 
 def _load_classifier(name: str | None) -> "Classifier":
-    from facedep.model import load_classifier
+    from facedep.networks.classifier import load_classifier
 
     return load_classifier(runs.find_run_dir(name or runs.find_default_model()))
 

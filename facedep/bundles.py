@@ -9,9 +9,9 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from facedep import runs
-from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE
 from facedep.errors import ModelError, RunError
 from facedep.files import write_json
+from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE
 from facedep.paths import models_dir
 from facedep.stores import UNPACKING_ERRORS
 
@@ -97,7 +97,7 @@ def _write_checked(folder: Path, files: dict[str, bytes]) -> None:
         (folder / name).write_bytes(data)
     if runs.read_run(folder).state not in (runs.FINISHED, runs.STOPPED):  # no process on this computer trains it
         write_json(folder / runs.STATUS_FILE, {"state": runs.FINISHED})
-    from facedep.model import load_classifier  # brings Keras
+    from facedep.networks.classifier import load_classifier  # brings Keras
 
     load_classifier(folder)
 

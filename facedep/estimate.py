@@ -5,8 +5,8 @@ import time
 import numpy as np
 
 from facedep import runs
+from facedep.networks.recipes import Recipe
 from facedep.progress import read_progress
-from facedep.recipes import Recipe
 
 _MATRIX_SIZE = 1024
 _START_SECONDS = 12.0  # starting Python and TensorFlow, building the network, scoring at the end

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from facedep.model import Classifier
+from facedep.networks.classifier import Classifier
 
 _PATCH_SHARE, _STEP_SHARE = 1 / 6, 1 / 12  # of the picture's side: 8 and 4 pixels of 48, about an eye and half an eye
 _SHIFT_SHARE = 1 / 24

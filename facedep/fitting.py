@@ -18,7 +18,7 @@ from facedep.augmentation import augment_images, mirror_images
 from facedep.decoded import SmallerImages
 from facedep.devices import ONE_DEVICE, Devices
 from facedep.errors import RunError
-from facedep.model import build_network
+from facedep.networks.classifier import build_network
 from facedep.run_writer import RunWriter
 from facedep.training_callbacks import TrainingMonitor
 from facedep.training_checkpoint import has_checkpoint

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facedep.baselines import MajorityBaseline, find_majority_baseline
+from facedep.networks.majority_baseline import MajorityBaseline, find_majority_baseline
 
 # Measured as a lookup table: 16, 24 and 48 pixels get 59.6, 59.4 and 58.1 % of the Kaggle set's leak-free test right,
 # and 63.9, 63.2 and 62.6 % of FER2013's test; the smallest is the quickest.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from facedep.baselines import find_majority_baseline
+from facedep.networks.majority_baseline import find_majority_baseline
 
 NUM_CALIBRATION_BINS = 15  # as in Guo et al. 2017, arXiv 1706.04599
 NUM_RESAMPLES = 1000  # from seed to seed the ends of a 0.03 wide interval then move by 0.0007 (3,649 pictures)

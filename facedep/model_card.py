@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from facedep import runs, sentences
-from facedep.card_scores import RecordedEvaluation
 from facedep.card_values import clean_text
-from facedep.cards import CARD_FILE, MODEL_CARD_FILE, read_card
 from facedep.files import write_json, write_text
 from facedep.model_card_facts import gather_calibration, gather_data, gather_model, gather_training
 from facedep.model_card_scores import gather_scores
+from facedep.networks.card import CARD_FILE, MODEL_CARD_FILE, read_card
+from facedep.networks.card_scores import RecordedEvaluation
 from facedep.rendering import render_markdown
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from facedep import emotions
 from facedep.card_values import clean_text, get_names, get_number, get_table, get_text
 from facedep.known_data import KNOWN_DATA, KnownData
+from facedep.networks.recipes import RECIPES
 from facedep.quality import FAULT_NAMES
-from facedep.recipes import RECIPES
 from facedep.splits import SPLIT_KINDS
 
 SAMPLE_NAME = "sample faces (drawn)"  # as `data.load_dataset("sample")` names them

@@ -8,8 +8,8 @@ import pandas as pd
 from plotly.subplots import make_subplots
 
 from facedep import emotions
-from facedep.baselines import UNKNOWN, MajorityBaseline
 from facedep.metrics import Confusion
+from facedep.networks.majority_baseline import UNKNOWN, MajorityBaseline
 from facedep.plots_theme import (
     ACCURACY_TEXT,
     DEPRESSED_TEXT,

@@ -14,7 +14,7 @@ from facedep import emotions
 from facedep.errors import ImageError
 from facedep.images.faces import CAUTION_TEXTS, TINY_PICTURE_PX, crop_face, find_faces, is_face_crop
 from facedep.images.opening import compute_fingerprint, open_picture, prepare_image, to_gray
-from facedep.model import Classifier
+from facedep.networks.classifier import Classifier
 
 WHOLE_NOTE = "This is itself the picture of one face, so it was answered as a whole."
 MIDDLE_SQUARE_NOTE = (

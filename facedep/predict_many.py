@@ -18,7 +18,7 @@ from PIL import Image
 
 from facedep.errors import DataError, ImageError
 from facedep.images.opening import FORMATS_TEXT
-from facedep.model import Classifier
+from facedep.networks.classifier import Classifier
 from facedep.predict import FaceAnswer, PictureAnswer, face_to_json, predict_picture
 from facedep.stores import ZipStore
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facedep.baselines import MajorityBaseline, read_majority_baseline
 from facedep.files import read_json_lines
+from facedep.networks.majority_baseline import MajorityBaseline, read_majority_baseline
 from facedep.runs import METRICS_FILE
 
 LEARNING, MEMORISING, NOT_LEARNING, TOO_EARLY = "learning", "memorising", "not learning", "too early to say"

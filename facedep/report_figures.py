@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from facedep import plots_comparison, plots_errors, plots_scores
-from facedep.baselines import read_majority_baseline
 from facedep.evaluation import Evaluation
+from facedep.networks.majority_baseline import read_majority_baseline
 from facedep.plots_theme import FONT, INK, Figure
 from facedep.protocol_comparison import ProtocolScore
 from facedep.robustness import DISTORTIONS

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from facedep import metrics, sentences
-from facedep.baselines import read_majority_baseline
 from facedep.errors import FacedepError
 from facedep.evaluation import Evaluation
+from facedep.networks.majority_baseline import read_majority_baseline
 from facedep.protocol_comparison import compare_protocols
 from facedep.report_facts import build_command
 from facedep.report_figures import (

@@ -22,12 +22,12 @@ import pandas as pd
 from facedep import emotions
 from facedep.answers import find_answers_path
 from facedep.array_files import read_arrays
-from facedep.cards import read_card
 from facedep.data import Dataset
 from facedep.images.faces import EYE_DISTANCE, EYE_HEIGHT
 from facedep.metrics import compute_accuracy, compute_roc_auc, compute_wilson_interval
+from facedep.networks.card import read_card
+from facedep.networks.decision_threshold import read_threshold
 from facedep.paths import cache_dir
-from facedep.thresholds import read_threshold
 
 MAX_IMAGES = 600  # an accuracy of 80 % is then known to within 3.2 points; 17,400 answers take half a minute
 COLUMNS = ("distortion", "strength", "num_images", "accuracy", "low", "high", "roc_auc")

@@ -9,7 +9,7 @@ import pandas as pd
 from facedep import emotions
 from facedep.array_files import write_arrays
 from facedep.data import Dataset
-from facedep.model import load_classifier
+from facedep.networks.classifier import load_classifier
 from facedep.robustness import (
     build_robustness_table,
     choose_measured,

@@ -33,10 +33,11 @@ from typing import Any
 from filelock import FileLock
 
 from facedep import emotions, processes
-from facedep.cards import CARD_FILE, MODEL_FILE, Card, read_card
 from facedep.dataset_spec import DatasetSpec
 from facedep.errors import ModelError, RunError
 from facedep.files import read_json, write_json
+from facedep.networks.card import CARD_FILE, MODEL_FILE, Card, read_card
+from facedep.networks.recipes import RECIPES
 from facedep.paths import is_in_package, models_dir, runs_dirs
 from facedep.processes import (
     FAILED,
@@ -51,7 +52,6 @@ from facedep.processes import (
     start_python,
 )
 from facedep.quality import FAULT_NAMES, Thresholds
-from facedep.recipes import RECIPES
 from facedep.splits import SPLIT_KINDS
 
 SHIPPED_RUN = "real-faces-compact"  # the model that comes with the project, the default everywhere

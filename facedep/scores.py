@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from facedep import emotions
-from facedep.baselines import find_majority_baseline
 from facedep.metrics import compute_intervals, compute_wilson_interval, score_predictions
-from facedep.predictions import Predictions
+from facedep.networks.majority_baseline import find_majority_baseline
+from facedep.networks.predictions import Predictions
 
 
 def find_depressed(samples: pd.DataFrame) -> np.ndarray:

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from facedep.baselines import read_majority_baseline
 from facedep.metrics import Confusion, PairedComparison
+from facedep.networks.majority_baseline import read_majority_baseline
 from facedep.slices import MIN_IMAGES, Slice
 
 LOOKUP_TEXT = (

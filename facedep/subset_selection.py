@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from facedep.answers import find_seen
-from facedep.cards import read_card
 from facedep.data import Dataset
 from facedep.errors import DataError, ModelError
 from facedep.eval_subset import ALL, EvalSubset
 from facedep.face_check import check_faces, read_face_check
+from facedep.networks.card import read_card
 from facedep.quality import FAULT_NAMES, Thresholds, choose_clean, find_faults, measure_quality
 from facedep.scan import Scan, scan_dataset
 from facedep.splits import split_dataset

@@ -10,9 +10,13 @@ import time
 import keras
 import numpy as np
 
-from facedep import __version__, calibration, runs
-from facedep.card_scores import Scores
-from facedep.cards import (
+from facedep import __version__, runs
+from facedep.data import Dataset
+from facedep.files import write_json, write_text
+from facedep.fitting import fit_network
+from facedep.model_card import render_model_card
+from facedep.networks import calibration
+from facedep.networks.card import (
     CARD_FILE,
     FINGERPRINTS_FILE,
     MODEL_CARD_FILE,
@@ -25,11 +29,8 @@ from facedep.cards import (
     TrainingSummary,
     read_card,
 )
-from facedep.data import Dataset
-from facedep.files import write_json, write_text
-from facedep.fitting import fit_network
-from facedep.model import Classifier, compute_outputs, save_network
-from facedep.model_card import render_model_card
+from facedep.networks.card_scores import Scores
+from facedep.networks.classifier import Classifier, compute_outputs, save_network
 from facedep.quality import Thresholds
 from facedep.run_writer import RunWriter
 from facedep.runs import CHECKPOINT_FILE, RunConfig

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from facedep.metrics import compute_accuracy, compute_roc_auc
-from facedep.model import compute_outputs, sum_depressed
+from facedep.networks.classifier import compute_outputs, sum_depressed
 from facedep.run_writer import RunWriter
 from facedep.training_checkpoint import (
     Checkpoint,

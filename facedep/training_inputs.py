@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from facedep.decoded import SelectedImages, SmallerImages
-from facedep.recipes import Recipe
+from facedep.networks.recipes import Recipe
 from facedep.runs import RunConfig
 
 Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]

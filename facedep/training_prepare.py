@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 
 from facedep import emotions, runs
-from facedep.baselines import UNKNOWN, find_majority_baseline
-from facedep.cards import Card
 from facedep.data import Dataset, load_dataset
 from facedep.devices import Devices, find_devices, skip_graph_rewriting
 from facedep.errors import RunError
-from facedep.model import (
+from facedep.networks.card import Card
+from facedep.networks.classifier import (
     Classifier,
     build_network,
     compute_outputs,
@@ -24,7 +23,8 @@ from facedep.model import (
     fill_batch,
     load_classifier,
 )
-from facedep.recipes import Recipe, find_recipe
+from facedep.networks.majority_baseline import UNKNOWN, find_majority_baseline
+from facedep.networks.recipes import Recipe, find_recipe
 from facedep.run_writer import RunWriter
 from facedep.runs import RunConfig
 from facedep.scan import Scan, load_images, scan_dataset

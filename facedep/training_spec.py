@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from facedep import emotions, runs
-from facedep.cards import CardData, read_card
 from facedep.data import Dataset, relabel_dataset
 from facedep.dataset_spec import DatasetSpec
+from facedep.networks.card import CardData, read_card
 
 
 def find_training_spec(run_dir: Path, source: str) -> DatasetSpec:

@@ -15,14 +15,14 @@ from PIL import Image
 
 from facedep import data, emotions, kaggle, runs, sample_faces
 from facedep.answers import find_seen
-from facedep.cards import MODEL_FILE
 from facedep.dataset_spec import DatasetSpec
 from facedep.errors import FacedepError
+from facedep.networks.card import MODEL_FILE
+from facedep.networks.decision_threshold import THRESHOLD_FILE
 from facedep.notices import HELP_LINE, NOTICE
 from facedep.paths import PROJECT_DIR, additions_dir
 from facedep.quality import Thresholds
 from facedep.scan import Scan
-from facedep.thresholds import THRESHOLD_FILE
 
 _logger = logging.getLogger(__name__)
 
@@ -371,7 +371,7 @@ class WarmUp:
     def _work(self) -> None:
         import keras
 
-        from facedep.model import load_classifier
+        from facedep.networks.classifier import load_classifier
 
         # Streamlit 1.67 calls this after every run of every page: 0.2 to 0.4 s each time, once a second beside a live
         # curve, and it throws away compiled kernels while another visitor's picture may be under way.
@@ -420,7 +420,7 @@ def load_classifier(name: str) -> Any:
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model …")
 def _load_classifier(run_dir: str, modified: tuple[int, ...]) -> Any:
-    from facedep.model import load_classifier as load
+    from facedep.networks.classifier import load_classifier as load
 
     return load(Path(run_dir))
 

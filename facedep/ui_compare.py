@@ -20,19 +20,19 @@ from facedep import (
     ui,
 )
 from facedep.answers import find_seen, read_answers
-from facedep.baselines import find_majority_baseline
 from facedep.data import Dataset
 from facedep.errors import FacedepError
 from facedep.estimate import describe_seconds
 from facedep.evaluation import Evaluation, find_evaluation_key
 from facedep.model_card import render_model_card
-from facedep.predictions import Predictions
+from facedep.networks.decision_threshold import read_threshold
+from facedep.networks.majority_baseline import find_majority_baseline
+from facedep.networks.predictions import Predictions
 from facedep.protocol_comparison import ProtocolScore, compare_protocols
 from facedep.report import build_report
 from facedep.robustness import DISTORTIONS, MAX_IMAGES, choose_measured, read_robustness
 from facedep.slices import MIN_IMAGES
 from facedep.subset_selection import select_pictures
-from facedep.thresholds import read_threshold
 from facedep.ui_evaluate import follow_answers
 from facedep.ui_jobs import follow_job, forget_job, name_job
 

@@ -15,15 +15,15 @@ from facedep.answers import Answers, find_seen, has_answers, read_answers
 from facedep.data import SAMPLE, Dataset
 from facedep.eval_subset import ALL, EvalSubset
 from facedep.evaluation import Evaluation, UnansweredError, find_evaluation_key, read_evaluation
-from facedep.scan import Scan
-from facedep.slices import find_confident_mistakes, find_worst
-from facedep.subset_selection import list_available, needs_face_check
-from facedep.thresholds import (
+from facedep.networks.decision_threshold import (
     choose_threshold,
     forget_threshold,
     read_choice,
     write_threshold,
 )
+from facedep.scan import Scan
+from facedep.slices import find_confident_mistakes, find_worst
+from facedep.subset_selection import list_available, needs_face_check
 from facedep.training_spec import find_grouping_mismatch, find_training_dataset
 from facedep.ui_jobs import follow_job, forget_job, name_job
 from facedep.ui_scan import follow_face_check, follow_scan

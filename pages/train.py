@@ -4,7 +4,7 @@ import streamlit as st
 
 from facedep import data, estimate, runs, splits, ui, ui_runs, ui_scan
 from facedep.errors import DataError
-from facedep.recipes import RECIPES, Recipe
+from facedep.networks.recipes import RECIPES, Recipe
 from facedep.scan import Scan, find_cache_path
 
 MAX_SEED = 2**32 - 1

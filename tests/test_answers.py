@@ -22,15 +22,15 @@ from facedep.answers import (
     read_answers,
 )
 from facedep.array_files import read_arrays, write_arrays
-from facedep.cards import ANSWERS_FILE, CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE
 from facedep.data import SAMPLE, Dataset, load_dataset
 from facedep.dataset_spec import DatasetSpec
 from facedep.errors import DataError, ModelError
 from facedep.jobs import read_job
-from facedep.model import build_network, load_classifier, save_network
+from facedep.networks.card import ANSWERS_FILE, CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE
+from facedep.networks.classifier import build_network, load_classifier, save_network
+from facedep.networks.recipes import ARTICLE, COMPACT, QUICK, Recipe
 from facedep.paths import PROJECT_DIR, cache_dir
 from facedep.projection import compute_map, find_map_path, read_map
-from facedep.recipes import ARTICLE, COMPACT, QUICK, Recipe
 from facedep.runs import SHIPPED_RUN
 from facedep.scan import load_images, scan_dataset
 

@@ -15,7 +15,7 @@ import pytest
 from facedep import runs
 from facedep.bundles import pack_run, unpack_run
 from facedep.errors import ModelError
-from facedep.model import load_classifier
+from facedep.networks.classifier import load_classifier
 from facedep.paths import PROJECT_DIR, models_dir
 
 

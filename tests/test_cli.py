@@ -15,9 +15,9 @@ from tqdm import tqdm
 from facedep import __main__ as cli
 from facedep import runs
 from facedep.__main__ import main
-from facedep.cards import CARD_FILE
 from facedep.data import load_dataset
 from facedep.files import write_json
+from facedep.networks.card import CARD_FILE
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 

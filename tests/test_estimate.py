@@ -4,7 +4,7 @@ import pytest
 
 from facedep import runs
 from facedep.estimate import describe_seconds, estimate_training_seconds, find_last_speed, measure_speed
-from facedep.recipes import ARTICLE, COMPACT
+from facedep.networks.recipes import ARTICLE, COMPACT
 from facedep.run_writer import RunWriter
 
 

@@ -9,7 +9,6 @@ import pytest
 from keras import layers
 
 from facedep import runs
-from facedep.cards import AbstentionBand, Calibration, Card
 from facedep.explain import (
     compute_activations,
     compute_class_activation_map,
@@ -17,9 +16,10 @@ from facedep.explain import (
     measure_steadiness,
     overlay_map,
 )
-from facedep.model import Classifier, build_network, load_classifier
+from facedep.networks.card import AbstentionBand, Calibration, Card
+from facedep.networks.classifier import Classifier, build_network, load_classifier
+from facedep.networks.recipes import find_recipe
 from facedep.paths import PROJECT_DIR
-from facedep.recipes import find_recipe
 from facedep.sample_faces import draw_sample_face
 
 CARD = Card("compact", ("depressed",), ("depressed",), 48)

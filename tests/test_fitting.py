@@ -21,8 +21,8 @@ from facedep.augmentation import augment_images, mirror_images
 from facedep.errors import RunError
 from facedep.files import write_json
 from facedep.fitting import fit_network
-from facedep.model import build_network, compute_outputs, load_classifier
-from facedep.recipes import COMPACT
+from facedep.networks.classifier import build_network, compute_outputs, load_classifier
+from facedep.networks.recipes import COMPACT
 from facedep.run_writer import RunWriter
 from facedep.runs import CHECKPOINT_FILE, RunConfig
 from facedep.training_callbacks import TrainingMonitor

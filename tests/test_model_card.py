@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from facedep.card_format import upgrade_card, upgrade_scores
-from facedep.cards import Card
 from facedep.data import load_dataset
 from facedep.known_data import KNOWN_DATA
 from facedep.metrics import compute_wilson_interval
 from facedep.model_card import render_model_card
 from facedep.model_card_facts import SAMPLE_NAME
-from facedep.recipes import RECIPES
+from facedep.networks.card import Card
+from facedep.networks.card_format import upgrade_card, upgrade_scores
+from facedep.networks.recipes import RECIPES
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 SECTIONS = ["Model details", "Intended use", "Out of scope and misuse", "Factors", "Metrics",

@@ -27,17 +27,17 @@ from facedep import (
     sample_faces,
     sentences,
     subset_selection,
-    thresholds,
     ui,
     ui_camera,
     ui_evaluate,
     ui_game,
 )
 from facedep.__main__ import main
-from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, read_card
 from facedep.eval_subset import EvalSubset
 from facedep.face_check import read_face_check
 from facedep.files import write_json
+from facedep.networks import decision_threshold
+from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, read_card
 from facedep.paths import PROJECT_DIR, models_dir
 from facedep.scan import is_scanned, scan_dataset
 
@@ -591,7 +591,7 @@ def test_evaluate_moves_the_threshold_and_keeps_it_only_when_chosen_on_val(app, 
     app.selectbox(key=f"part_{runs.SHIPPED_RUN}_{small_set.name}").set_value(EvalSubset(subset="val")).run()
     app.slider(key=slider).set_value(0.37).run()
     app.button(key="keep_threshold").click().run()
-    assert thresholds.read_threshold(run_dir, read_card(run_dir)) == 0.37
+    assert decision_threshold.read_threshold(run_dir, read_card(run_dir)) == 0.37
     assert "In force: 0.37, chosen on the validation part of small.zip." in texts(app)
     assert ui.load_classifier(runs.SHIPPED_RUN).threshold == 0.37  # Predict follows
     app.button(key="forget_threshold").click().run()
@@ -710,7 +710,7 @@ def test_a_click_in_evaluate_neither_splits_nor_measures_again(app, small_set, t
         app.run()
     assert not app.exception
     assert len(calls) == num_calls
-    thresholds.write_threshold(models_dir() / runs.SHIPPED_RUN, 0.4)
+    decision_threshold.write_threshold(models_dir() / runs.SHIPPED_RUN, 0.4)
     app.run()
     assert calls[num_calls:].count("score_answers") >= 1
 

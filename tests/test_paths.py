@@ -7,11 +7,11 @@ import platformdirs
 import pytest
 
 from facedep import paths, runs
-from facedep.cards import read_card
 from facedep.errors import RunError
 from facedep.model_card import record_evaluation
+from facedep.networks.card import read_card
+from facedep.networks.decision_threshold import forget_threshold, read_threshold, write_threshold
 from facedep.paths import PROJECT_DIR, additions_dir, models_dir
-from facedep.thresholds import forget_threshold, read_threshold, write_threshold
 
 
 @pytest.fixture

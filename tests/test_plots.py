@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from facedep import plots_data, plots_prediction, plots_theme, plots_training
-from facedep.baselines import UNKNOWN, MajorityBaseline
 from facedep.emotions import DEPRESSED, NON_DEPRESSED
+from facedep.networks.majority_baseline import UNKNOWN, MajorityBaseline
 from facedep.progress import Progress
 
 INDEX = pd.DataFrame(

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from facedep import plots_comparison, plots_errors, plots_scores, plots_theme
-from facedep.baselines import MajorityBaseline
 from facedep.emotions import DEPRESSED, NON_DEPRESSED
 from facedep.metrics import Confusion, Curve, Reliability
+from facedep.networks.majority_baseline import MajorityBaseline
 from facedep.plots_theme import color_of
 from facedep.slices import Slice
 

@@ -12,7 +12,7 @@ from facedep import runs, sample_faces
 from facedep.__main__ import main
 from facedep.images.faces import crop_face, find_faces
 from facedep.images.opening import prepare_image, to_gray
-from facedep.model import load_classifier
+from facedep.networks.classifier import load_classifier
 from facedep.paths import PROJECT_DIR
 from facedep.predict import (
     MIDDLE_SQUARE_NOTE,

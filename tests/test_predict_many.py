@@ -16,7 +16,7 @@ from skimage import data as photographs
 
 from facedep import runs, sample_faces
 from facedep.__main__ import main
-from facedep.model import load_classifier
+from facedep.networks.classifier import load_classifier
 from facedep.paths import PROJECT_DIR
 from facedep.predict import NO_FACE_NOTE, WHOLE_NOTE, predict_picture
 from facedep.predict_many import (

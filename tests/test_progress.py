@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from facedep.baselines import MajorityBaseline
+from facedep.networks.majority_baseline import MajorityBaseline
 from facedep.progress import LEARNING, MEMORISING, NOT_LEARNING, TOO_EARLY, UNJUDGED, judge_learning, read_progress
 from facedep.runs import METRICS_FILE
 

@@ -10,13 +10,14 @@ import pytest
 
 from facedep import robustness
 from facedep.__main__ import main
-from facedep.cards import CARD_FILE, MODEL_FILE
 from facedep.data import Dataset, load_dataset
 from facedep.dataset_spec import DatasetSpec
 from facedep.errors import ModelError
 from facedep.images.faces import EYE_DISTANCE, EYE_HEIGHT
-from facedep.model import build_network, load_classifier, save_network
-from facedep.recipes import COMPACT
+from facedep.networks.card import CARD_FILE, MODEL_FILE
+from facedep.networks.classifier import build_network, load_classifier, save_network
+from facedep.networks.decision_threshold import write_threshold
+from facedep.networks.recipes import COMPACT
 from facedep.robustness import (
     COLUMNS,
     DISTORTIONS,
@@ -29,7 +30,6 @@ from facedep.robustness import (
 )
 from facedep.robustness_running import measure_robustness
 from facedep.scan import load_images, scan_dataset
-from facedep.thresholds import write_threshold
 
 PATHS = [f"{emotion}/{number}.png" for number in range(4) for emotion in ("Happy", "Sad")]
 

@@ -17,9 +17,9 @@ import pytest
 
 from facedep import runs
 from facedep.__main__ import _build_parser, _plan_run
-from facedep.cards import CARD_FILE, MODEL_FILE
 from facedep.errors import RunError
 from facedep.files import write_json
+from facedep.networks.card import CARD_FILE, MODEL_FILE
 from facedep.progress import read_progress
 from facedep.run_writer import RunWriter
 from facedep.runs import RunConfig

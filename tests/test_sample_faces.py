@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facedep.cards import read_card
 from facedep.emotions import DEPRESSED, EMOTIONS, group_of
+from facedep.networks.card import read_card
 from facedep.paths import PROJECT_DIR, models_dir
 from facedep.sample_faces import (
     ACTION_UNITS,

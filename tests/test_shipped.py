@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from facedep import runs
-from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
 from facedep.data import load_dataset
 from facedep.eval_subset import EvalSubset
 from facedep.evaluation import evaluate_run
-from facedep.model import load_classifier
 from facedep.model_card import render_model_card
+from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
+from facedep.networks.classifier import load_classifier
 from facedep.paths import PROJECT_DIR
 from facedep.scan import scan_dataset
 from facedep.splits import SUPPLIED

@@ -18,27 +18,28 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facedep import calibration, runs, training, training_prepare
+from facedep import runs, training, training_prepare
 from facedep.__main__ import main
 from facedep.augmentation import augment_images
-from facedep.card_scores import Scores
-from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
 from facedep.data import load_dataset
 from facedep.errors import DataError, RunError
 from facedep.eval_subset import EvalSubset
 from facedep.evaluation import evaluate_run
 from facedep.files import write_json
 from facedep.images.opening import compute_fingerprint
-from facedep.model import compute_outputs, load_classifier
+from facedep.networks import calibration
+from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
+from facedep.networks.card_scores import Scores
+from facedep.networks.classifier import compute_outputs, load_classifier
+from facedep.networks.decision_threshold import write_threshold
+from facedep.networks.recipes import ARTICLE, COMPACT
 from facedep.predict import predict_picture
 from facedep.progress import TOO_EARLY, UNJUDGED, judge_learning, read_progress
-from facedep.recipes import ARTICLE, COMPACT
 from facedep.run_writer import RunWriter
 from facedep.runs import RunConfig
 from facedep.scan import scan_dataset
 from facedep.splits import split_dataset
 from facedep.subset_selection import clean_scan, split_as_trained
-from facedep.thresholds import write_threshold
 from facedep.training_inputs import ArrayDataset, ClassSpec
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent

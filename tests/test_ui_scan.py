@@ -11,10 +11,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from facedep import face_check, jobs, runs, scan, ui, ui_evaluate, ui_explore
-from facedep.cards import CARD_FILE
 from facedep.data import Dataset, load_dataset
 from facedep.errors import RunError
 from facedep.files import write_json
+from facedep.networks.card import CARD_FILE
 from facedep.paths import PROJECT_DIR, models_dir
 from facedep.scan import is_scanned, scan_dataset
 

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from facedep.cards import Card
 from facedep.errors import DataError, RunError
 from facedep.files import read_json, write_json
+from facedep.networks.card import Card
 from facedep.paths import additions_dir, make_additions_dir
 
 THRESHOLD_FILE = "threshold.json"

@@ -20,13 +20,13 @@ import numpy as np
 from keras import layers
 
 from facedep import emotions
-from facedep.calibration import apply_temperature
-from facedep.cards import FINGERPRINTS_FILE, MODEL_FILE, Card, read_card
 from facedep.errors import ModelError
 from facedep.files import write_atomically
-from facedep.predictions import Predictions, sum_depressed
-from facedep.recipes import Recipe, find_recipe
-from facedep.thresholds import find_band, read_threshold
+from facedep.networks.calibration import apply_temperature
+from facedep.networks.card import FINGERPRINTS_FILE, MODEL_FILE, Card, read_card
+from facedep.networks.decision_threshold import find_band, read_threshold
+from facedep.networks.predictions import Predictions, sum_depressed
+from facedep.networks.recipes import Recipe, find_recipe
 
 MAX_MODEL_BYTES = 512 * 1024**2
 FEATURES_LAYER = "features"

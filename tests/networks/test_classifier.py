@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facedep import model
-from facedep.cards import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, Card
 from facedep.errors import ModelError
 from facedep.images.opening import compute_fingerprint, to_gray
+from facedep.networks import classifier as model
+from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, Card
+from facedep.networks.decision_threshold import forget_threshold, write_threshold
+from facedep.networks.recipes import ARTICLE, COMPACT, RECIPES
 from facedep.predict import label_of, predict_picture
-from facedep.recipes import ARTICLE, COMPACT, RECIPES
-from facedep.thresholds import forget_threshold, write_threshold
 
 EMOTIONS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
 

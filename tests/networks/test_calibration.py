@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from facedep.calibration import apply_temperature, find_temperature, find_uncertain_band
 from facedep.metrics import compute_calibration_error
+from facedep.networks.calibration import apply_temperature, find_temperature, find_uncertain_band
 
 IS_POSITIVE = np.array([False, True, True, False])
 

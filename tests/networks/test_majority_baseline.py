@@ -8,11 +8,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from facedep.__main__ import _describe_scores
-from facedep.baselines import UNKNOWN, MajorityBaseline, find_majority_baseline, read_majority_baseline
-from facedep.cards import Card
 from facedep.emotions import DEPRESSED, NON_DEPRESSED
 from facedep.files import nan_to_null
 from facedep.metrics import score_predictions
+from facedep.networks.card import Card
+from facedep.networks.majority_baseline import UNKNOWN, MajorityBaseline, find_majority_baseline, read_majority_baseline
 from facedep.sentences import describe_accuracy
 
 # A network that guesses, on pictures of which 72 % are depressed, as this and as an earlier version describe it.

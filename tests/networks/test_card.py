@@ -6,10 +6,10 @@ import json
 import pytest
 
 from facedep import runs
-from facedep.baselines import MajorityBaseline
-from facedep.card_scores import RecordedEvaluation
-from facedep.cards import CARD_FILE, Card, read_card
 from facedep.errors import ModelError, RunError
+from facedep.networks.card import CARD_FILE, Card, read_card
+from facedep.networks.card_scores import RecordedEvaluation
+from facedep.networks.majority_baseline import MajorityBaseline
 from facedep.paths import PROJECT_DIR
 from facedep.progress import read_progress
 

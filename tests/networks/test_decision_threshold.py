@@ -5,11 +5,17 @@ import json
 import numpy as np
 import pytest
 
-from facedep import thresholds
-from facedep.cards import AbstentionBand, Calibration, Card
 from facedep.errors import DataError, RunError
 from facedep.metrics import compute_accuracy, compute_balanced_accuracy
-from facedep.thresholds import THRESHOLD_FILE, choose_threshold, find_band, forget_threshold, read_threshold
+from facedep.networks import decision_threshold
+from facedep.networks.card import AbstentionBand, Calibration, Card
+from facedep.networks.decision_threshold import (
+    THRESHOLD_FILE,
+    choose_threshold,
+    find_band,
+    forget_threshold,
+    read_threshold,
+)
 
 NAMES = {"recipe": "compact", "class_names": ("depressed",), "positive_classes": ("depressed",), "input_size_px": 48}
 PLAIN = Card(**NAMES)
@@ -19,7 +25,7 @@ CARD = Card(**NAMES, decision_threshold=0.4, calibration=Calibration(abstention_
 def test_the_cards_threshold_holds_until_one_is_chosen_and_after_it_is_forgotten(tmp_path):
     assert read_threshold(tmp_path, CARD) == 0.4
     assert read_threshold(tmp_path, PLAIN) == 0.5
-    thresholds.write_threshold(tmp_path, 0.35)
+    decision_threshold.write_threshold(tmp_path, 0.35)
     assert read_threshold(tmp_path, CARD) == 0.35
     assert [path.name for path in tmp_path.iterdir()] == [THRESHOLD_FILE]
     forget_threshold(tmp_path)
@@ -29,7 +35,7 @@ def test_the_cards_threshold_holds_until_one_is_chosen_and_after_it_is_forgotten
 
 @pytest.mark.parametrize("threshold", [0, 1, 0.0, 1.0, np.float64(0.3)])
 def test_any_number_from_0_to_1_can_be_chosen(threshold, tmp_path):
-    thresholds.write_threshold(tmp_path, threshold)
+    decision_threshold.write_threshold(tmp_path, threshold)
     assert read_threshold(tmp_path, CARD) == threshold
 
 
@@ -47,12 +53,12 @@ def test_damaged_file_counts_as_none(content, tmp_path):
 @pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan"), True, None])
 def test_what_is_no_share_is_refused(threshold, tmp_path):
     with pytest.raises(ValueError, match="expected a number from 0 to 1"):
-        thresholds.write_threshold(tmp_path, threshold)
+        decision_threshold.write_threshold(tmp_path, threshold)
 
 
 def test_a_run_that_is_gone_gives_a_sentence(tmp_path):
     with pytest.raises(RunError, match="The threshold of 'gone' could not be kept"):
-        thresholds.write_threshold(tmp_path / "gone", 0.3)
+        decision_threshold.write_threshold(tmp_path / "gone", 0.3)
 
 
 def test_the_band_holds_for_thresholds_within_it_only():
@@ -136,11 +142,11 @@ def test_mistakes_of_a_programmer_are_refused():
 
 
 def test_what_is_written_is_one_number_and_what_it_was_chosen_on(tmp_path):
-    thresholds.write_threshold(tmp_path, 0.1 + 0.2, chosen_on="val of faces.zip")
+    decision_threshold.write_threshold(tmp_path, 0.1 + 0.2, chosen_on="val of faces.zip")
     assert json.loads((tmp_path / THRESHOLD_FILE).read_text()) == {
         "threshold": 0.1 + 0.2,
         "chosen_on": "val of faces.zip",
     }
-    assert thresholds.read_choice(tmp_path) == "val of faces.zip"
-    thresholds.forget_threshold(tmp_path)
-    assert thresholds.read_choice(tmp_path) == ""
+    assert decision_threshold.read_choice(tmp_path) == "val of faces.zip"
+    decision_threshold.forget_threshold(tmp_path)
+    assert decision_threshold.read_choice(tmp_path) == ""

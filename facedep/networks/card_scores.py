@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from facedep import emotions
-from facedep.baselines import UNKNOWN, MajorityBaseline
-from facedep.card_format import DamagedCardError, TableReader, upgrade_evaluation, upgrade_scores
 from facedep.errors import ModelError
+from facedep.networks.card_format import DamagedCardError, TableReader, upgrade_evaluation, upgrade_scores
+from facedep.networks.majority_baseline import UNKNOWN, MajorityBaseline
 
 _NAN = float("nan")
 _NO_INTERVAL = (_NAN, _NAN)
