@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from facedep import runs, sample_faces, ui
+from facedep import runs, ui
+from facedep.data import sample_faces
 from facedep.errors import FacedepError
 from facedep.logs import configure_logging
 

@@ -63,10 +63,10 @@ def measure_own_pipeline(*, source: str, recipe: str, split: str) -> dict[str, f
     The pictures are prepared before, as they are from the second epoch of any training on.
     """
     from facedep.augmentation import augment_images
-    from facedep.data import load_dataset
+    from facedep.data.scan import load_images, scan_dataset
+    from facedep.data.sources import load_dataset
+    from facedep.data.splits import split_dataset
     from facedep.networks.recipes import find_recipe
-    from facedep.scan import load_images, scan_dataset
-    from facedep.splits import split_dataset
     from facedep.training_inputs import ArrayDataset, Batches
 
     found = find_recipe(recipe)

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from facedep.data import Dataset, load_dataset
+from facedep.data.export import export_dataset
+from facedep.data.scan import scan_dataset
+from facedep.data.sources import Dataset, load_dataset
+from facedep.data.splits import split_dataset
 from facedep.emotions import EMOTIONS, group_of
-from facedep.export import export_dataset
-from facedep.scan import scan_dataset
-from facedep.splits import split_dataset
 
 _DRAWN_EMOTIONS = EMOTIONS[:7]  # FER2013's
 _FACE_PX = 48

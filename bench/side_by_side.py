@@ -23,12 +23,12 @@ from typing import Any
 
 from bench import report
 from bench.pictures import write_drawn_pictures, write_subset
-from facedep.data import KAGGLE, SAMPLE, load_dataset
+from facedep.data.sources import KAGGLE, SAMPLE, load_dataset
+from facedep.data.splits import LEAK_FREE, SUPPLIED
 from facedep.files import write_json
 from facedep.networks.recipes import ARTICLE, COMPACT, QUICK
 from facedep.paths import PROJECT_DIR
 from facedep.runs import SHIPPED_RUN
-from facedep.splits import LEAK_FREE, SUPPLIED
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless")
 _MAX_LOAD = 0.5  # of the minute before the start

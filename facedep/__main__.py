@@ -21,13 +21,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from facedep import data, kaggle, quality, runs, sentences
+from facedep import quality, runs, sentences
 from facedep.answers import has_answers, keep_answers_beside, read_answers
+from facedep.data import kaggle, sources
+from facedep.data.eval_subset import add_eval_subset_arguments, read_eval_subset
+from facedep.data.export import export_dataset
+from facedep.data.scan import Scan, scan_dataset
+from facedep.data.splits import LEAK_FREE, SPLIT_KINDS
 from facedep.dataset_spec import add_dataset_arguments, read_dataset_spec
 from facedep.errors import DataError, FacedepError, RunError
-from facedep.eval_subset import add_eval_subset_arguments, read_eval_subset
 from facedep.evaluation import evaluate_run, read_scores
-from facedep.export import export_dataset
 from facedep.face_check import check_faces, read_face_check
 from facedep.files import nan_to_null
 from facedep.jobs import JobWriter
@@ -39,8 +42,6 @@ from facedep.networks.recipes import ARTICLE, RECIPES, find_recipe
 from facedep.projection import compute_map, read_map
 from facedep.robustness import DISTORTIONS, read_robustness
 from facedep.run_writer import RunWriter
-from facedep.scan import Scan, scan_dataset
-from facedep.splits import LEAK_FREE, SPLIT_KINDS
 from facedep.subset_selection import select_pictures
 from facedep.tables import check_csv_path, write_csv
 from facedep.training_checkpoint import count_kept_epochs
@@ -318,12 +319,12 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
-def _load_dataset(options: argparse.Namespace) -> data.Dataset:
-    dataset = data.load_dataset(read_dataset_spec(options))
+def _load_dataset(options: argparse.Namespace) -> sources.Dataset:
+    dataset = sources.load_dataset(read_dataset_spec(options))
     for folder, num_images in sorted(dataset.unknown_folders.items()):
         print(f"facedep: folder {folder!r} names no known class: {num_images:,} pictures left out", file=sys.stderr)
     if dataset.index.empty:
-        raise DataError(f"{dataset.name} has no folder with a known class. {data.LAYOUT_TEXT}")
+        raise DataError(f"{dataset.name} has no folder with a known class. {sources.LAYOUT_TEXT}")
     return dataset
 
 
@@ -548,7 +549,7 @@ def _print_grouping_mismatch(mismatch: dict[str, list[str]] | None, name: str) -
         print(sentences.describe_grouping_mismatch(mismatch, name).replace("*", ""))
 
 
-def _answer_like(options: argparse.Namespace, run_dir: Path, dataset: data.Dataset, job: JobWriter) -> int:
+def _answer_like(options: argparse.Namespace, run_dir: Path, dataset: sources.Dataset, job: JobWriter) -> int:
     """Asks a model about the very pictures that a page shows of another one, whether scores are kept or not."""
     from facedep.answering import compute_answers
 
@@ -560,7 +561,7 @@ def _answer_like(options: argparse.Namespace, run_dir: Path, dataset: data.Datas
 
 
 def _select_pictures(
-    options: argparse.Namespace, run_dir: Path, dataset: data.Dataset, job: JobWriter
+    options: argparse.Namespace, run_dir: Path, dataset: sources.Dataset, job: JobWriter
 ) -> tuple[Scan, np.ndarray]:
     """Returns the data set's scan and the pictures meant: the part as `--like`'s run, else the model's, cuts it."""
     like_dir = runs.find_run_dir(options.like) if options.like else run_dir
@@ -569,12 +570,12 @@ def _select_pictures(
     return scan, select_pictures(like_dir, dataset, scan, read_eval_subset(options), on_progress=looking).mask
 
 
-def _keep_answers(run_dir: Path, dataset: data.Dataset, job: JobWriter) -> None:
+def _keep_answers(run_dir: Path, dataset: sources.Dataset, job: JobWriter) -> None:
     _complete_answers(run_dir, dataset, job)
     print(f"facedep: {keep_answers_beside(run_dir, dataset)}", file=sys.stderr)
 
 
-def _complete_answers(run_dir: Path, dataset: data.Dataset, job: JobWriter) -> None:
+def _complete_answers(run_dir: Path, dataset: sources.Dataset, job: JobWriter) -> None:
     answers = read_answers(run_dir, dataset)
     if answers is None or not answers.is_complete:
         job.report("Waking the model")
@@ -583,7 +584,7 @@ def _complete_answers(run_dir: Path, dataset: data.Dataset, job: JobWriter) -> N
         compute_answers(run_dir, dataset, on_progress=functools.partial(job.report, "Asking the model"))
 
 
-def _write_report(options: argparse.Namespace, run_dir: Path, dataset: data.Dataset, job: JobWriter) -> None:
+def _write_report(options: argparse.Namespace, run_dir: Path, dataset: sources.Dataset, job: JobWriter) -> None:
     from facedep.report import build_report, write_report
 
     _complete_answers(run_dir, dataset, job)  # it also shows the scores on other parts

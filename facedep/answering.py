@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from facedep.answers import Answers, find_answers_path, has_answers, read_answers, write_answers
-from facedep.data import Dataset
+from facedep.data.scan import load_images, scan_dataset
+from facedep.data.sources import Dataset
 from facedep.errors import ModelError
 from facedep.networks.calibration import apply_temperature
 from facedep.networks.classifier import Classifier, expose_features, fill_batch, find_batch_size, load_classifier
-from facedep.scan import load_images, scan_dataset
 
 _LARGEST_FEATURE = float(np.finfo(np.float16).max)
 

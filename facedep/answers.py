@@ -16,12 +16,12 @@ import numpy as np
 
 from facedep import emotions
 from facedep.array_files import load_arrays, read_arrays, save_arrays, write_arrays
-from facedep.data import Dataset
+from facedep.data.scan import Scan, find_cache_path
+from facedep.data.sources import Dataset
 from facedep.errors import ModelError
 from facedep.networks.card import ANSWERS_FILE, FINGERPRINTS_FILE, MODEL_FILE, read_card
 from facedep.networks.predictions import Predictions, sum_depressed
 from facedep.paths import cache_dir
-from facedep.scan import Scan, find_cache_path
 
 _VERSION = "2"  # to be raised when what is stored or how it is computed changes
 

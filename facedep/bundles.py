@@ -9,11 +9,11 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from facedep import runs
+from facedep.data.stores import UNPACKING_ERRORS
 from facedep.errors import ModelError, RunError
 from facedep.files import write_json
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE
 from facedep.paths import models_dir
-from facedep.stores import UNPACKING_ERRORS
 
 # The log stays at home: it may name folders of this computer.
 BUNDLED_FILES = (runs.CONFIG_FILE, runs.STATUS_FILE, runs.METRICS_FILE, CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE)

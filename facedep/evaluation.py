@@ -20,9 +20,10 @@ import pandas as pd
 
 from facedep import metrics, runs
 from facedep.answers import Answers, find_answers_key, find_seen, has_answers, read_answers
-from facedep.data import Dataset
+from facedep.data.eval_subset import EvalSubset
+from facedep.data.scan import Scan, scan_dataset
+from facedep.data.sources import Dataset
 from facedep.errors import ModelError
-from facedep.eval_subset import EvalSubset
 from facedep.files import evict_oldest, nan_to_null, null_to_nan, read_json, write_json
 from facedep.logs import describe_error
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, Card, read_card
@@ -30,7 +31,6 @@ from facedep.networks.decision_threshold import find_band, read_threshold
 from facedep.networks.predictions import Predictions
 from facedep.paths import additions_dir, make_additions_dir
 from facedep.quality import measure_quality
-from facedep.scan import Scan, scan_dataset
 from facedep.scores import find_depressed, score_answers
 from facedep.slices import Slice, find_slices
 from facedep.subset_selection import Selection, select_pictures

@@ -19,11 +19,11 @@ import cv2
 import numpy as np
 
 from facedep.array_files import read_arrays, write_arrays
-from facedep.data import Dataset
+from facedep.data.scan import Scan, find_cache_path
+from facedep.data.sources import Dataset
 from facedep.errors import DataError
 from facedep.images.faces import score_squares
 from facedep.paths import cache_dir
-from facedep.scan import Scan, find_cache_path
 
 _logger = logging.getLogger(__name__)
 

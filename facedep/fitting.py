@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 
 from facedep.augmentation import augment_images, mirror_images
-from facedep.decoded import SmallerImages
+from facedep.data.image_cache import SmallerImages
 from facedep.devices import ONE_DEVICE, Devices
 from facedep.errors import RunError
 from facedep.networks.classifier import build_network

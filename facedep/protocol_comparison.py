@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from facedep.answers import find_seen, has_answers, read_answers
-from facedep.data import Dataset
+from facedep.data.eval_subset import ALL, EvalSubset
+from facedep.data.scan import Scan, scan_dataset
+from facedep.data.sources import Dataset
+from facedep.data.splits import LEAK_FREE, PUBLISHED, SUPPLIED
 from facedep.errors import DataError, ModelError
-from facedep.eval_subset import ALL, EvalSubset
 from facedep.lookalikes import build_appearance, score_lookup_table
 from facedep.metrics import compute_accuracy, compute_wilson_interval
 from facedep.networks.card import Card, read_card
 from facedep.networks.decision_threshold import read_threshold
 from facedep.networks.majority_baseline import MajorityBaseline, find_majority_baseline
-from facedep.scan import Scan, scan_dataset
 from facedep.scores import find_depressed
-from facedep.splits import LEAK_FREE, PUBLISHED, SUPPLIED
 from facedep.subset_selection import select_pictures, split_as_trained
 
 _NAN = float("nan")

@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from facedep.decoded import SelectedImages
-from facedep.scan import THUMBNAIL_SIZE_PX, Scan
-from facedep.splits import PARTS
+from facedep.data.image_cache import SelectedImages
+from facedep.data.scan import THUMBNAIL_SIZE_PX, Scan
+from facedep.data.splits import PARTS
 
 _IMAGES_AT_ONCE = 2000  # as float32 these take 18 MB
 _SHADOWS_QUANTILE, _HIGHLIGHTS_QUANTILE = 0.05, 0.95

@@ -8,7 +8,8 @@ import pandas as pd
 
 from facedep import emotions
 from facedep.array_files import write_arrays
-from facedep.data import Dataset
+from facedep.data.scan import load_images, scan_dataset
+from facedep.data.sources import Dataset
 from facedep.networks.classifier import load_classifier
 from facedep.robustness import (
     build_robustness_table,
@@ -17,7 +18,6 @@ from facedep.robustness import (
     find_robustness_path,
     list_conditions,
 )
-from facedep.scan import load_images, scan_dataset
 
 
 def measure_robustness(

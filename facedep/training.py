@@ -11,7 +11,9 @@ import keras
 import numpy as np
 
 from facedep import __version__, runs
-from facedep.data import Dataset
+from facedep.data.scan import Scan, load_images
+from facedep.data.sources import Dataset
+from facedep.data.splits import PARTS
 from facedep.files import write_json, write_text
 from facedep.fitting import fit_network
 from facedep.model_card import render_model_card
@@ -34,9 +36,7 @@ from facedep.networks.classifier import Classifier, compute_outputs, save_networ
 from facedep.quality import Thresholds
 from facedep.run_writer import RunWriter
 from facedep.runs import CHECKPOINT_FILE, RunConfig
-from facedep.scan import Scan, load_images
 from facedep.scores import score_answers
-from facedep.splits import PARTS
 from facedep.training_callbacks import TrainingMonitor
 from facedep.training_inputs import ArrayDataset, ClassSpec
 from facedep.training_prepare import PreparedRun, prepare_run

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from facedep import runs
-from facedep.data import Dataset, check_trainable
+from facedep.data.sources import Dataset, check_trainable
+from facedep.data.splits import check_split
 from facedep.errors import RunError
 from facedep.networks.card import Card, read_card
 from facedep.networks.recipes import find_recipe
 from facedep.runs import RunConfig
-from facedep.splits import check_split
 from facedep.training_checkpoint import has_checkpoint, read_checkpoint
 
 

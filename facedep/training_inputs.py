@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from facedep.decoded import SelectedImages, SmallerImages
+from facedep.data.image_cache import SelectedImages, SmallerImages
 from facedep.networks.recipes import Recipe
 from facedep.runs import RunConfig
 

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from facedep import emotions, runs
-from facedep.data import Dataset, load_dataset
+from facedep.data.scan import Scan, load_images, scan_dataset
+from facedep.data.sources import Dataset, load_dataset
+from facedep.data.splits import PARTS, Leak, count_leaks, merge_val_into_train, split_dataset
 from facedep.devices import Devices, find_devices, skip_graph_rewriting
 from facedep.errors import RunError
 from facedep.networks.card import Card
@@ -27,8 +29,6 @@ from facedep.networks.majority_baseline import UNKNOWN, find_majority_baseline
 from facedep.networks.recipes import Recipe, find_recipe
 from facedep.run_writer import RunWriter
 from facedep.runs import RunConfig
-from facedep.scan import Scan, load_images, scan_dataset
-from facedep.splits import PARTS, Leak, count_leaks, merge_val_into_train, split_dataset
 from facedep.subset_selection import clean_scan
 from facedep.training_checkpoint import has_checkpoint
 from facedep.training_checks import check_run, read_final_fit_card

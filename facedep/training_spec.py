@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from facedep import emotions, runs
-from facedep.data import Dataset, relabel_dataset
+from facedep.data.sources import Dataset, relabel_dataset
 from facedep.dataset_spec import DatasetSpec
 from facedep.networks.card import CardData, read_card
 

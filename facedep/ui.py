@@ -13,8 +13,10 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from facedep import data, emotions, kaggle, runs, sample_faces
+from facedep import emotions, runs
 from facedep.answers import find_seen
+from facedep.data import kaggle, sample_faces, sources
+from facedep.data.scan import Scan
 from facedep.dataset_spec import DatasetSpec
 from facedep.errors import FacedepError
 from facedep.networks.card import MODEL_FILE
@@ -22,7 +24,6 @@ from facedep.networks.decision_threshold import THRESHOLD_FILE
 from facedep.notices import HELP_LINE, NOTICE
 from facedep.paths import PROJECT_DIR, additions_dir
 from facedep.quality import Thresholds
-from facedep.scan import Scan
 
 _logger = logging.getLogger(__name__)
 
@@ -31,7 +32,12 @@ if TYPE_CHECKING:
 
 WARM_UP_DELAY_SECONDS = 2.0
 _FOLDER, _UPLOAD = "folder", "upload"
-_SOURCE_TITLES = {data.SAMPLE: "Sample faces", data.KAGGLE: "Kaggle", _FOLDER: "Folder or .zip", _UPLOAD: "Upload"}
+_SOURCE_TITLES = {
+    sources.SAMPLE: "Sample faces",
+    sources.KAGGLE: "Kaggle",
+    _FOLDER: "Folder or .zip",
+    _UPLOAD: "Upload",
+}
 
 
 def keep_uploads_off_disk() -> None:
@@ -99,9 +105,9 @@ def show_errors(*, ends_page: bool = True) -> Iterator[None]:
 def current_source() -> str:
     """Returns the chosen data source: from this visit, else from the page's address, else the sample faces."""
     if "source" not in st.session_state:
-        st.session_state.source = st.query_params.get("data", data.SAMPLE)
+        st.session_state.source = st.query_params.get("data", sources.SAMPLE)
     source = st.session_state.source
-    if source == data.SAMPLE:
+    if source == sources.SAMPLE:
         st.query_params.pop("data", None)
     else:
         st.query_params["data"] = source
@@ -111,7 +117,7 @@ def current_source() -> str:
 def describe_source() -> str:
     """Returns the chosen data source in words."""
     source = current_source()
-    titles = {data.SAMPLE: "2,100 sample faces, drawn by code", data.KAGGLE: "the Kaggle data set"}
+    titles = {sources.SAMPLE: "2,100 sample faces, drawn by code", sources.KAGGLE: "the Kaggle data set"}
     return titles.get(source) or Path(source).name
 
 
@@ -162,16 +168,16 @@ def show_cleaning() -> None:
         right.button("Use all pictures", key="use_all", on_click=lambda: st.session_state.pop("cleaning", None))
 
 
-def load_current_dataset() -> data.Dataset:
+def load_current_dataset() -> sources.Dataset:
     """Returns the chosen data set, or shows why it cannot be loaded and ends the page there."""
     with show_errors():
         return load_dataset(current_spec())
 
 
 @st.cache_resource(max_entries=4, ttl="10m", show_spinner="Reading the list of pictures …")
-def load_dataset(spec: DatasetSpec) -> data.Dataset:
+def load_dataset(spec: DatasetSpec) -> sources.Dataset:
     """Returns a data set; its list of files is read again after ten minutes or when another source was chosen."""
-    return data.load_dataset(spec)
+    return sources.load_dataset(spec)
 
 
 def count_seen_by_shipped(scan: Scan) -> int:
@@ -213,7 +219,7 @@ def enlarge_times(gray: np.ndarray, factor: int) -> Image.Image:
 def show_source_chooser() -> None:
     """Shows the choice between the four kinds of data source."""
     source = current_source()
-    kind = source if source in (data.SAMPLE, data.KAGGLE) else _FOLDER
+    kind = source if source in (sources.SAMPLE, sources.KAGGLE) else _FOLDER
     chosen = st.segmented_control(
         "Where the pictures come from",
         list(_SOURCE_TITLES),
@@ -222,12 +228,12 @@ def show_source_chooser() -> None:
         key="source_kind",
         required=True,
     )
-    if chosen == data.SAMPLE:
+    if chosen == sources.SAMPLE:
         st.caption("2,100 faces drawn by code, seven emotions. No real person, no network, the same on every computer.")
-        if source != data.SAMPLE:
-            _choose_source(data.SAMPLE)
+        if source != sources.SAMPLE:
+            _choose_source(sources.SAMPLE)
             st.rerun()
-    elif chosen == data.KAGGLE:
+    elif chosen == sources.KAGGLE:
         _show_kaggle(source)
     elif chosen == _FOLDER:
         _show_path_input(source)
@@ -241,15 +247,15 @@ def _show_path_input(source: str) -> None:
     with st.form("path_form", border=False):
         typed = st.text_input(
             "Full path of a folder or .zip file on this computer",
-            value="" if source in (data.SAMPLE, data.KAGGLE) else source,
+            value="" if source in (sources.SAMPLE, sources.KAGGLE) else source,
             placeholder="/home/me/faces.zip",
             key="source_path",
         )
         is_sent = st.form_submit_button("Use it", type="primary")
-    st.caption(f"Read in place, nothing is copied. {data.LAYOUT_TEXT}")
+    st.caption(f"Read in place, nothing is copied. {sources.LAYOUT_TEXT}")
     if is_sent and typed.strip():
         with show_errors(ends_page=False):
-            dataset = data.load_dataset(typed)
+            dataset = sources.load_dataset(typed)
             load_dataset.clear()
             _choose_source(dataset.source)
             st.rerun()
@@ -259,33 +265,33 @@ def _show_upload() -> None:
     file = st.file_uploader("A .zip with one folder per emotion", type="zip", key="source_upload")
     if file is not None and st.session_state.get("used_upload") != file.file_id:
         with show_errors(ends_page=False):
-            path = data.store_upload(file.name, file)
+            path = sources.store_upload(file.name, file)
             st.session_state.used_upload = file.file_id
             _choose_source(str(path))
             st.rerun()
-    size = data.measure_uploads()
+    size = sources.measure_uploads()
     if size:
         left, right = st.columns([3, 1], vertical_alignment="center")
-        left.caption(f"Uploads are kept in {data.uploads_dir()}: {size / 1e6:.1f} MB, so that a training can go on.")
+        left.caption(f"Uploads are kept in {sources.uploads_dir()}: {size / 1e6:.1f} MB, so that a training can go on.")
         right.button("Clear uploads", key="clear_uploads", on_click=_clear_uploads, help="Everybody's uploads")
 
 
 def _clear_uploads() -> None:
     """Deletes the uploads and goes back to the sample faces where one of them was chosen."""
     source = current_source()
-    data.clear_uploads()
+    sources.clear_uploads()
     load_dataset.clear()
-    if source not in (data.SAMPLE, data.KAGGLE) and Path(source).is_relative_to(data.uploads_dir().resolve()):
-        _choose_source(data.SAMPLE)
-        st.session_state.source_kind = data.SAMPLE
+    if source not in (sources.SAMPLE, sources.KAGGLE) and Path(source).is_relative_to(sources.uploads_dir().resolve()):
+        _choose_source(sources.SAMPLE)
+        st.session_state.source_kind = sources.SAMPLE
 
 
 def _show_kaggle(source: str) -> None:
     if kaggle.find_cached_dataset() is not None:
         st.caption(f"{kaggle.KAGGLE_HANDLE}, on this computer already: it works without network.")
-        if source != data.KAGGLE:
+        if source != sources.KAGGLE:
             load_dataset.clear()
-            _choose_source(data.KAGGLE)
+            _choose_source(sources.KAGGLE)
             st.rerun()
         return
     st.markdown(
@@ -322,7 +328,7 @@ def _show_download(is_running: bool) -> None:
     show()
 
 
-def show_unknown_folders(dataset: data.Dataset) -> None:
+def show_unknown_folders(dataset: sources.Dataset) -> None:
     """Asks what folders of unknown name hold. Until it is said, their pictures are left out."""
     if folder_choices():
         said = ", ".join(f"“{folder}”: {answer.replace('_', '-')}" for folder, answer in folder_choices().items())
@@ -334,7 +340,7 @@ def show_unknown_folders(dataset: data.Dataset) -> None:
     st.warning(
         "Some folders have names this app does not know. Their pictures are left out until you say what they are."
     )
-    answers = [data.LEAVE_OUT, *emotions.EMOTIONS, *emotions.GROUPS]
+    answers = [sources.LEAVE_OUT, *emotions.EMOTIONS, *emotions.GROUPS]
     with st.form("unknown_folders"):
         chosen = {
             folder: st.selectbox(f"“{folder}” ({num_images:,} pictures)", answers, key=f"unknown_{folder}")

@@ -20,7 +20,7 @@ from facedep import (
     ui,
 )
 from facedep.answers import find_seen, read_answers
-from facedep.data import Dataset
+from facedep.data.sources import Dataset
 from facedep.errors import FacedepError
 from facedep.estimate import describe_seconds
 from facedep.evaluation import Evaluation, find_evaluation_key

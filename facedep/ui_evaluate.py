@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from facedep import emotions, game, plots_errors, plots_scores, runs, sentences, splits, ui, ui_gallery
+from facedep import emotions, game, plots_errors, plots_scores, runs, sentences, ui, ui_gallery
 from facedep.answers import Answers, find_seen, has_answers, read_answers
-from facedep.data import SAMPLE, Dataset
-from facedep.eval_subset import ALL, EvalSubset
+from facedep.data import splits
+from facedep.data.eval_subset import ALL, EvalSubset
+from facedep.data.scan import Scan
+from facedep.data.sources import SAMPLE, Dataset
 from facedep.evaluation import Evaluation, UnansweredError, find_evaluation_key, read_evaluation
 from facedep.networks.decision_threshold import (
     choose_threshold,
@@ -21,7 +23,6 @@ from facedep.networks.decision_threshold import (
     read_choice,
     write_threshold,
 )
-from facedep.scan import Scan
 from facedep.slices import find_confident_mistakes, find_worst
 from facedep.subset_selection import list_available, needs_face_check
 from facedep.training_spec import find_grouping_mismatch, find_training_dataset
@@ -436,8 +437,8 @@ def _show_overlays(view: Evaluation, wrong: np.ndarray) -> None:
         if not box.open:
             return
         ui.wait_for_warm_up()
+        from facedep.data.scan import load_images
         from facedep.explain import compute_occlusion_map, overlay_map
-        from facedep.scan import load_images
 
         with ui.show_errors():
             classifier = ui.load_classifier(view.run.name)

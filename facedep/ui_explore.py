@@ -11,20 +11,21 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from facedep import emotions, plots_data, plots_theme, quality, runs, splits, ui, ui_gallery, ui_jobs, ui_scan
+from facedep import emotions, plots_data, plots_theme, quality, runs, ui, ui_gallery, ui_jobs, ui_scan
 from facedep.answers import find_seen, read_answers
 from facedep.average_faces import compute_average_faces, compute_difference, describe_difference
-from facedep.data import Dataset
+from facedep.data import splits
+from facedep.data.export import export_dataset
+from facedep.data.scan import Scan, find_cache_path
+from facedep.data.sources import Dataset
 from facedep.errors import DataError
 from facedep.estimate import describe_seconds
-from facedep.export import export_dataset
 from facedep.face_check import estimate_seconds, read_face_check
 from facedep.label_hints import find_label_hints
 from facedep.lookalikes import LookupScore, score_lookup_table
 from facedep.networks.majority_baseline import find_majority_baseline
 from facedep.projection import read_map
 from facedep.quality import Fault, Thresholds
-from facedep.scan import Scan, find_cache_path
 from facedep.tables import encode_csv
 
 ANY = "all"

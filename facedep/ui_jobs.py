@@ -5,9 +5,9 @@ import hashlib
 import streamlit as st
 
 from facedep import jobs
-from facedep.data import Dataset
+from facedep.data.scan import find_cache_path
+from facedep.data.sources import Dataset
 from facedep.paths import cache_dir
-from facedep.scan import find_cache_path
 
 
 def name_job(kind: str, dataset: Dataset, *words: str) -> str:

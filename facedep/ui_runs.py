@@ -8,12 +8,12 @@ import streamlit as st
 
 from facedep import plots_training, progress, runs, ui
 from facedep.bundles import pack_run, unpack_run
+from facedep.data.splits import LEAK_FREE
 from facedep.estimate import describe_seconds
 from facedep.model_card import render_model_card
 from facedep.networks.card import Card
 from facedep.networks.card_scores import Scores
 from facedep.networks.recipes import RECIPES
-from facedep.splits import LEAK_FREE
 
 _STATE_ICONS = {
     runs.FINISHED: ":material/check_circle:",

@@ -4,7 +4,8 @@ from typing import Any
 
 import streamlit as st
 
-from facedep import runs, sample_faces, ui, ui_camera, ui_predict
+from facedep import runs, ui, ui_camera, ui_predict
+from facedep.data import sample_faces
 from facedep.images.opening import FORMATS_TEXT, PICTURE_SUFFIXES
 
 CAMERA, LIVE, FILES, EXAMPLES = "Camera", "Live", "Files", "Examples"

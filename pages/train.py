@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from facedep import data, estimate, runs, splits, ui, ui_runs, ui_scan
+from facedep import estimate, runs, ui, ui_runs, ui_scan
+from facedep.data import sources, splits
+from facedep.data.scan import Scan, find_cache_path
 from facedep.errors import DataError
 from facedep.networks.recipes import RECIPES, Recipe
-from facedep.scan import Scan, find_cache_path
 
 MAX_SEED = 2**32 - 1
 
@@ -16,7 +17,7 @@ def measure_speed() -> float:
     return estimate.measure_speed()
 
 
-def choose_settings(dataset: data.Dataset) -> runs.RunConfig:
+def choose_settings(dataset: sources.Dataset) -> runs.RunConfig:
     """Shows the settings with sane defaults; the rare ones under "More settings"."""
     ui.show_cleaning()
     left, right = st.columns([3, 2], gap="large")
@@ -92,7 +93,7 @@ def choose_settings(dataset: data.Dataset) -> runs.RunConfig:
     )
 
 
-def describe_time(recipe: Recipe, epochs: int, dataset: data.Dataset) -> str:
+def describe_time(recipe: Recipe, epochs: int, dataset: sources.Dataset) -> str:
     """Returns the estimate of the time in a sentence."""
     num_images = len(dataset.index)
     last_speed = estimate.find_last_speed(recipe)
@@ -126,13 +127,13 @@ def tell_what_is_known(scan: Scan) -> None:
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def count_leaks(
-    path: str, choices: dict[str, str], depressed: tuple[str, ...], kind: str, _dataset: data.Dataset, _scan: Scan
+    path: str, choices: dict[str, str], depressed: tuple[str, ...], kind: str, _dataset: sources.Dataset, _scan: Scan
 ) -> dict[str, splits.Leak]:
     """Returns the leaks of a split; the scan's path, the folder choices and the grouping name pictures and labels."""
     return splits.count_leaks(splits.split_dataset(_dataset.index, _scan, kind), _scan)
 
 
-def warn_of_split(dataset: data.Dataset, scan: Scan, kind: str) -> bool:
+def warn_of_split(dataset: sources.Dataset, scan: Scan, kind: str) -> bool:
     """Says what a split means where it is not free of leaks; returns whether the pictures suffice for it."""
     path, choices = str(find_cache_path(dataset)), ui.folder_choices()
     try:
@@ -150,7 +151,7 @@ def warn_of_split(dataset: data.Dataset, scan: Scan, kind: str) -> bool:
     return True
 
 
-def tell_of_pictures(dataset: data.Dataset, config: runs.RunConfig) -> bool:
+def tell_of_pictures(dataset: sources.Dataset, config: runs.RunConfig) -> bool:
     """Says what the pictures mean for this training, once they are scanned; returns whether it can be started.
 
     Where something depends on the scan it is made in the background; a training makes its own, so it need not wait.
@@ -181,7 +182,7 @@ else:
     dataset = ui.load_current_dataset()
     ui.show_unknown_folders(dataset)
     with ui.show_errors():
-        data.check_trainable(dataset)
+        sources.check_trainable(dataset)
     config = choose_settings(dataset)
     can_start = tell_of_pictures(dataset, config)
     if st.button("Start training", type="primary", key="start", icon=":material/play_arrow:", disabled=not can_start):

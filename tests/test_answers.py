@@ -22,7 +22,8 @@ from facedep.answers import (
     read_answers,
 )
 from facedep.array_files import read_arrays, write_arrays
-from facedep.data import SAMPLE, Dataset, load_dataset
+from facedep.data.scan import load_images, scan_dataset
+from facedep.data.sources import SAMPLE, Dataset, load_dataset
 from facedep.dataset_spec import DatasetSpec
 from facedep.errors import DataError, ModelError
 from facedep.jobs import read_job
@@ -32,7 +33,6 @@ from facedep.networks.recipes import ARTICLE, COMPACT, QUICK, Recipe
 from facedep.paths import PROJECT_DIR, cache_dir
 from facedep.projection import compute_map, find_map_path, read_map
 from facedep.runs import SHIPPED_RUN
-from facedep.scan import load_images, scan_dataset
 
 EMOTIONS = ["angry", "happy", "neutral", "sad"]
 DEPRESSED = ["depressed"]

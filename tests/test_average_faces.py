@@ -3,8 +3,8 @@ import pytest
 
 from facedep import average_faces
 from facedep.average_faces import AverageFace, compute_average_faces, compute_difference, describe_difference
-from facedep.data import load_dataset
-from facedep.scan import scan_dataset
+from facedep.data.scan import scan_dataset
+from facedep.data.sources import load_dataset
 
 SMALL_EFFECT = "says little about a single one"
 

@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from facedep import emotions, jobs, projection, runs, sample_faces, ui
+from facedep import emotions, jobs, projection, runs, ui
 from facedep.__main__ import main
-from facedep.data import load_dataset
+from facedep.data import sample_faces
+from facedep.data.sources import load_dataset
 from facedep.networks import classifier as model
 from facedep.paths import PROJECT_DIR, models_dir
 from facedep.ui_evaluate import COMPARE, CURVES, FAILS, FLATTERY, GAME, REPORT, ROBUSTNESS, SENTENCE, THRESHOLD

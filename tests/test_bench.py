@@ -13,8 +13,8 @@ from bench.report import (
     plot_quality,
     render_report,
 )
-from facedep.data import load_dataset
-from facedep.scan import scan_dataset
+from facedep.data.scan import scan_dataset
+from facedep.data.sources import load_dataset
 
 MIB = 1024**2
 ABOUT = {

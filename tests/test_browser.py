@@ -16,7 +16,7 @@ from browser_tools import APP, make_webcam_flags, open_browser, read_growing, se
 from PIL import Image  # noqa: E402
 from skimage import data as public_pictures  # noqa: E402
 
-from facedep import sample_faces  # noqa: E402
+from facedep.data import sample_faces  # noqa: E402
 from facedep.paths import PROJECT_DIR  # noqa: E402
 
 pytestmark = pytest.mark.browser

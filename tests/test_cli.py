@@ -15,7 +15,7 @@ from tqdm import tqdm
 from facedep import __main__ as cli
 from facedep import runs
 from facedep.__main__ import main
-from facedep.data import load_dataset
+from facedep.data.sources import load_dataset
 from facedep.files import write_json
 from facedep.networks.card import CARD_FILE
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from facedep import emotions
-from facedep.data import LEAVE_OUT, load_dataset, relabel_dataset
+from facedep.data.sources import LEAVE_OUT, load_dataset, relabel_dataset
 from facedep.dataset_spec import DatasetSpec, add_dataset_arguments, find_record_problem, read_dataset_spec
 from facedep.errors import DataError
 from facedep.runs import RunConfig

@@ -9,6 +9,7 @@ import pytest
 from keras import layers
 
 from facedep import runs
+from facedep.data.sample_faces import draw_sample_face
 from facedep.explain import (
     compute_activations,
     compute_class_activation_map,
@@ -20,7 +21,6 @@ from facedep.networks.card import AbstentionBand, Calibration, Card
 from facedep.networks.classifier import Classifier, build_network, load_classifier
 from facedep.networks.recipes import find_recipe
 from facedep.paths import PROJECT_DIR
-from facedep.sample_faces import draw_sample_face
 
 CARD = Card("compact", ("depressed",), ("depressed",), 48)
 

@@ -12,13 +12,13 @@ from PIL import Image
 
 from facedep import face_check
 from facedep.__main__ import main
-from facedep.data import Dataset, load_dataset
+from facedep.data.sample_faces import SAMPLE_EMOTIONS, draw_sample_face
+from facedep.data.scan import scan_dataset
+from facedep.data.sources import Dataset, load_dataset
 from facedep.face_check import check_faces, detect_faces, estimate_seconds, read_face_check
 from facedep.images import faces
 from facedep.images.faces import crop_face, find_faces, score_squares
 from facedep.images.opening import prepare_image
-from facedep.sample_faces import SAMPLE_EMOTIONS, draw_sample_face
-from facedep.scan import scan_dataset
 from facedep.subset_selection import clean_scan
 
 

@@ -5,11 +5,11 @@ import logging
 
 import pytest
 
-from facedep.data import load_dataset
+from facedep.data.scan import scan_dataset
+from facedep.data.sources import load_dataset
 from facedep.errors import ImageError
 from facedep.images.opening import open_picture
 from facedep.logs import configure_logging, describe_error
-from facedep.scan import scan_dataset
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def test_facedep_log_chooses_the_level_and_warnings_are_the_default(wanted, expe
     configure_logging()
     configure_logging()
     for level in ("debug", "info", "warning"):
-        getattr(logging.getLogger("facedep.scan"), level)(level)
+        getattr(logging.getLogger("facedep.data.scan"), level)(level)
     output = capsys.readouterr()
     assert output.out == ""
     assert [line.rpartition(" ")[2] for line in output.err.splitlines()] == expected
@@ -58,7 +58,7 @@ def test_cache_that_cannot_be_written_is_logged_without_a_name(write_pictures, t
     with caplog.at_level(logging.DEBUG, logger="facedep"):
         scan_dataset(load_dataset(str(folder)))
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert {record.name for record in warnings} == {"facedep.scan"}
+    assert {record.name for record in warnings} == {"facedep.data.scan"}
     assert not [name for name in ("secret", "hidden", str(tmp_path)) if name in caplog.text]
 
 

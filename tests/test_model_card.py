@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from facedep.data import load_dataset
+from facedep.data.sources import load_dataset
 from facedep.known_data import KNOWN_DATA
 from facedep.metrics import compute_wilson_interval
 from facedep.model_card import render_model_card

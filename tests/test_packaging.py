@@ -21,8 +21,8 @@ from packaging.version import Version
 from PIL import Image
 
 from facedep import runs
+from facedep.data.sample_faces import draw_sample_face
 from facedep.paths import PROJECT_DIR
-from facedep.sample_faces import draw_sample_face
 
 PYPROJECT = tomllib.loads((PROJECT_DIR / "pyproject.toml").read_text("utf-8"))
 DEPENDENCIES = PYPROJECT["project"]["dependencies"]

@@ -17,14 +17,12 @@ from streamlit.testing.v1 import AppTest
 from facedep import (
     answering,
     answers,
-    data,
     evaluation,
     jobs,
     metrics,
     protocol_comparison,
     robustness_running,
     runs,
-    sample_faces,
     sentences,
     subset_selection,
     ui,
@@ -33,13 +31,14 @@ from facedep import (
     ui_game,
 )
 from facedep.__main__ import main
-from facedep.eval_subset import EvalSubset
+from facedep.data import sample_faces, sources
+from facedep.data.eval_subset import EvalSubset
+from facedep.data.scan import is_scanned, scan_dataset
 from facedep.face_check import read_face_check
 from facedep.files import write_json
 from facedep.networks import decision_threshold
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, read_card
 from facedep.paths import PROJECT_DIR, models_dir
-from facedep.scan import is_scanned, scan_dataset
 
 APP = str(PROJECT_DIR / "streamlit_app.py")
 NOTICE = "It cannot diagnose depression"
@@ -68,7 +67,7 @@ def texts(app):
 
 def open_tab(app, title):
     """Opens the Explore page at one of its tabs; the sample faces have been looked at."""
-    scan_dataset(data.load_dataset(data.SAMPLE))
+    scan_dataset(sources.load_dataset(sources.SAMPLE))
     app.switch_page("pages/explore.py").run()
     app.session_state["explore_view"] = title
     app.run()
@@ -225,7 +224,7 @@ def test_explore_looks_at_new_pictures_in_the_background(app, tmp_path):
     app.run()
     assert "This goes on in the background" in texts(app)
     deadline = time.monotonic() + 60
-    while not is_scanned(data.load_dataset(str(archive))):
+    while not is_scanned(sources.load_dataset(str(archive))):
         assert time.monotonic() < deadline
         time.sleep(0.2)
     app.run()
@@ -239,7 +238,7 @@ def test_explore_looks_for_pictures_without_a_face_when_asked(app, tmp_path):
     Image.new("L", (48, 48), 128).save(blank, "PNG")
     with zipfile.ZipFile(archive, "a") as files:
         files.writestr("happy/blank.png", blank.getvalue())
-    dataset = data.load_dataset(str(archive))
+    dataset = sources.load_dataset(str(archive))
     scan_dataset(dataset)
     app.switch_page("pages/explore.py").run()
     app.segmented_control(key="source_kind").set_value("folder").run()
@@ -285,7 +284,7 @@ def test_explore_does_not_start_a_scan_again_and_again_whose_result_cannot_be_ke
     written = job_file.read_text()
     app.run()  # now the server scans and holds the result
     deadline = time.monotonic() + 60
-    while not is_scanned(data.load_dataset(str(archive))):
+    while not is_scanned(sources.load_dataset(str(archive))):
         assert time.monotonic() < deadline
         time.sleep(0.2)
     for _ in range(2):
@@ -299,7 +298,7 @@ def test_explore_does_not_start_work_again_and_again_whose_result_cannot_be_kept
     started = []
     archive = tmp_path / "fresh.zip"
     archive.write_bytes(make_zip("happy", "sad"))
-    dataset = data.load_dataset(str(archive))
+    dataset = sources.load_dataset(str(archive))
     scan_dataset(dataset)
 
     def start_job(name, words):
@@ -341,10 +340,10 @@ def test_explore_keeps_an_uploaded_zip_and_clears_it_when_asked(app):
     app.file_uploader(key="source_upload").set_value([("faces.zip", make_zip("happy", "sad"), "application/zip")]).run()
     assert not app.exception
     assert app.metric[0].value == "24"
-    assert data.measure_uploads() > 0
+    assert sources.measure_uploads() > 0
     app.segmented_control(key="source_kind").set_value("upload").run()
     app.button(key="clear_uploads").click().run()
-    assert data.measure_uploads() == 0
+    assert sources.measure_uploads() == 0
     assert app.metric[0].value == "2,100"
 
 
@@ -360,7 +359,7 @@ def test_wrong_path_is_a_sentence_and_nothing_is_lost(app):
 
 
 def test_train_estimates_the_time_and_warns_of_a_leaky_split(app):
-    scan_dataset(data.load_dataset(data.SAMPLE))
+    scan_dataset(sources.load_dataset(sources.SAMPLE))
     app.switch_page("pages/train.py").run()
     assert "by its measured speed" in texts(app)
     assert not app.warning
@@ -370,13 +369,13 @@ def test_train_estimates_the_time_and_warns_of_a_leaky_split(app):
 
 
 def test_train_says_of_quick_how_many_pictures_the_model_it_starts_from_has_seen(app):
-    scan_dataset(data.load_dataset(data.SAMPLE))
+    scan_dataset(sources.load_dataset(sources.SAMPLE))
     app.switch_page("pages/train.py").run()
     app.radio(key="recipe").set_value("quick").run()
     assert not app.exception
     assert not app.warning
     assert "was trained on none of these 2,100 pictures" in texts(app)
-    dataset = data.load_dataset("sample")
+    dataset = sources.load_dataset("sample")
     fingerprints = scan_dataset(dataset).fingerprints[:300]
     with (models_dir() / runs.SHIPPED_RUN / FINGERPRINTS_FILE).open("a") as file:
         file.write("\n".join(fingerprints) + "\n")
@@ -541,7 +540,7 @@ def small_set(app, tmp_path):
             for number in range(10):
                 archive.writestr(f"{emotion}/{number}.png", encode_face(emotion, number))
     app.session_state["source"] = str(path)
-    dataset = data.load_dataset(str(path))
+    dataset = sources.load_dataset(str(path))
     answering.compute_answers(models_dir() / runs.SHIPPED_RUN, dataset)
     return dataset
 

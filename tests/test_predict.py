@@ -8,8 +8,9 @@ import pytest
 from PIL import Image, ImageFilter
 from skimage import data as photographs
 
-from facedep import runs, sample_faces
+from facedep import runs
 from facedep.__main__ import main
+from facedep.data import sample_faces
 from facedep.images.faces import crop_face, find_faces
 from facedep.images.opening import prepare_image, to_gray
 from facedep.networks.classifier import load_classifier

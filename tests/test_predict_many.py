@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 from skimage import data as photographs
 
-from facedep import runs, sample_faces
+from facedep import runs
 from facedep.__main__ import main
+from facedep.data import sample_faces
 from facedep.networks.classifier import load_classifier
 from facedep.paths import PROJECT_DIR
 from facedep.predict import NO_FACE_NOTE, WHOLE_NOTE, predict_picture
@@ -121,7 +122,7 @@ def test_archive_that_cannot_be_used_is_a_row_with_the_reason(classifier, tmp_pa
 def test_locked_and_implausibly_large_archives_are_refused_before_they_are_unpacked(classifier, monkeypatch):
     locked = bytearray(make_zip({"1.png": b"x"}))
     locked[locked.index(b"PK\x01\x02") + 8] |= 1
-    monkeypatch.setattr("facedep.stores.MAX_ZIP_BYTES", 1000)
+    monkeypatch.setattr("facedep.data.stores.MAX_ZIP_BYTES", 1000)
     rows = answer(classifier, [("locked.zip", bytes(locked)), ("bomb.zip", make_zip({"1.png": bytes(1001)}))])
     assert "protected by a password" in rows[0].error
     assert "claims more than" in rows[1].error
@@ -131,7 +132,7 @@ def test_damaged_and_overlarge_members_are_rows_and_the_others_are_answered(clas
     good = draw_crop("happy")
     archive = bytearray(make_zip({"1.png": good, "2.png": good, "3.png": bytes(5000), "4.png": good[:200]}))
     archive[archive.index(b"2.png") + 40] ^= 255
-    monkeypatch.setattr("facedep.stores.MAX_PICTURE_BYTES", 4000)
+    monkeypatch.setattr("facedep.data.stores.MAX_PICTURE_BYTES", 4000)
     rows = answer(classifier, [("faces.zip", bytes(archive))])
     assert [row.path for row in rows] == [f"faces.zip/{number}.png" for number in (1, 2, 3, 4)]
     assert rows[0].error is None

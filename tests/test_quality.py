@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from facedep import duplicates
 from facedep.__main__ import main
-from facedep.data import Dataset, load_dataset
+from facedep.data import duplicates
+from facedep.data.scan import Scan, scan_dataset
+from facedep.data.sources import Dataset, load_dataset
 from facedep.dataset_spec import DatasetSpec
 from facedep.quality import (
     FAULT_NAMES,
@@ -27,7 +28,6 @@ from facedep.quality import (
     find_shared_pictures,
     measure_quality,
 )
-from facedep.scan import Scan, scan_dataset
 
 MEASURED_FAULTS = tuple(name for name in FAULT_NAMES if name != "no_face")  # there without a look for faces
 

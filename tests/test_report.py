@@ -22,12 +22,15 @@ from PIL import Image
 from plotly.offline import get_plotlyjs
 
 from facedep import __main__ as cli
-from facedep import runs, sample_faces, sentences
+from facedep import runs, sentences
 from facedep.__main__ import main
 from facedep.answers import Answers, find_answers_path, keep_answers_beside, write_answers
-from facedep.data import Dataset, load_dataset
+from facedep.data import sample_faces
+from facedep.data.eval_subset import EvalSubset
+from facedep.data.scan import scan_dataset
+from facedep.data.sources import Dataset, load_dataset
+from facedep.data.splits import PUBLISHED
 from facedep.errors import DataError, ModelError
-from facedep.eval_subset import EvalSubset
 from facedep.evaluation import evaluate_run, read_evaluation
 from facedep.model_card import render_model_card
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, read_card
@@ -36,8 +39,6 @@ from facedep.notices import NOTICE
 from facedep.paths import PROJECT_DIR
 from facedep.report import build_report, check_report_path, write_report
 from facedep.robustness import DISTORTIONS, read_robustness
-from facedep.scan import scan_dataset
-from facedep.splits import PUBLISHED
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 

@@ -10,7 +10,8 @@ import pytest
 
 from facedep import robustness
 from facedep.__main__ import main
-from facedep.data import Dataset, load_dataset
+from facedep.data.scan import load_images, scan_dataset
+from facedep.data.sources import Dataset, load_dataset
 from facedep.dataset_spec import DatasetSpec
 from facedep.errors import ModelError
 from facedep.images.faces import EYE_DISTANCE, EYE_HEIGHT
@@ -29,7 +30,6 @@ from facedep.robustness import (
     read_robustness,
 )
 from facedep.robustness_running import measure_robustness
-from facedep.scan import load_images, scan_dataset
 
 PATHS = [f"{emotion}/{number}.png" for number in range(4) for emotion in ("Happy", "Sad")]
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from facedep import runs
-from facedep.data import load_dataset
-from facedep.eval_subset import EvalSubset
+from facedep.data.eval_subset import EvalSubset
+from facedep.data.scan import scan_dataset
+from facedep.data.sources import load_dataset
+from facedep.data.splits import SUPPLIED
 from facedep.evaluation import evaluate_run
 from facedep.model_card import render_model_card
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
 from facedep.networks.classifier import load_classifier
 from facedep.paths import PROJECT_DIR
-from facedep.scan import scan_dataset
-from facedep.splits import SUPPLIED
 
 RUN_DIR = PROJECT_DIR / "models" / runs.SHIPPED_RUN
 MB = 1_000_000

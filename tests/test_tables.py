@@ -8,11 +8,11 @@ import sys
 import pandas as pd
 import pytest
 
-from facedep import data
+from facedep.data import sources
+from facedep.data.scan import scan_dataset
 from facedep.errors import DataError
 from facedep.paths import PROJECT_DIR
 from facedep.quality import build_flags_table, find_faults, measure_quality
-from facedep.scan import scan_dataset
 from facedep.tables import check_csv_path, encode_csv, write_csv
 
 FORMULA = '=HYPERLINK("http://x.example";"y").png'
@@ -35,7 +35,7 @@ def test_numbers_truth_values_and_missing_ones_stay_as_they_are():
 
 def test_table_of_the_data_set_runs_no_formula_either(write_pictures):
     folder = write_pictures(["sad/a.png", "happy/b.png"])
-    dataset = data.load_dataset(str(folder))
+    dataset = sources.load_dataset(str(folder))
     index = dataset.index.assign(path=[FORMULA, "b.png"])
     scan = scan_dataset(dataset)
     quality = measure_quality(dataset.index, scan)

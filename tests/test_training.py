@@ -21,9 +21,11 @@ from PIL import Image
 from facedep import runs, training, training_prepare
 from facedep.__main__ import main
 from facedep.augmentation import augment_images
-from facedep.data import load_dataset
+from facedep.data.eval_subset import EvalSubset
+from facedep.data.scan import scan_dataset
+from facedep.data.sources import load_dataset
+from facedep.data.splits import split_dataset
 from facedep.errors import DataError, RunError
-from facedep.eval_subset import EvalSubset
 from facedep.evaluation import evaluate_run
 from facedep.files import write_json
 from facedep.images.opening import compute_fingerprint
@@ -37,8 +39,6 @@ from facedep.predict import predict_picture
 from facedep.progress import TOO_EARLY, UNJUDGED, judge_learning, read_progress
 from facedep.run_writer import RunWriter
 from facedep.runs import RunConfig
-from facedep.scan import scan_dataset
-from facedep.splits import split_dataset
 from facedep.subset_selection import clean_scan, split_as_trained
 from facedep.training_inputs import ArrayDataset, ClassSpec
 

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from facedep import face_check, jobs, runs, scan, ui, ui_evaluate, ui_explore
-from facedep.data import Dataset, load_dataset
+from facedep import face_check, jobs, runs, ui, ui_evaluate, ui_explore
+from facedep.data import scan
+from facedep.data.scan import is_scanned, scan_dataset
+from facedep.data.sources import Dataset, load_dataset
 from facedep.errors import RunError
 from facedep.files import write_json
 from facedep.networks.card import CARD_FILE
 from facedep.paths import PROJECT_DIR, models_dir
-from facedep.scan import is_scanned, scan_dataset
 
 APP = str(PROJECT_DIR / "streamlit_app.py")
 

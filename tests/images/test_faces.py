@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import skimage.data
 
-from facedep.data import load_dataset
+from facedep.data.sample_faces import EXAMPLE_FACES, SAMPLE_EMOTIONS, draw_sample_face
+from facedep.data.sources import load_dataset
 from facedep.errors import ModelError
 from facedep.images import faces
 from facedep.images.faces import LEFT_EYE, MOUTH, RIGHT_EYE, crop_face, find_faces, is_face_crop
 from facedep.images.opening import to_gray
-from facedep.sample_faces import EXAMPLE_FACES, SAMPLE_EMOTIONS, draw_sample_face
 
 EYES = np.array([(204.0, 103.5), (247.5, 104.0)])  # of the astronaut, by eye, to within 3 pixels
 

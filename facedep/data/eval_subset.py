@@ -3,8 +3,8 @@
 import argparse
 from dataclasses import dataclass
 
+from facedep.data.splits import LEAK_FREE, PARTS, PUBLISHED, SPLIT_KINDS
 from facedep.errors import DataError
-from facedep.splits import LEAK_FREE, PARTS, PUBLISHED, SPLIT_KINDS
 
 ALL = "all"
 SUBSETS = (*PARTS, ALL)

@@ -175,7 +175,7 @@ def _start_client(**pipes: Any) -> subprocess.Popen:
     """Starts the process that runs kagglehub. Unlike a background process, it ends with this one and answers to it."""
     # Without the first two, the files would come to lie elsewhere inside a Kaggle or Colab notebook.
     settings = dict.fromkeys(("DISABLE_KAGGLE_CACHE", "DISABLE_COLAB_CACHE", "TQDM_DISABLE"), "1")
-    command = [sys.executable, "-m", "facedep.kaggle", "client"]
+    command = [sys.executable, "-m", "facedep.data.kaggle", "client"]
     return subprocess.Popen(command, env=build_environment() | settings, **pipes)
 
 
@@ -235,7 +235,7 @@ def start_download() -> None:
             if read_download().state == RUNNING:
                 return
             write_json(_state_dir() / "start.json", {"id": download_id})
-            start_python(["facedep.kaggle", "worker", download_id], _state_dir() / "log.txt")
+            start_python(["facedep.data.kaggle", "worker", download_id], _state_dir() / "log.txt")
     except OSError as error:
         raise _data_error(_explain_disk_error(error)) from error
 

@@ -13,7 +13,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from facedep.face_drawing import BRIGHT_COLORS, PORTRAIT_SIZE_PX, Features, Person, draw_portrait
+from facedep.data.face_drawing import BRIGHT_COLORS, PORTRAIT_SIZE_PX, Features, Person, draw_portrait
 
 SAMPLE_EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 NUM_PER_EMOTION = 300

@@ -10,12 +10,10 @@ import pytest
 from PIL import Image
 from skimage.data import lfw_subset
 
-from facedep.data import Dataset, load_dataset
-from facedep.errors import DataError
-from facedep.export import build_export_names, export_dataset
-from facedep.images.opening import compute_fingerprint, to_gray
-from facedep.scan import Scan, scan_dataset
-from facedep.splits import (
+from facedep.data.export import build_export_names, export_dataset
+from facedep.data.scan import Scan, scan_dataset
+from facedep.data.sources import Dataset, load_dataset
+from facedep.data.splits import (
     LEAK_FREE,
     PARTS,
     PUBLISHED,
@@ -28,6 +26,8 @@ from facedep.splits import (
     merge_val_into_train,
     split_dataset,
 )
+from facedep.errors import DataError
+from facedep.images.opening import compute_fingerprint, to_gray
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from facedep import scan
-from facedep.data import load_dataset
+from facedep.data import scan
+from facedep.data.scan import is_only_in_memory, is_scanned, read_scan, scan_dataset
+from facedep.data.sources import load_dataset
 from facedep.paths import cache_dir
-from facedep.scan import is_only_in_memory, is_scanned, read_scan, scan_dataset
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from skimage.data import lfw_subset
 
-from facedep import duplicates
-from facedep.duplicates import find_near_duplicate_groups
+from facedep.data import duplicates
+from facedep.data.duplicates import find_near_duplicate_groups
 
 _MARGIN = 2
 

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from facedep import emotions
-from facedep.data import Dataset
+from facedep.data.sources import Dataset
 from facedep.errors import DataError
 from facedep.files import write_folder_atomically
 

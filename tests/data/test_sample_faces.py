@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facedep.emotions import DEPRESSED, EMOTIONS, group_of
-from facedep.networks.card import read_card
-from facedep.paths import PROJECT_DIR, models_dir
-from facedep.sample_faces import (
+from facedep.data.sample_faces import (
     ACTION_UNITS,
     EFFECTS,
     EXAMPLE_FACES,
@@ -23,6 +20,9 @@ from facedep.sample_faces import (
     find_action_units,
     move_features,
 )
+from facedep.emotions import DEPRESSED, EMOTIONS, group_of
+from facedep.networks.card import read_card
+from facedep.paths import PROJECT_DIR, models_dir
 
 # Mean pixel values (0-255) of picture 11 of each emotion in version 1.
 VERSION_1_MEANS = (176.19, 106.48, 93.83, 139.31, 104.96, 146.67, 136.96)

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facedep import data
-from facedep.data import LEAVE_OUT, check_trainable, load_dataset, store_upload
+from facedep.data import sources
+from facedep.data.sources import LEAVE_OUT, check_trainable, load_dataset, store_upload
+from facedep.data.stores import FolderStore, ZipStore
 from facedep.dataset_spec import DatasetSpec
 from facedep.errors import DataError, ImageError
-from facedep.stores import FolderStore, ZipStore
 
 
 def _zip(folder: Path, archive: Path | None = None) -> Path:
@@ -356,37 +356,37 @@ def test_what_is_no_zip_is_refused_by_name(tmp_path, content):
 
 def test_an_upload_is_kept_once_per_content(tmp_path):
     content = _write_zip(tmp_path / "a.zip", {"Happy/1.png": _png()}).read_bytes()
-    assert data.measure_uploads() == 0
+    assert sources.measure_uploads() == 0
     first = store_upload("faces.zip", io.BytesIO(content))
     assert first.name == "faces.zip"
     assert first.read_bytes() == content
     assert store_upload("faces.zip", io.BytesIO(content)) == first
     assert store_upload("another name.zip", io.BytesIO(content)) == first
-    assert data.measure_uploads() == len(content)
+    assert sources.measure_uploads() == len(content)
     assert list(load_dataset(str(first)).index["path"]) == ["Happy/1.png"]
 
 
 def test_clearing_the_uploads_deletes_them(tmp_path):
     content = _write_zip(tmp_path / "a.zip", {"Happy/1.png": _png()}).read_bytes()
     path = store_upload("faces.zip", io.BytesIO(content))
-    data.clear_uploads()
+    sources.clear_uploads()
     assert not path.exists()
-    assert data.measure_uploads() == 0
-    data.clear_uploads()  # nothing to delete is no fault
+    assert sources.measure_uploads() == 0
+    sources.clear_uploads()  # nothing to delete is no fault
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", _png()])
 def test_a_bad_upload_is_named_and_leaves_nothing_behind(content):
     with pytest.raises(DataError, match=r"mine\.zip is not a \.zip archive"):
         store_upload("mine.zip", io.BytesIO(content))
-    assert list(data.uploads_dir().rglob("*")) == []
+    assert list(sources.uploads_dir().rglob("*")) == []
 
 
 def test_a_refused_upload_leaves_nothing_behind_and_no_file_open(tmp_path):
     archive = _write_zip(tmp_path / "a.zip", {"../1.png": _png()})
     with pytest.raises(DataError, match=r"evil\.zip names a file outside itself"):
         store_upload("evil.zip", io.BytesIO(archive.read_bytes()))
-    assert list(data.uploads_dir().rglob("*")) == []
+    assert list(sources.uploads_dir().rglob("*")) == []
     store = ZipStore.__new__(ZipStore)
     with pytest.raises(DataError, match="outside itself"):
         store.__init__(archive)
@@ -397,7 +397,7 @@ def test_a_refused_upload_leaves_nothing_behind_and_no_file_open(tmp_path):
 def test_an_uploads_name_cannot_lead_elsewhere(tmp_path, name):
     content = _write_zip(tmp_path / "a.zip", {"Happy/1.png": _png()}).read_bytes()
     path = store_upload(name, io.BytesIO(content))
-    assert path.parent.parent == data.uploads_dir()
+    assert path.parent.parent == sources.uploads_dir()
     assert path.suffix == ".zip"
     assert not set(path.name) & set('<>:"/\\|?*')
     assert ZipStore(path).paths == ["Happy/1.png"]

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from facedep import emotions
+from facedep.data.export import build_export_names
+from facedep.data.scan import Scan
 from facedep.errors import DataError
-from facedep.export import build_export_names
-from facedep.scan import Scan
 
 LEAK_FREE, SUPPLIED, SUPPLIED_CLEAN, PUBLISHED = "leak-free", "supplied", "supplied-clean", "published"
 SPLIT_KINDS = {

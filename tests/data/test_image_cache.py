@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facedep import decoded
-from facedep.data import Dataset, load_dataset
-from facedep.decoded import SelectedImages, find_decoded_path, keep_decoded, open_decoded
+from facedep.data import image_cache as decoded
+from facedep.data.image_cache import SelectedImages, find_decoded_path, keep_decoded, open_decoded
+from facedep.data.scan import is_scanned, load_images, scan_dataset
+from facedep.data.sources import Dataset, load_dataset
 from facedep.errors import ImageError
 from facedep.images.opening import prepare_image, to_gray
-from facedep.scan import is_scanned, load_images, scan_dataset
 
-PROJECT_DIR = Path(__file__).resolve().parent.parent
+PROJECT_DIR = Path(__file__).resolve().parents[2]
 PATHS = ["Happy/1.png", "Happy/2.png", "Sad/3.png", "Sad/4.png", "Sad/5.png"]
 SIZE_PX = 24
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from facedep.data import load_dataset
+from facedep.data.export import build_export_names, export_dataset
+from facedep.data.sources import load_dataset
 from facedep.errors import DataError, ImageError
-from facedep.export import build_export_names, export_dataset
 
 
 def _list_files(folder: Path) -> list[str]:

@@ -19,12 +19,13 @@ from typing import BinaryIO
 import pandas as pd
 from PIL import Image
 
-from facedep import emotions, kaggle
+from facedep import emotions
+from facedep.data import kaggle
+from facedep.data.stores import FolderStore, SampleStore, Store, ZipStore
 from facedep.dataset_spec import KAGGLE, SAMPLE, DatasetSpec
 from facedep.errors import DataError
 from facedep.files import write_atomically
 from facedep.paths import cache_dir
-from facedep.stores import FolderStore, SampleStore, Store, ZipStore
 
 LEAVE_OUT = "leave out"  # the answer to "what is this folder?" that counts none of its pictures
 LAYOUT_TEXT = (

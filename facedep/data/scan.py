@@ -17,8 +17,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facedep.data import Dataset
-from facedep.decoded import SelectedImages, find_decoded_path, keep_decoded, open_decoded
+from facedep.data.image_cache import SelectedImages, find_decoded_path, keep_decoded, open_decoded
+from facedep.data.sources import Dataset
 from facedep.errors import ImageError
 from facedep.files import evict_oldest, write_atomically
 from facedep.images.opening import compute_fingerprint, prepare_image, to_gray
@@ -212,7 +212,9 @@ def _prepare(
 
 def _group(fingerprints: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
     """Returns near-duplicate groups, comparing only one of each set of identical pictures."""
-    from facedep.duplicates import find_near_duplicate_groups  # brings SciPy, 0.25 s that the first page can do without
+    from facedep.data.duplicates import (
+        find_near_duplicate_groups,  # brings SciPy, 0.25 s that the first page can do without
+    )
 
     groups = np.full(len(fingerprints), -1, np.int64)
     readable = np.nonzero(fingerprints != "")[0]

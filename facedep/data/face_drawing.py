@@ -1,7 +1,7 @@
 """Draw one portrait: who it is and how the muscles have moved in, a small picture out. Flat shapes, soft light.
 
 Everything is drawn twice as large with OpenCV's fixed-point shapes and then halved, so that it looks the same on every
-machine. `sample_faces.py` chooses the people and their expressions.
+machine. `data/sample_faces.py` chooses the people and their expressions.
 """
 
 from dataclasses import dataclass

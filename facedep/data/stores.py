@@ -19,7 +19,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from facedep import sample_faces
+from facedep.data import sample_faces
 from facedep.errors import DataError, ImageError
 from facedep.images.opening import MAX_PICTURE_BYTES, PICTURE_SUFFIXES, open_picture, read_picture_bytes
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from kaggle_server import KaggleServer, build_kaggle_zip, kaggle_environment
 
-from facedep import kaggle
+from facedep.data import kaggle
 from facedep.errors import DataError
 from facedep.processes import LOST_AFTER_SECONDS
 
-PROJECT_DIR = Path(__file__).resolve().parent.parent
+PROJECT_DIR = Path(__file__).resolve().parents[2]
 NUM_IMAGES = 36
 ARCHIVE = build_kaggle_zip()
 BIG_ARCHIVE = build_kaggle_zip(size_px=160)  # about 1 MB
