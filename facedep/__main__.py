@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from facedep import quality, runs, sentences
+from facedep import runs, sentences
 from facedep.answers import has_answers, keep_answers_beside, read_answers
+from facedep.audit import issues
+from facedep.audit.face_check import check_faces, read_face_check
 from facedep.data import kaggle, sources
 from facedep.data.eval_subset import add_eval_subset_arguments, read_eval_subset
 from facedep.data.export import export_dataset
@@ -31,7 +33,6 @@ from facedep.data.splits import LEAK_FREE, SPLIT_KINDS
 from facedep.dataset_spec import add_dataset_arguments, read_dataset_spec
 from facedep.errors import DataError, FacedepError, RunError
 from facedep.evaluation import evaluate_run, read_scores
-from facedep.face_check import check_faces, read_face_check
 from facedep.files import nan_to_null
 from facedep.jobs import JobWriter
 from facedep.logs import configure_logging
@@ -118,7 +119,7 @@ def _build_parser() -> argparse.ArgumentParser:
         "--devices", type=int, default=1, metavar="N", help="GPUs of this machine that share each batch; default: 1"
     )
     train.add_argument(
-        "--leave-out", default="", metavar="A,B", help=f"faults to clean away first: {', '.join(quality.FAULT_NAMES)}"
+        "--leave-out", default="", metavar="A,B", help=f"faults to clean away first: {', '.join(issues.FAULT_NAMES)}"
     )
     train.add_argument(
         "--threshold",
@@ -247,12 +248,12 @@ def _check(options: argparse.Namespace) -> int:
                 has_face = check_faces(dataset, scan, on_progress=show_faces)
         else:
             has_face = read_face_check(dataset)
-    table = quality.measure_quality(dataset.index, scan)
-    faults = quality.find_faults(dataset.index, scan, table, has_face=has_face)
-    shared = quality.find_shared_pictures(dataset.index, table)
+    table = issues.measure_quality(dataset.index, scan)
+    faults = issues.find_faults(dataset.index, scan, table, has_face=has_face)
+    shared = issues.find_shared_pictures(dataset.index, table)
     num_unique = table.loc[scan.is_readable, "picture"].nunique()
     if options.csv:
-        write_csv(options.csv, quality.build_flags_table(dataset.index, table, faults))
+        write_csv(options.csv, issues.build_flags_table(dataset.index, table, faults))
     if options.json:
         _print_json(
             {

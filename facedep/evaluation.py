@@ -20,6 +20,7 @@ import pandas as pd
 
 from facedep import metrics, runs
 from facedep.answers import Answers, find_answers_key, find_seen, has_answers, read_answers
+from facedep.audit.issues import measure_quality
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import Scan, scan_dataset
 from facedep.data.sources import Dataset
@@ -30,7 +31,6 @@ from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, Card, read_card
 from facedep.networks.decision_threshold import find_band, read_threshold
 from facedep.networks.predictions import Predictions
 from facedep.paths import additions_dir, make_additions_dir
-from facedep.quality import measure_quality
 from facedep.scores import find_depressed, score_answers
 from facedep.slices import Slice, find_slices
 from facedep.subset_selection import Selection, select_pictures

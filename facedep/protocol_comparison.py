@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from facedep.answers import find_seen, has_answers, read_answers
+from facedep.audit.neighbors import build_appearance, score_lookup_table
 from facedep.data.eval_subset import ALL, EvalSubset
 from facedep.data.scan import Scan, scan_dataset
 from facedep.data.sources import Dataset
 from facedep.data.splits import LEAK_FREE, PUBLISHED, SUPPLIED
 from facedep.errors import DataError, ModelError
-from facedep.lookalikes import build_appearance, score_lookup_table
 from facedep.metrics import compute_accuracy, compute_wilson_interval
 from facedep.networks.card import Card, read_card
 from facedep.networks.decision_threshold import read_threshold
@@ -44,7 +44,7 @@ class ProtocolScore:
         accuracy: Share of right answers, 0..1, high is good; NaN where not all of them are answered yet.
         interval: Low and high end of its 95 % Wilson interval.
         majority_baseline: What always answering these pictures' larger group gets.
-        lookup_accuracy: What a table gets that only remembers the train pictures, 0..1; see `lookalikes.py`.
+        lookup_accuracy: What a table gets that only remembers the train pictures, 0..1; see `audit/neighbors.py`.
         num_in_train: Pictures that are, pixel for pixel, also among those which that table remembers.
         num_seen: Pictures that this very run was trained on.
     """

@@ -33,6 +33,7 @@ from typing import Any
 from filelock import FileLock
 
 from facedep import emotions, processes
+from facedep.audit.issues import FAULT_NAMES, Thresholds
 from facedep.data.splits import SPLIT_KINDS
 from facedep.dataset_spec import DatasetSpec
 from facedep.errors import ModelError, RunError
@@ -52,7 +53,6 @@ from facedep.processes import (
     is_lost,
     start_python,
 )
-from facedep.quality import FAULT_NAMES, Thresholds
 
 SHIPPED_RUN = "real-faces-compact"  # the model that comes with the project, the default everywhere
 SHIPPED_SCORES = ("article-published", "article-leak-free")  # come with it too, without their networks

@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 
 from facedep.answers import find_seen
+from facedep.audit.face_check import check_faces, read_face_check
+from facedep.audit.issues import FAULT_NAMES, Thresholds, choose_clean, find_faults, measure_quality
 from facedep.data.eval_subset import ALL, EvalSubset
 from facedep.data.scan import Scan, scan_dataset
 from facedep.data.sources import Dataset
 from facedep.data.splits import split_dataset
 from facedep.errors import DataError, ModelError
-from facedep.face_check import check_faces, read_face_check
 from facedep.networks.card import read_card
-from facedep.quality import FAULT_NAMES, Thresholds, choose_clean, find_faults, measure_quality
 from facedep.training_spec import find_training_dataset, is_trained_on
 
 

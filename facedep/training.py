@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from facedep import __version__, runs
+from facedep.audit.issues import Thresholds
 from facedep.data.scan import Scan, load_images
 from facedep.data.sources import Dataset
 from facedep.data.splits import PARTS
@@ -33,7 +34,6 @@ from facedep.networks.card import (
 )
 from facedep.networks.card_scores import Scores
 from facedep.networks.classifier import Classifier, compute_outputs, save_network
-from facedep.quality import Thresholds
 from facedep.run_writer import RunWriter
 from facedep.runs import CHECKPOINT_FILE, RunConfig
 from facedep.scores import score_answers

@@ -15,6 +15,7 @@ from PIL import Image
 
 from facedep import emotions, runs
 from facedep.answers import find_seen
+from facedep.audit.issues import Thresholds
 from facedep.data import kaggle, sample_faces, sources
 from facedep.data.scan import Scan
 from facedep.dataset_spec import DatasetSpec
@@ -23,7 +24,6 @@ from facedep.networks.card import MODEL_FILE
 from facedep.networks.decision_threshold import THRESHOLD_FILE
 from facedep.notices import HELP_LINE, NOTICE
 from facedep.paths import PROJECT_DIR, additions_dir
-from facedep.quality import Thresholds
 
 _logger = logging.getLogger(__name__)
 

@@ -11,21 +11,22 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from facedep import emotions, plots_data, plots_theme, quality, runs, ui, ui_gallery, ui_jobs, ui_scan
+from facedep import emotions, plots_data, plots_theme, runs, ui, ui_gallery, ui_jobs, ui_scan
 from facedep.answers import find_seen, read_answers
-from facedep.average_faces import compute_average_faces, compute_difference, describe_difference
+from facedep.audit import issues
+from facedep.audit.average_faces import compute_average_faces, compute_difference, describe_difference
+from facedep.audit.face_check import estimate_seconds, read_face_check
+from facedep.audit.issues import Fault, Thresholds
+from facedep.audit.neighbors import LookupScore, score_lookup_table
 from facedep.data import splits
 from facedep.data.export import export_dataset
 from facedep.data.scan import Scan, find_cache_path
 from facedep.data.sources import Dataset
 from facedep.errors import DataError
 from facedep.estimate import describe_seconds
-from facedep.face_check import estimate_seconds, read_face_check
 from facedep.label_hints import find_label_hints
-from facedep.lookalikes import LookupScore, score_lookup_table
 from facedep.networks.majority_baseline import find_majority_baseline
 from facedep.projection import read_map
-from facedep.quality import Fault, Thresholds
 from facedep.tables import encode_csv
 
 ANY = "all"
@@ -75,7 +76,7 @@ def _offer_face_check(dataset: Dataset, scan: Scan) -> None:
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _load_quality(cache_path: str, _index: pd.DataFrame, _scan: Scan) -> pd.DataFrame:
-    return quality.measure_quality(_index, _scan)
+    return issues.measure_quality(_index, _scan)
 
 
 def load_quality(dataset: Dataset, scan: Scan) -> pd.DataFrame:
@@ -86,7 +87,7 @@ def load_quality(dataset: Dataset, scan: Scan) -> pd.DataFrame:
 def load_faults(dataset: Dataset, scan: Scan) -> list[Fault]:
     """Returns the faults by the thresholds that the visitor has set."""
     measured, has_face = load_quality(dataset, scan), read_face_check(dataset)
-    return quality.find_faults(dataset.index, scan, measured, current_thresholds(), has_face=has_face)
+    return issues.find_faults(dataset.index, scan, measured, current_thresholds(), has_face=has_face)
 
 
 def current_thresholds() -> Thresholds:
@@ -469,12 +470,12 @@ def show_take_away(dataset: Dataset, scan: Scan) -> None:
         selection_mode="multi",
         key="cleaning_choice",
     )
-    stays = quality.choose_clean(dataset.index, found, names)
+    stays = issues.choose_clean(dataset.index, found, names)
     st.markdown(f"**{stays.sum():,} of {len(stays):,} pictures stay.** No file is touched.")
     is_anything_left = bool((stays & scan.is_readable).any())
     if not is_anything_left:
         st.info("Nothing is left to train on. Clean less away, or choose other pictures above.")
-    table = quality.build_flags_table(dataset.index, load_quality(dataset, scan), found)
+    table = issues.build_flags_table(dataset.index, load_quality(dataset, scan), found)
     with st.container(horizontal=True):
         st.download_button(
             "Cleaned index (CSV)", lambda: encode_csv(dataset.index[stays]), "cleaned.csv", "text/csv",

@@ -11,11 +11,11 @@ import streamlit as st
 from PIL import Image
 
 from facedep import ui
+from facedep.audit.neighbors import build_appearance, find_lookalikes
 from facedep.data.scan import Scan, find_cache_path
 from facedep.data.sources import Dataset
 from facedep.errors import ImageError
 from facedep.images.opening import prepare_image, to_gray
-from facedep.lookalikes import build_appearance, find_lookalikes
 
 THUMBNAIL_SIZE_PX = 96
 NUM_LOOKALIKES = 8

@@ -15,9 +15,9 @@ import streamlit as st
 
 from facedep import emotions, plots_prediction, runs, ui, ui_gallery, ui_scan
 from facedep.answers import find_seen
+from facedep.audit.neighbors import build_appearance, find_lookalikes
 from facedep.errors import FacedepError
 from facedep.images.opening import prepare_image
-from facedep.lookalikes import build_appearance, find_lookalikes
 from facedep.tables import encode_csv
 
 MAX_KEPT_SNAPSHOTS = 120  # three minutes of the live camera

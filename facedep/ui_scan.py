@@ -11,10 +11,10 @@ from pathlib import Path
 import streamlit as st
 
 from facedep import jobs, ui_jobs
+from facedep.audit.face_check import read_face_check
 from facedep.data.scan import Scan, find_cache_path, is_only_in_memory, is_scanned, read_scan, scan_dataset
 from facedep.data.sources import Dataset
 from facedep.errors import FacedepError, RunError
-from facedep.face_check import read_face_check
 from facedep.paths import cache_dir
 
 

@@ -31,10 +31,10 @@ from facedep import (
     ui_game,
 )
 from facedep.__main__ import main
+from facedep.audit.face_check import read_face_check
 from facedep.data import sample_faces, sources
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import is_scanned, scan_dataset
-from facedep.face_check import read_face_check
 from facedep.files import write_json
 from facedep.networks import decision_threshold
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, read_card

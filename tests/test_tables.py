@@ -8,11 +8,11 @@ import sys
 import pandas as pd
 import pytest
 
+from facedep.audit.issues import build_flags_table, find_faults, measure_quality
 from facedep.data import sources
 from facedep.data.scan import scan_dataset
 from facedep.errors import DataError
 from facedep.paths import PROJECT_DIR
-from facedep.quality import build_flags_table, find_faults, measure_quality
 from facedep.tables import check_csv_path, encode_csv, write_csv
 
 FORMULA = '=HYPERLINK("http://x.example";"y").png'

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from facedep import face_check, jobs, runs, ui, ui_evaluate, ui_explore
+from facedep import jobs, runs, ui, ui_evaluate, ui_explore
+from facedep.audit import face_check
 from facedep.data import scan
 from facedep.data.scan import is_scanned, scan_dataset
 from facedep.data.sources import Dataset, load_dataset

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from facedep import average_faces
-from facedep.average_faces import AverageFace, compute_average_faces, compute_difference, describe_difference
+from facedep.audit import average_faces
+from facedep.audit.average_faces import AverageFace, compute_average_faces, compute_difference, describe_difference
 from facedep.data.scan import scan_dataset
 from facedep.data.sources import load_dataset
 

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from facedep import lookalikes
+from facedep.audit import neighbors as lookalikes
+from facedep.audit.neighbors import LookupScore, build_appearance, find_lookalikes, score_lookup_table
 from facedep.data.scan import scan_dataset
 from facedep.data.sources import load_dataset
 from facedep.data.splits import LEAK_FREE, PUBLISHED, SUPPLIED, split_dataset
 from facedep.emotions import DEPRESSED, NON_DEPRESSED
-from facedep.lookalikes import LookupScore, build_appearance, find_lookalikes, score_lookup_table
 from facedep.networks.majority_baseline import MajorityBaseline
 
 

@@ -13,11 +13,7 @@ import pytest
 from PIL import Image
 
 from facedep.__main__ import main
-from facedep.data import duplicates
-from facedep.data.scan import Scan, scan_dataset
-from facedep.data.sources import Dataset, load_dataset
-from facedep.dataset_spec import DatasetSpec
-from facedep.quality import (
+from facedep.audit.issues import (
     FAULT_NAMES,
     MEASURES,
     Fault,
@@ -28,6 +24,10 @@ from facedep.quality import (
     find_shared_pictures,
     measure_quality,
 )
+from facedep.data import duplicates
+from facedep.data.scan import Scan, scan_dataset
+from facedep.data.sources import Dataset, load_dataset
+from facedep.dataset_spec import DatasetSpec
 
 MEASURED_FAULTS = tuple(name for name in FAULT_NAMES if name != "no_face")  # there without a look for faces
 
