@@ -22,7 +22,6 @@ import numpy as np
 from tqdm import tqdm
 
 from facedep import runs, sentences
-from facedep.answers import has_answers, keep_answers_beside, read_answers
 from facedep.audit import issues
 from facedep.audit.face_check import check_faces, read_face_check
 from facedep.data import kaggle, sources
@@ -34,13 +33,14 @@ from facedep.dataset_spec import add_dataset_arguments, read_dataset_spec
 from facedep.errors import DataError, FacedepError, RunError
 from facedep.evaluation import evaluate_run, read_scores
 from facedep.files import nan_to_null
+from facedep.inference.embedding_map import compute_map, read_map
+from facedep.inference.prediction_cache import has_answers, keep_answers_beside, read_answers
 from facedep.jobs import JobWriter
 from facedep.logs import configure_logging
 from facedep.model_card import record_evaluation, render_model_card
 from facedep.networks.card import read_card
 from facedep.networks.card_scores import Scores
 from facedep.networks.recipes import ARTICLE, RECIPES, find_recipe
-from facedep.projection import compute_map, read_map
 from facedep.robustness import DISTORTIONS, read_robustness
 from facedep.run_writer import RunWriter
 from facedep.subset_selection import select_pictures
@@ -293,7 +293,7 @@ def _look(options: argparse.Namespace) -> int:
         answers = read_answers(run_dir, dataset)
         if answers is None or not answers.is_complete:
             job.report("Waking the model")
-            from facedep.answering import compute_answers
+            from facedep.inference.dataset_predictions import compute_answers
 
             asking = functools.partial(job.report, "Asking the model")
             answers = compute_answers(run_dir, dataset, on_progress=asking)
@@ -552,7 +552,7 @@ def _print_grouping_mismatch(mismatch: dict[str, list[str]] | None, name: str) -
 
 def _answer_like(options: argparse.Namespace, run_dir: Path, dataset: sources.Dataset, job: JobWriter) -> int:
     """Asks a model about the very pictures that a page shows of another one, whether scores are kept or not."""
-    from facedep.answering import compute_answers
+    from facedep.inference.dataset_predictions import compute_answers
 
     scan, mask = _select_pictures(options, run_dir, dataset, job)
     if not has_answers(read_answers(run_dir, dataset), scan, mask):
@@ -580,7 +580,7 @@ def _complete_answers(run_dir: Path, dataset: sources.Dataset, job: JobWriter) -
     answers = read_answers(run_dir, dataset)
     if answers is None or not answers.is_complete:
         job.report("Waking the model")
-        from facedep.answering import compute_answers
+        from facedep.inference.dataset_predictions import compute_answers
 
         compute_answers(run_dir, dataset, on_progress=functools.partial(job.report, "Asking the model"))
 
@@ -624,7 +624,7 @@ def _predict(options: argparse.Namespace) -> int:
     if options.csv:
         check_csv_path(options.csv)  # before the work that fills it
     classifier = _load_classifier(options.model)
-    from facedep.predict_many import answer_pictures, build_json, build_table, list_pictures
+    from facedep.inference.batch import answer_pictures, build_json, build_table, list_pictures
 
     pictures = list_pictures((file, Path(file)) for file in options.files)
     has_failed, objects, table_rows = False, [], []

@@ -2,7 +2,7 @@
 
 Scores are kept in the run's folder, and read again from there for as long as nothing that they depend on has changed.
 
-No network runs here: where answers are missing, `answering.py` is asked for them.
+No network runs here: where answers are missing, `inference/dataset_predictions.py` is asked for them.
 """
 
 import dataclasses
@@ -19,13 +19,13 @@ import numpy as np
 import pandas as pd
 
 from facedep import metrics, runs
-from facedep.answers import Answers, find_answers_key, find_seen, has_answers, read_answers
 from facedep.audit.issues import measure_quality
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import Scan, scan_dataset
 from facedep.data.sources import Dataset
 from facedep.errors import ModelError
 from facedep.files import evict_oldest, nan_to_null, null_to_nan, read_json, write_json
+from facedep.inference.prediction_cache import Answers, find_answers_key, find_seen, has_answers, read_answers
 from facedep.logs import describe_error
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, Card, read_card
 from facedep.networks.decision_threshold import find_band, read_threshold
@@ -214,7 +214,7 @@ def evaluate_run(
     answers = read_answers(run_dir, dataset)
     if not has_answers(answers, scan, selection.mask):
         report("Waking the model", 0, 0)
-        from facedep.answering import compute_answers  # brings Keras, 7 s
+        from facedep.inference.dataset_predictions import compute_answers  # brings Keras, 7 s
 
         asking = partial(report, "Asking the model")
         answers = compute_answers(run_dir, dataset, rows=selection.mask, on_progress=asking)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from facedep import emotions
-from facedep.answers import Answers
+from facedep.inference.prediction_cache import Answers
 
 # A network that is equally sure of a whole class is not to miss its own mean by the last digit.
 _TOLERANCE = 1e-6

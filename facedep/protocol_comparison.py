@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from facedep.answers import find_seen, has_answers, read_answers
 from facedep.audit.neighbors import build_appearance, score_lookup_table
 from facedep.data.eval_subset import ALL, EvalSubset
 from facedep.data.scan import Scan, scan_dataset
 from facedep.data.sources import Dataset
 from facedep.data.splits import LEAK_FREE, PUBLISHED, SUPPLIED
 from facedep.errors import DataError, ModelError
+from facedep.inference.prediction_cache import find_seen, has_answers, read_answers
 from facedep.metrics import compute_accuracy, compute_wilson_interval
 from facedep.networks.card import Card, read_card
 from facedep.networks.decision_threshold import read_threshold

@@ -20,10 +20,10 @@ import numpy as np
 import pandas as pd
 
 from facedep import emotions
-from facedep.answers import find_answers_path
 from facedep.array_files import read_arrays
 from facedep.data.sources import Dataset
 from facedep.images.faces import EYE_DISTANCE, EYE_HEIGHT
+from facedep.inference.prediction_cache import find_answers_path
 from facedep.metrics import compute_accuracy, compute_roc_auc, compute_wilson_interval
 from facedep.networks.card import read_card
 from facedep.networks.decision_threshold import read_threshold

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from facedep.answers import find_seen
 from facedep.audit.face_check import check_faces, read_face_check
 from facedep.audit.issues import FAULT_NAMES, Thresholds, choose_clean, find_faults, measure_quality
 from facedep.data.eval_subset import ALL, EvalSubset
@@ -23,6 +22,7 @@ from facedep.data.scan import Scan, scan_dataset
 from facedep.data.sources import Dataset
 from facedep.data.splits import split_dataset
 from facedep.errors import DataError, ModelError
+from facedep.inference.prediction_cache import find_seen
 from facedep.networks.card import read_card
 from facedep.training_spec import find_training_dataset, is_trained_on
 

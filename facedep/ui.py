@@ -14,12 +14,12 @@ import streamlit as st
 from PIL import Image
 
 from facedep import emotions, runs
-from facedep.answers import find_seen
 from facedep.audit.issues import Thresholds
 from facedep.data import kaggle, sample_faces, sources
 from facedep.data.scan import Scan
 from facedep.dataset_spec import DatasetSpec
 from facedep.errors import FacedepError
+from facedep.inference.prediction_cache import find_seen
 from facedep.networks.card import MODEL_FILE
 from facedep.networks.decision_threshold import THRESHOLD_FILE
 from facedep.notices import HELP_LINE, NOTICE

@@ -19,11 +19,11 @@ from facedep import (
     sentences,
     ui,
 )
-from facedep.answers import find_seen, read_answers
 from facedep.data.sources import Dataset
 from facedep.errors import FacedepError
 from facedep.estimate import describe_seconds
 from facedep.evaluation import Evaluation, find_evaluation_key
+from facedep.inference.prediction_cache import find_seen, read_answers
 from facedep.model_card import render_model_card
 from facedep.networks.decision_threshold import read_threshold
 from facedep.networks.majority_baseline import find_majority_baseline

@@ -11,12 +11,12 @@ import numpy as np
 import streamlit as st
 
 from facedep import emotions, game, plots_errors, plots_scores, runs, sentences, ui, ui_gallery
-from facedep.answers import Answers, find_seen, has_answers, read_answers
 from facedep.data import splits
 from facedep.data.eval_subset import ALL, EvalSubset
 from facedep.data.scan import Scan
 from facedep.data.sources import SAMPLE, Dataset
 from facedep.evaluation import Evaluation, UnansweredError, find_evaluation_key, read_evaluation
+from facedep.inference.prediction_cache import Answers, find_seen, has_answers, read_answers
 from facedep.networks.decision_threshold import (
     choose_threshold,
     forget_threshold,
@@ -438,7 +438,7 @@ def _show_overlays(view: Evaluation, wrong: np.ndarray) -> None:
             return
         ui.wait_for_warm_up()
         from facedep.data.scan import load_images
-        from facedep.explain import compute_occlusion_map, overlay_map
+        from facedep.inference.explain import compute_occlusion_map, overlay_map
 
         with ui.show_errors():
             classifier = ui.load_classifier(view.run.name)

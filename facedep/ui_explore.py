@@ -12,7 +12,6 @@ import pandas as pd
 import streamlit as st
 
 from facedep import emotions, plots_data, plots_theme, runs, ui, ui_gallery, ui_jobs, ui_scan
-from facedep.answers import find_seen, read_answers
 from facedep.audit import issues
 from facedep.audit.average_faces import compute_average_faces, compute_difference, describe_difference
 from facedep.audit.face_check import estimate_seconds, read_face_check
@@ -24,9 +23,10 @@ from facedep.data.scan import Scan, find_cache_path
 from facedep.data.sources import Dataset
 from facedep.errors import DataError
 from facedep.estimate import describe_seconds
+from facedep.inference.embedding_map import read_map
+from facedep.inference.prediction_cache import find_seen, read_answers
 from facedep.label_hints import find_label_hints
 from facedep.networks.majority_baseline import find_majority_baseline
-from facedep.projection import read_map
 from facedep.tables import encode_csv
 
 ANY = "all"

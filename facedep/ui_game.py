@@ -7,8 +7,8 @@ import numpy as np
 import streamlit as st
 
 from facedep import emotions, game, plots_comparison, ui, ui_evaluate, ui_gallery
-from facedep.answers import find_seen
 from facedep.evaluation import Evaluation
+from facedep.inference.prediction_cache import find_seen
 
 
 @st.fragment

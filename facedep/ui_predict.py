@@ -14,10 +14,10 @@ import pandas as pd
 import streamlit as st
 
 from facedep import emotions, plots_prediction, runs, ui, ui_gallery, ui_scan
-from facedep.answers import find_seen
 from facedep.audit.neighbors import build_appearance, find_lookalikes
 from facedep.errors import FacedepError
 from facedep.images.opening import prepare_image
+from facedep.inference.prediction_cache import find_seen
 from facedep.tables import encode_csv
 
 MAX_KEPT_SNAPSHOTS = 120  # three minutes of the live camera
@@ -68,7 +68,7 @@ def show_answer(classifier: Any, answer: Any, *, key: str, other: Any = None, ot
         other: A second model; None for one answer.
         other_answer: The second model's answer to the same picture: the same faces in the same order.
     """
-    from facedep.predict import mark_faces
+    from facedep.inference.pipeline import mark_faces
 
     if answer.error:
         st.error(answer.error, icon=":material/broken_image:")
@@ -157,7 +157,7 @@ def show_why(classifier: Any, prepared: np.ndarray, *, key: str) -> None:
 
 
 def _show_map(classifier: Any, prepared: np.ndarray, *, key: str) -> None:
-    from facedep.explain import (
+    from facedep.inference.explain import (
         compute_class_activation_map,
         compute_occlusion_map,
         measure_steadiness,
@@ -238,7 +238,7 @@ def answer_many(classifier: Any, pictures: Sequence[Any], *, state: str) -> list
         pictures: From `predict_many.list_pictures`.
         state: What the files are: rows of another state are forgotten.
     """
-    from facedep.predict_many import answer_pictures
+    from facedep.inference.batch import answer_pictures
 
     state = (state, classifier.name, id(classifier), classifier.threshold)  # another object once the model was changed
     kept = st.session_state.get("many", {})
@@ -261,7 +261,7 @@ def show_table(answered: Sequence[Sequence[Any]], *, num_left_out: int = 0) -> i
         answered: The rows of each picture, from `answer_many`.
         num_left_out: Files in archives that are no pictures.
     """
-    from facedep.predict_many import build_json, build_table
+    from facedep.inference.batch import build_json, build_table
 
     rows = [row for some in answered for row in some]
     numbers = [number for number, some in enumerate(answered) for _ in some]

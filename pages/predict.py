@@ -101,7 +101,7 @@ def show_live() -> None:
 
 def show_many(files: list[tuple[str, Any]]) -> None:
     """Answers for all pictures, as a table, and in full for the chosen one."""
-    from facedep.predict_many import list_pictures
+    from facedep.inference.batch import list_pictures
 
     pictures = list_pictures(files)
     answered = ui_predict.answer_many(classifier, pictures, state=" ".join(file.file_id for _, file in files))
@@ -146,7 +146,7 @@ with ui.show_errors():
     classifier = ui.load_classifier(name)
     ui_predict.warn_of_untrained(classifier)
     other = ui.load_classifier(other_name) if other_name else None
-from facedep.predict import predict_picture  # noqa: E402  imports TensorFlow, which is loaded by now
+from facedep.inference.pipeline import predict_picture  # noqa: E402  imports TensorFlow, which is loaded by now
 
 if route == LIVE:
     show_live()

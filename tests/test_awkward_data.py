@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from facedep import emotions, jobs, projection, runs, ui
+from facedep import emotions, jobs, runs, ui
 from facedep.__main__ import main
 from facedep.data import sample_faces
 from facedep.data.sources import load_dataset
+from facedep.inference import embedding_map as projection
 from facedep.networks import classifier as model
 from facedep.paths import PROJECT_DIR, models_dir
 from facedep.ui_evaluate import COMPARE, CURVES, FAILS, FLATTERY, GAME, REPORT, ROBUSTNESS, SENTENCE, THRESHOLD
@@ -115,7 +116,8 @@ def load_once() -> Callable[[Path], model.Classifier]:
 @pytest.fixture
 def app(monkeypatch, load_once) -> AppTest:
     """The app with the shipped model. What a page starts in the background is done at once, in this process."""
-    from facedep import answering, robustness_running
+    from facedep import robustness_running
+    from facedep.inference import dataset_predictions as answering
 
     for module in (model, answering, robustness_running):
         monkeypatch.setattr(module, "load_classifier", load_once)

@@ -14,7 +14,6 @@ from PIL import Image
 
 from facedep import emotions, evaluation
 from facedep.__main__ import main
-from facedep.answers import Answers, find_answers_path, keep_answers_beside, write_answers
 from facedep.audit.issues import measure_quality
 from facedep.audit.neighbors import build_appearance, score_lookup_table
 from facedep.data.eval_subset import EvalSubset
@@ -24,6 +23,7 @@ from facedep.data.splits import LEAK_FREE, PUBLISHED, SUPPLIED, split_dataset
 from facedep.dataset_spec import DatasetSpec
 from facedep.errors import DataError, ModelError
 from facedep.evaluation import UnansweredError, evaluate_run, find_evaluation_key, read_evaluation, read_scores
+from facedep.inference.prediction_cache import Answers, find_answers_path, keep_answers_beside, write_answers
 from facedep.metrics import compute_intervals, compute_reliability, compute_wilson_interval, score_predictions
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, Card, CardData, read_card
 from facedep.networks.decision_threshold import write_threshold
@@ -317,7 +317,7 @@ sys.exit("keras" in sys.modules or "scipy" in sys.modules)
 
 
 def test_only_the_pictures_of_the_part_are_asked_about(tmp_path, dataset, monkeypatch):
-    from facedep import answering
+    from facedep.inference import dataset_predictions as answering
 
     run_dir = _make_run(tmp_path / "models")
     asked = []

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from facedep import emotions
-from facedep.answers import Answers
+from facedep.inference.prediction_cache import Answers
 from facedep.label_hints import find_label_hints
 
 NAN = float("nan")

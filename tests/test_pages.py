@@ -15,8 +15,6 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from facedep import (
-    answering,
-    answers,
     evaluation,
     jobs,
     metrics,
@@ -36,6 +34,7 @@ from facedep.data import sample_faces, sources
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import is_scanned, scan_dataset
 from facedep.files import write_json
+from facedep.inference import dataset_predictions, prediction_cache
 from facedep.networks import decision_threshold
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, read_card
 from facedep.paths import PROJECT_DIR, models_dir
@@ -541,7 +540,7 @@ def small_set(app, tmp_path):
                 archive.writestr(f"{emotion}/{number}.png", encode_face(emotion, number))
     app.session_state["source"] = str(path)
     dataset = sources.load_dataset(str(path))
-    answering.compute_answers(models_dir() / runs.SHIPPED_RUN, dataset)
+    dataset_predictions.compute_answers(models_dir() / runs.SHIPPED_RUN, dataset)
     return dataset
 
 
@@ -620,7 +619,7 @@ def test_evaluate_plays_a_round_of_the_game(app, small_set):
 def test_evaluate_compares_with_a_run_of_which_only_the_scores_are_here(app, small_set):
     shipped, lonely = models_dir() / runs.SHIPPED_RUN, models_dir() / "lonely"
     shutil.copytree(shipped, lonely)
-    answers.keep_answers_beside(shipped, small_set)
+    prediction_cache.keep_answers_beside(shipped, small_set)
     (shipped / "answers.npz").rename(lonely / "answers.npz")
     (lonely / "model.keras").unlink()
     open_evaluate(app, ui_evaluate.COMPARE)
@@ -644,7 +643,7 @@ def test_evaluate_compares_only_on_pictures_that_no_run_has_learned_from(app, sm
     shutil.copytree(models_dir() / runs.SHIPPED_RUN, models_dir() / "twin")
     seen = scan_dataset(small_set).fingerprints
     (models_dir() / "twin" / FINGERPRINTS_FILE).write_text("\n".join(seen[:4]) + "\n")
-    answering.compute_answers(models_dir() / "twin", small_set)
+    dataset_predictions.compute_answers(models_dir() / "twin", small_set)
     open_evaluate(app, ui_evaluate.COMPARE)
     app.multiselect(key="compared").set_value(["twin"]).run()
     assert "only 26 were learned from by none of these models" in texts(app)
@@ -662,10 +661,10 @@ def test_evaluate_says_that_a_model_learned_another_grouping(app, small_set):
 def test_job_of_a_page_asks_again_where_scores_are_kept_but_answers_are_gone(app, small_set):
     run_dir = models_dir() / runs.SHIPPED_RUN
     evaluation.evaluate_run(run_dir, small_set, EvalSubset(subset="all"))
-    answers.find_answers_path(run_dir, small_set).unlink()
+    prediction_cache.find_answers_path(run_dir, small_set).unlink()
     words = ["evaluate", "--data", small_set.source, "--part", "all", "--like", runs.SHIPPED_RUN]
     assert main([*words, "--model", runs.SHIPPED_RUN]) == 0
-    assert answers.read_answers(run_dir, small_set).is_complete
+    assert prediction_cache.read_answers(run_dir, small_set).is_complete
 
 
 def test_evaluate_hands_out_a_report_and_the_card(app, small_set):

@@ -24,7 +24,6 @@ from plotly.offline import get_plotlyjs
 from facedep import __main__ as cli
 from facedep import runs, sentences
 from facedep.__main__ import main
-from facedep.answers import Answers, find_answers_path, keep_answers_beside, write_answers
 from facedep.data import sample_faces
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import scan_dataset
@@ -32,6 +31,7 @@ from facedep.data.sources import Dataset, load_dataset
 from facedep.data.splits import PUBLISHED
 from facedep.errors import DataError, ModelError
 from facedep.evaluation import evaluate_run, read_evaluation
+from facedep.inference.prediction_cache import Answers, find_answers_path, keep_answers_beside, write_answers
 from facedep.model_card import render_model_card
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, read_card
 from facedep.networks.decision_threshold import write_threshold

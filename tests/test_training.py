@@ -29,13 +29,13 @@ from facedep.errors import DataError, RunError
 from facedep.evaluation import evaluate_run
 from facedep.files import write_json
 from facedep.images.opening import compute_fingerprint
+from facedep.inference.pipeline import predict_picture
 from facedep.networks import calibration
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
 from facedep.networks.card_scores import Scores
 from facedep.networks.classifier import compute_outputs, load_classifier
 from facedep.networks.decision_threshold import write_threshold
 from facedep.networks.recipes import ARTICLE, COMPACT
-from facedep.predict import predict_picture
 from facedep.progress import TOO_EARLY, UNJUDGED, judge_learning, read_progress
 from facedep.run_writer import RunWriter
 from facedep.runs import RunConfig

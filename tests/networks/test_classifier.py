@@ -14,11 +14,11 @@ from PIL import Image
 
 from facedep.errors import ModelError
 from facedep.images.opening import compute_fingerprint, to_gray
+from facedep.inference.pipeline import label_of, predict_picture
 from facedep.networks import classifier as model
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, Card
 from facedep.networks.decision_threshold import forget_threshold, write_threshold
 from facedep.networks.recipes import ARTICLE, COMPACT, RECIPES
-from facedep.predict import label_of, predict_picture
 
 EMOTIONS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
 

@@ -10,10 +10,16 @@ import keras
 import numpy as np
 import pytest
 
-from facedep import answering
 from facedep.__main__ import main
-from facedep.answering import compute_answers
-from facedep.answers import (
+from facedep.array_files import read_arrays, write_arrays
+from facedep.data.scan import load_images, scan_dataset
+from facedep.data.sources import SAMPLE, Dataset, load_dataset
+from facedep.dataset_spec import DatasetSpec
+from facedep.errors import DataError, ModelError
+from facedep.inference import dataset_predictions as answering
+from facedep.inference.dataset_predictions import compute_answers
+from facedep.inference.embedding_map import compute_map, find_map_path, read_map
+from facedep.inference.prediction_cache import (
     find_answers_key,
     find_answers_path,
     find_seen,
@@ -21,17 +27,11 @@ from facedep.answers import (
     keep_answers_beside,
     read_answers,
 )
-from facedep.array_files import read_arrays, write_arrays
-from facedep.data.scan import load_images, scan_dataset
-from facedep.data.sources import SAMPLE, Dataset, load_dataset
-from facedep.dataset_spec import DatasetSpec
-from facedep.errors import DataError, ModelError
 from facedep.jobs import read_job
 from facedep.networks.card import ANSWERS_FILE, CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE
 from facedep.networks.classifier import build_network, load_classifier, save_network
 from facedep.networks.recipes import ARTICLE, COMPACT, QUICK, Recipe
 from facedep.paths import PROJECT_DIR, cache_dir
-from facedep.projection import compute_map, find_map_path, read_map
 from facedep.runs import SHIPPED_RUN
 
 EMOTIONS = ["angry", "happy", "neutral", "sad"]

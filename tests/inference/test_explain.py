@@ -10,7 +10,7 @@ from keras import layers
 
 from facedep import runs
 from facedep.data.sample_faces import draw_sample_face
-from facedep.explain import (
+from facedep.inference.explain import (
     compute_activations,
     compute_class_activation_map,
     compute_occlusion_map,

@@ -13,9 +13,7 @@ from facedep.__main__ import main
 from facedep.data import sample_faces
 from facedep.images.faces import crop_face, find_faces
 from facedep.images.opening import prepare_image, to_gray
-from facedep.networks.classifier import load_classifier
-from facedep.paths import PROJECT_DIR
-from facedep.predict import (
+from facedep.inference.pipeline import (
     MIDDLE_SQUARE_NOTE,
     NO_FACE_NOTE,
     WHOLE_NOTE,
@@ -24,6 +22,8 @@ from facedep.predict import (
     mark_faces,
     predict_picture,
 )
+from facedep.networks.classifier import load_classifier
+from facedep.paths import PROJECT_DIR
 
 SHIPPED_DIR = PROJECT_DIR / "models" / runs.SHIPPED_RUN
 
@@ -78,7 +78,7 @@ def test_clear_faces_come_first_and_those_with_a_caution_last(classifier):
 
 
 def test_tiny_crop_is_answered_without_a_search(classifier, monkeypatch):
-    monkeypatch.setattr("facedep.predict.find_faces", lambda pixels: pytest.fail("searched"))
+    monkeypatch.setattr("facedep.inference.pipeline.find_faces", lambda pixels: pytest.fail("searched"))
     drawn = Image.fromarray(sample_faces.draw_sample_face("sad", 3)).resize((96, 90))
     assert predict_picture(classifier, encode(np.asarray(drawn)), "drawn.png").note == WHOLE_NOTE
 

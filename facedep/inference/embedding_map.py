@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from facedep.answers import find_answers_path
 from facedep.array_files import read_arrays, write_arrays
 from facedep.data.sources import Dataset
+from facedep.inference.prediction_cache import find_answers_path
 from facedep.paths import cache_dir
 
 _VERSION = "1"  # to be raised when the projection changes

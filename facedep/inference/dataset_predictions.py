@@ -1,4 +1,4 @@
-"""Ask a model about pictures of a data set, and keep what it answers; `answers.py` reads it without a network."""
+"""Ask a model about pictures of a data set, and keep what it answers; `inference/prediction_cache.py` reads it without a network."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from facedep.answers import Answers, find_answers_path, has_answers, read_answers, write_answers
 from facedep.data.scan import load_images, scan_dataset
 from facedep.data.sources import Dataset
 from facedep.errors import ModelError
+from facedep.inference.prediction_cache import Answers, find_answers_path, has_answers, read_answers, write_answers
 from facedep.networks.calibration import apply_temperature
 from facedep.networks.classifier import Classifier, expose_features, fill_batch, find_batch_size, load_classifier
 

@@ -19,8 +19,8 @@ from PIL import Image
 from facedep.data.stores import ZipStore
 from facedep.errors import DataError, ImageError
 from facedep.images.opening import FORMATS_TEXT
+from facedep.inference.pipeline import FaceAnswer, PictureAnswer, face_to_json, predict_picture
 from facedep.networks.classifier import Classifier
-from facedep.predict import FaceAnswer, PictureAnswer, face_to_json, predict_picture
 
 THUMBNAIL_PX = 64
 _THUMBNAIL_MARGIN = 0.25  # around the face's box, as a share of its longer side

@@ -17,16 +17,16 @@ from skimage import data as photographs
 from facedep import runs
 from facedep.__main__ import main
 from facedep.data import sample_faces
-from facedep.networks.classifier import load_classifier
-from facedep.paths import PROJECT_DIR
-from facedep.predict import NO_FACE_NOTE, WHOLE_NOTE, predict_picture
-from facedep.predict_many import (
+from facedep.inference.batch import (
     PictureRow,
     answer_pictures,
     build_json,
     build_table,
     list_pictures,
 )
+from facedep.inference.pipeline import NO_FACE_NOTE, WHOLE_NOTE, predict_picture
+from facedep.networks.classifier import load_classifier
+from facedep.paths import PROJECT_DIR
 from facedep.tables import encode_csv
 
 MB = 1e6
@@ -328,7 +328,7 @@ def test_old_table_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
         seen.append(path.read_text())
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("facedep.predict_many.predict_picture", stop)
+    monkeypatch.setattr("facedep.inference.batch.predict_picture", stop)
     assert main(["predict", "--csv", str(path), str(face)]) == 130
     assert (seen, path.read_text()) == (["old"], "old")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["face.png", "out.csv"]

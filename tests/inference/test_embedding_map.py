@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from facedep import projection
-from facedep.projection import project_features
+from facedep.inference import embedding_map as projection
+from facedep.inference.embedding_map import project_features
 
 
 def _draw_clusters(num_each: int, num_clusters: int = 4, num_features: int = 128) -> tuple[np.ndarray, np.ndarray]:
