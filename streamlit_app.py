@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from facedep import runs, ui
+from facedep import ui
 from facedep.data import sample_faces
 from facedep.errors import FacedepError
 from facedep.logs import configure_logging
+from facedep.runs import run_folder
 
 
 def show_home() -> None:
@@ -59,10 +60,10 @@ def show_home() -> None:
 
 def _describe_what_is_loaded() -> str:
     try:
-        model = f"model **{runs.find_default_model()}**"
+        model = f"model **{run_folder.find_default_model()}**"
     except FacedepError:
         model = "no model yet: train one"
-    active = runs.find_active_run()
+    active = run_folder.find_active_run()
     training = f" · in training: **{active.name}**" if active else ""
     return f"Loaded: {ui.describe_source()} · {model}{training}"
 

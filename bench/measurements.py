@@ -186,7 +186,7 @@ def train_own_recipe(
 
 def _configure(recipe: str, split: str, num_epochs: int) -> Any:
     from facedep.networks.recipes import find_recipe
-    from facedep.runs import RunConfig
+    from facedep.runs.run_folder import RunConfig
 
     found = find_recipe(recipe)
     return RunConfig(
@@ -205,11 +205,11 @@ def _configure(recipe: str, split: str, num_epochs: int) -> Any:
 def _time_run(
     source: str, config: Any, *, max_steps: int | None = None, is_preparation_only: bool = False
 ) -> tuple[Path, dict[str, Any]]:
-    from facedep import runs
-    from facedep.run_writer import RunWriter
+    from facedep.runs import run_folder
+    from facedep.runs.writer import RunWriter
     from facedep.training import train_run
 
-    run_dir = runs.create_run(config, f"{config.recipe} {time.time_ns()}")
+    run_dir = run_folder.create_run(config, f"{config.recipe} {time.time_ns()}")
     result: dict[str, Any] = {"rows": []}
 
     def note(row: dict[str, Any]) -> None:
@@ -222,14 +222,14 @@ def _time_run(
             kept = {name: row[name] for name in ("epoch", "train_seconds", "val_roc_auc")}
             result["rows"].append({**kept, "seconds": seconds})
         elif max_steps and row["step"] >= max_steps:
-            (run_dir / runs.STOP_FILE).touch()
+            (run_dir / run_folder.STOP_FILE).touch()
 
     with RunWriter(run_dir, on_metrics=note) as writer:
         started, cpu_started = time.perf_counter(), time.process_time()
         try:
             state = train_run(config, source, writer)
         except _EnoughError:
-            state = runs.STOPPED
+            state = run_folder.STOPPED
         result["seconds"] = time.perf_counter() - started
         result["cores_used"] = (time.process_time() - cpu_started) / result["seconds"]
         writer.write_status(state)

@@ -28,7 +28,7 @@ from facedep.data.splits import LEAK_FREE, SUPPLIED
 from facedep.files import write_json
 from facedep.networks.recipes import ARTICLE, COMPACT, QUICK
 from facedep.paths import PROJECT_DIR
-from facedep.runs import SHIPPED_RUN
+from facedep.runs.run_folder import SHIPPED_RUN
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless")
 _MAX_LOAD = 0.5  # of the minute before the start

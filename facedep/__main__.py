@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from facedep import runs, sentences
+from facedep import sentences
 from facedep.audit import issues
 from facedep.audit.face_check import check_faces, read_face_check
 from facedep.data import kaggle, sources
@@ -35,14 +35,15 @@ from facedep.evaluation import evaluate_run, read_scores
 from facedep.files import nan_to_null
 from facedep.inference.embedding_map import compute_map, read_map
 from facedep.inference.prediction_cache import has_answers, keep_answers_beside, read_answers
-from facedep.jobs import JobWriter
 from facedep.logs import configure_logging
 from facedep.model_card import record_evaluation, render_model_card
 from facedep.networks.card import read_card
 from facedep.networks.card_scores import Scores
 from facedep.networks.recipes import ARTICLE, RECIPES, find_recipe
 from facedep.robustness import DISTORTIONS, read_robustness
-from facedep.run_writer import RunWriter
+from facedep.runs import run_folder
+from facedep.runs.jobs import JobWriter
+from facedep.runs.writer import RunWriter
 from facedep.subset_selection import select_pictures
 from facedep.tables import check_csv_path, write_csv
 from facedep.training_checkpoint import count_kept_epochs
@@ -284,7 +285,7 @@ def _show_progress(bar: tqdm, num_done: int, num_all: int) -> None:
 def _look(options: argparse.Namespace) -> int:
     with JobWriter(options.progress) as job:
         dataset = _load_dataset(options)
-        run_dir = runs.find_run_dir(options.model or runs.find_default_model())
+        run_dir = run_folder.find_run_dir(options.model or run_folder.find_default_model())
         started = time.monotonic()
         scan_dataset(dataset, on_progress=functools.partial(job.report, "Looking at every picture"))
         _print_seconds(f"scan: {len(dataset.index):,} pictures", started)
@@ -334,7 +335,7 @@ def _train(options: argparse.Namespace) -> int:
         return _work(options.run, options.data, shows_progress=False)
     _refuse_without_effect(options)
     if options.resume:
-        return _work_in_terminal(runs.reopen_run(options.resume), options.data)
+        return _work_in_terminal(run_folder.reopen_run(options.resume), options.data)
     config = _plan_final_fit(options.final_fit) if options.final_fit else None
     if config:
         options.depressed, options.folder_choices = config.depressed_emotions, config.folder_choices
@@ -342,7 +343,7 @@ def _train(options: argparse.Namespace) -> int:
     config = config or _plan_run(options, dataset.name)
     config.check()
     check_run(config, dataset)
-    return _work_in_terminal(runs.create_run(config, options.name), options.data)
+    return _work_in_terminal(run_folder.create_run(config, options.name), options.data)
 
 
 def _refuse_without_effect(options: argparse.Namespace) -> None:
@@ -361,18 +362,18 @@ def _refuse_without_effect(options: argparse.Namespace) -> None:
         )
 
 
-def _plan_final_fit(name: str) -> runs.RunConfig:
-    config = runs.read_run(runs.find_run_dir(name)).config
+def _plan_final_fit(name: str) -> run_folder.RunConfig:
+    config = run_folder.read_run(run_folder.find_run_dir(name)).config
     if config is None:
         raise RunError(f"The settings of {name!r} are missing or damaged. Choose another run.")
     return dataclasses.replace(config, refit_of=name)
 
 
-def _plan_run(options: argparse.Namespace, data_name: str) -> runs.RunConfig:
+def _plan_run(options: argparse.Namespace, data_name: str) -> run_folder.RunConfig:
     recipe, spec = find_recipe(options.recipe), read_dataset_spec(options)
     num_epochs = recipe.num_epochs if options.epochs is None else options.epochs
     num_early = recipe.count_early_epochs(num_epochs) if options.early_epochs is None else options.early_epochs
-    return runs.RunConfig(
+    return run_folder.RunConfig(
         recipe=recipe.name,
         data_name=data_name,
         num_epochs=num_epochs,
@@ -407,7 +408,7 @@ def _work_in_terminal(run_dir: Path, source: str) -> int:
         with contextlib.suppress(OSError):
             # Not `print`: the signal may have come in the middle of one, which cannot be entered twice.
             os.write(2, b"\nStopping after this step; what was learned is kept. Press Ctrl-C again to end at once.\n")
-        (run_dir / runs.STOP_FILE).touch()
+        (run_dir / run_folder.STOP_FILE).touch()
 
     before = signal.signal(signal.SIGINT, stop)
     try:
@@ -418,7 +419,7 @@ def _work_in_terminal(run_dir: Path, source: str) -> int:
 
 def _work(run_dir: Path, source: str, *, shows_progress: bool) -> int:
     """Trains a run whose folder is made, and returns the exit status."""
-    run = runs.read_run(run_dir)
+    run = run_folder.read_run(run_dir)
     if run.config is None:
         raise RunError(f"{run_dir} holds no settings of a run. Start the training anew.")
     bar = tqdm(desc=run.name, unit="step", disable=not shows_progress)
@@ -427,7 +428,7 @@ def _work(run_dir: Path, source: str, *, shows_progress: bool) -> int:
         bar,
     ):
         status = _train_to_an_end(run.config, source, writer)
-    run = runs.read_run(run_dir)
+    run = run_folder.read_run(run_dir)
     if shows_progress and run.has_model and not run.message:  # a message says why there is nothing new to show
         for part, values in run.card.scores.items():
             print(f"{part}: {_describe_scores(values)}")
@@ -435,7 +436,7 @@ def _work(run_dir: Path, source: str, *, shows_progress: bool) -> int:
     return status
 
 
-def _train_to_an_end(config: runs.RunConfig, source: str, writer: RunWriter) -> int:
+def _train_to_an_end(config: run_folder.RunConfig, source: str, writer: RunWriter) -> int:
     """Trains, and returns the exit status. The outermost place: whatever goes wrong becomes the run's one sentence."""
     try:
         from facedep.training import train_run
@@ -447,20 +448,20 @@ def _train_to_an_end(config: runs.RunConfig, source: str, writer: RunWriter) -> 
         except StopRequestedError:
             num_epochs = count_kept_epochs(writer.run_dir)
             how = f"before it went on. {_describe_kept(num_epochs)}" if num_epochs else "before anything was learned."
-            _end(writer, runs.STOPPED, f"Stopped {how}")
+            _end(writer, run_folder.STOPPED, f"Stopped {how}")
             return 0
     except FacedepError as error:
-        _end(writer, runs.FAILED, str(error))
+        _end(writer, run_folder.FAILED, str(error))
     except MemoryError:
         traceback.print_exc()
-        _end(writer, runs.FAILED, "The memory ran out. Close other programs or use fewer pictures.")
+        _end(writer, run_folder.FAILED, "The memory ran out. Close other programs or use fewer pictures.")
     except KeyboardInterrupt:
-        _end(writer, runs.STOPPED, f"Ended at once. {_describe_kept(count_kept_epochs(writer.run_dir))}")
+        _end(writer, run_folder.STOPPED, f"Ended at once. {_describe_kept(count_kept_epochs(writer.run_dir))}")
         raise
     except Exception as error:
         traceback.print_exc()
         message = f"The training broke off: {type(error).__name__}: {str(error)[:300]}. The log says more."
-        _end(writer, runs.FAILED, message)
+        _end(writer, run_folder.FAILED, message)
     return 1
 
 
@@ -492,7 +493,7 @@ def _show_metrics(bar: tqdm, row: dict[str, Any]) -> None:
 def _load_classifier(name: str | None) -> "Classifier":
     from facedep.networks.classifier import load_classifier
 
-    return load_classifier(runs.find_run_dir(name or runs.find_default_model()))
+    return load_classifier(run_folder.find_run_dir(name or run_folder.find_default_model()))
 
 
 def _evaluate(options: argparse.Namespace) -> int:
@@ -504,9 +505,9 @@ def _evaluate(options: argparse.Namespace) -> int:
         check_report_path(options.report)  # what cannot be written is told before the work
     with JobWriter(options.progress) as job:
         dataset = _load_dataset(options)
-        run_dir = runs.find_run_dir(options.model or runs.find_default_model())
+        run_dir = run_folder.find_run_dir(options.model or run_folder.find_default_model())
         if options.record or options.keep_answers:
-            runs.check_card_writable(run_dir)
+            run_folder.check_card_writable(run_dir)
         if options.like:
             return _answer_like(options, run_dir, dataset, job)
         subset = read_eval_subset(options)
@@ -565,7 +566,7 @@ def _select_pictures(
     options: argparse.Namespace, run_dir: Path, dataset: sources.Dataset, job: JobWriter
 ) -> tuple[Scan, np.ndarray]:
     """Returns the data set's scan and the pictures meant: the part as `--like`'s run, else the model's, cuts it."""
-    like_dir = runs.find_run_dir(options.like) if options.like else run_dir
+    like_dir = run_folder.find_run_dir(options.like) if options.like else run_dir
     looking = functools.partial(job.report, "Looking at every picture")
     scan = scan_dataset(dataset, on_progress=looking)
     return scan, select_pictures(like_dir, dataset, scan, read_eval_subset(options), on_progress=looking).mask
@@ -599,7 +600,7 @@ def _write_report(options: argparse.Namespace, run_dir: Path, dataset: sources.D
 def _robustness(options: argparse.Namespace) -> int:
     with JobWriter(options.progress) as job:
         dataset = _load_dataset(options)
-        run_dir = runs.find_run_dir(options.model or runs.find_default_model())
+        run_dir = run_folder.find_run_dir(options.model or run_folder.find_default_model())
         _, mask = _select_pictures(options, run_dir, dataset, job)
         table = read_robustness(run_dir, dataset, mask)
         if table is None:

@@ -4,9 +4,9 @@ import time
 
 import numpy as np
 
-from facedep import runs
 from facedep.networks.recipes import Recipe
-from facedep.progress import read_progress
+from facedep.runs import run_folder
+from facedep.runs.progress import read_progress
 
 _MATRIX_SIZE = 1024
 _START_SECONDS = 12.0  # starting Python and TensorFlow, building the network, scoring at the end
@@ -31,8 +31,8 @@ def find_last_speed(recipe: Recipe) -> float | None:
     """Returns the training pictures a second of this recipe's newest run on this computer; None without one."""
     if recipe.starts_from_shipped:  # most of its time is spent before the first epoch
         return None
-    for run in runs.list_runs():
-        was_here = (run.path / runs.HEARTBEAT_FILE).exists()  # a bundle from elsewhere brings no heartbeat
+    for run in run_folder.list_runs():
+        was_here = (run.path / run_folder.HEARTBEAT_FILE).exists()  # a bundle from elsewhere brings no heartbeat
         if was_here and run.config and run.config.recipe == recipe.name and not run.is_active:
             measured = read_progress(run.path)
             if measured.epochs and measured.epochs[-1]["train_seconds"]:

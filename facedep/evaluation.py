@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from facedep import metrics, runs
+from facedep import metrics
 from facedep.audit.issues import measure_quality
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import Scan, scan_dataset
@@ -31,6 +31,7 @@ from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, Card, read_card
 from facedep.networks.decision_threshold import find_band, read_threshold
 from facedep.networks.predictions import Predictions
 from facedep.paths import additions_dir, make_additions_dir
+from facedep.runs import run_folder
 from facedep.scores import find_depressed, score_answers
 from facedep.slices import Slice, find_slices
 from facedep.subset_selection import Selection, select_pictures
@@ -76,7 +77,7 @@ class Evaluation:
             `grouping_mismatch` (see `find_grouping_mismatch`). Undefined scores are NaN.
     """
 
-    run: runs.Run
+    run: run_folder.Run
     dataset: Dataset
     scan: Scan
     subset: EvalSubset
@@ -319,7 +320,7 @@ def _score(
     selection: Selection,
     answers: Answers,
 ) -> Evaluation:  # seven parameters: what its two callers have found, each used once
-    run, mask, card = runs.read_run(run_dir), selection.mask, read_card(run_dir)
+    run, mask, card = run_folder.read_run(run_dir), selection.mask, read_card(run_dir)
     threshold = read_threshold(run_dir, card) if threshold is None else threshold
     predictions = answers.select(mask)
     scores = read_scores(run_dir, dataset, subset, threshold=threshold)

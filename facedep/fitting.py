@@ -19,7 +19,7 @@ from facedep.data.image_cache import SmallerImages
 from facedep.devices import ONE_DEVICE, Devices
 from facedep.errors import RunError
 from facedep.networks.classifier import build_network
-from facedep.run_writer import RunWriter
+from facedep.runs.writer import RunWriter
 from facedep.training_callbacks import TrainingMonitor
 from facedep.training_checkpoint import has_checkpoint
 from facedep.training_inputs import ArrayDataset, Augmentation, Batches, FitPlan

@@ -8,7 +8,7 @@ Reference: Mitchell et al. 2019, arXiv 1810.03993 (the sections and their order)
 from pathlib import Path
 from typing import Any
 
-from facedep import runs, sentences
+from facedep import sentences
 from facedep.card_values import clean_text
 from facedep.files import write_json, write_text
 from facedep.model_card_facts import gather_calibration, gather_data, gather_model, gather_training
@@ -16,6 +16,7 @@ from facedep.model_card_scores import gather_scores
 from facedep.networks.card import CARD_FILE, MODEL_CARD_FILE, read_card
 from facedep.networks.card_scores import RecordedEvaluation
 from facedep.rendering import render_markdown
+from facedep.runs import run_folder
 
 
 def record_evaluation(run_dir: Path, scores: dict[str, Any]) -> None:
@@ -29,7 +30,7 @@ def record_evaluation(run_dir: Path, scores: dict[str, Any]) -> None:
         ModelError: The folder holds no model.
         RunError: The run is part of the installed package.
     """
-    runs.check_card_writable(run_dir)
+    run_folder.check_card_writable(run_dir)
     card = read_card(run_dir).with_evaluation(RecordedEvaluation.from_json(scores)).to_json()
     write_json(run_dir / CARD_FILE, card)
     write_text(run_dir / MODEL_CARD_FILE, render_model_card(run_dir.name, card))

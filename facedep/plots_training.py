@@ -14,7 +14,7 @@ from facedep.plots_theme import (
     mark_empty,
     style_figure,
 )
-from facedep.progress import Progress
+from facedep.runs.progress import Progress
 
 
 def plot_curve(progress: Progress, measure: str) -> Figure:

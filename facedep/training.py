@@ -10,7 +10,7 @@ import time
 import keras
 import numpy as np
 
-from facedep import __version__, runs
+from facedep import __version__
 from facedep.audit.issues import Thresholds
 from facedep.data.scan import Scan, load_images
 from facedep.data.sources import Dataset
@@ -34,8 +34,9 @@ from facedep.networks.card import (
 )
 from facedep.networks.card_scores import Scores
 from facedep.networks.classifier import Classifier, compute_outputs, save_network
-from facedep.run_writer import RunWriter
-from facedep.runs import CHECKPOINT_FILE, RunConfig
+from facedep.runs import run_folder
+from facedep.runs.run_folder import CHECKPOINT_FILE, RunConfig
+from facedep.runs.writer import RunWriter
 from facedep.scores import score_answers
 from facedep.training_callbacks import TrainingMonitor
 from facedep.training_inputs import ArrayDataset, ClassSpec
@@ -53,7 +54,7 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
         writer: The run's writer, entered.
 
     Returns:
-        The state it ended in: `runs.FINISHED`, or `runs.STOPPED` where it was asked to end early.
+        The state it ended in: `run_folder.FINISHED`, or `run_folder.STOPPED` where it was asked to end early.
 
     Raises:
         FacedepError: The data cannot be used as it is, or the learning rate was too high.
@@ -61,19 +62,19 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
     """
     started = time.time()
     prepared = prepare_run(config, source, writer)
-    writer.write_status(runs.RUNNING, stage="training")
+    writer.write_status(run_folder.RUNNING, stage="training")
     monitor = fit_network(
         prepared.learner, prepared.learned_parts, plan=prepared.plan, writer=writer, devices=prepared.devices
     )
-    writer.write_status(runs.RUNNING, stage="scoring")
+    writer.write_status(run_folder.RUNNING, stage="scoring")
     training = _describe_training(monitor, config, seconds=time.time() - started)
     card = dataclasses.replace(_describe_run(prepared, writer.run_dir.name), training=training)
     card = dataclasses.replace(card, calibration=_calibrate_run(prepared, card))
     _write_model(prepared, card, writer)
     if monitor.was_stopped:
-        return runs.STOPPED
+        return run_folder.STOPPED
     (writer.run_dir / CHECKPOINT_FILE).unlink(missing_ok=True)
-    return runs.FINISHED
+    return run_folder.FINISHED
 
 
 def _describe_run(prepared: PreparedRun, name: str) -> Card:
@@ -101,7 +102,7 @@ def _describe_run(prepared: PreparedRun, name: str) -> Card:
         input_size_px=recipe.input_size_px,
         uses_flip_tta=recipe.averages_mirror,
         data=data,
-        command=runs.describe_command(config, name),
+        command=run_folder.describe_command(config, name),
         earlier_commands=tuple(_list_earlier_commands(config)),
         versions={
             "facedep": __version__,
@@ -144,7 +145,7 @@ def _list_earlier_commands(config: RunConfig) -> list[str]:
     """Returns the commands that made the runs which this one builds on, in their order."""
     commands: list[str] = []
     for name in filter(None, (config.teacher, config.refit_of)):
-        card = read_card(runs.find_run_dir(name))
+        card = read_card(run_folder.find_run_dir(name))
         commands += [*card.earlier_commands, card.command]
     return list(dict.fromkeys(filter(None, commands)))
 

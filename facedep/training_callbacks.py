@@ -11,7 +11,7 @@ from keras import ops
 
 from facedep.metrics import compute_accuracy, compute_roc_auc
 from facedep.networks.classifier import compute_outputs, sum_depressed
-from facedep.run_writer import RunWriter
+from facedep.runs.writer import RunWriter
 from facedep.training_checkpoint import (
     Checkpoint,
     build_damage_error,

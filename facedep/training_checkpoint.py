@@ -8,7 +8,7 @@ import numpy as np
 
 from facedep.errors import RunError
 from facedep.files import write_atomically
-from facedep.runs import CHECKPOINT_FILE
+from facedep.runs.run_folder import CHECKPOINT_FILE
 
 
 @dataclass(frozen=True)

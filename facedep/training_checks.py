@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from facedep import runs
 from facedep.data.sources import Dataset, check_trainable
 from facedep.data.splits import check_split
 from facedep.errors import RunError
 from facedep.networks.card import Card, read_card
 from facedep.networks.recipes import find_recipe
-from facedep.runs import RunConfig
+from facedep.runs import run_folder
+from facedep.runs.run_folder import RunConfig
 from facedep.training_checkpoint import has_checkpoint, read_checkpoint
 
 
@@ -30,9 +30,9 @@ def check_run(config: RunConfig, dataset: Dataset, *, run_dir: Path | None = Non
     if config.refit_of:
         read_final_fit_card(config, dataset)
     if config.teacher:
-        read_card(runs.find_run_dir(config.teacher))
+        read_card(run_folder.find_run_dir(config.teacher))
     if find_recipe(config.recipe).starts_from_shipped:
-        read_card(runs.locate_run(runs.SHIPPED_RUN))
+        read_card(run_folder.locate_run(run_folder.SHIPPED_RUN))
     if run_dir and has_checkpoint(run_dir):
         read_checkpoint(run_dir, data_hash=dataset.content_hash)
 
@@ -47,7 +47,7 @@ def read_final_fit_card(config: RunConfig, dataset: Dataset) -> Card:
     Raises:
         FacedepError: There is no such run, or it was trained on other pictures.
     """
-    card = read_card(runs.find_run_dir(config.refit_of))
+    card = read_card(run_folder.find_run_dir(config.refit_of))
     if card.data.content_hash != dataset.content_hash:
         raise RunError(
             f"The run {config.refit_of!r} was trained on other pictures than these. Give the final fit the data "

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from facedep import emotions, runs
+from facedep import emotions
 from facedep.data.scan import Scan, load_images, scan_dataset
 from facedep.data.sources import Dataset, load_dataset
 from facedep.data.splits import PARTS, Leak, count_leaks, merge_val_into_train, split_dataset
@@ -27,8 +27,9 @@ from facedep.networks.classifier import (
 )
 from facedep.networks.majority_baseline import UNKNOWN, find_majority_baseline
 from facedep.networks.recipes import Recipe, find_recipe
-from facedep.run_writer import RunWriter
-from facedep.runs import RunConfig
+from facedep.runs import run_folder
+from facedep.runs.run_folder import RunConfig
+from facedep.runs.writer import RunWriter
 from facedep.subset_selection import clean_scan
 from facedep.training_checkpoint import has_checkpoint
 from facedep.training_checks import check_run, read_final_fit_card
@@ -109,11 +110,11 @@ def prepare_run(config: RunConfig, source: str, writer: RunWriter) -> PreparedRu
     class_spec = ClassSpec(names, [name for name in names if name in positive])
     parts = _load_parts(dataset, scan, split, recipe, class_spec, writer=writer)
     if config.teacher:
-        writer.write_status(runs.RUNNING, stage="loading", message=f"Asking {config.teacher!r} for its answers")
-        teacher = load_classifier(runs.find_run_dir(config.teacher))
+        writer.write_status(run_folder.RUNNING, stage="loading", message=f"Asking {config.teacher!r} for its answers")
+        teacher = load_classifier(run_folder.find_run_dir(config.teacher))
         parts["train"] = mix_in_predictions(parts["train"], teacher, class_spec)
     network = build_network(recipe, len(names))
-    shipped = load_classifier(runs.locate_run(runs.SHIPPED_RUN)) if recipe.starts_from_shipped else None
+    shipped = load_classifier(run_folder.locate_run(run_folder.SHIPPED_RUN)) if recipe.starts_from_shipped else None
     leaks = count_leaks(split, scan)
     if writer.is_stop_requested:
         raise StopRequestedError
@@ -287,6 +288,6 @@ def _report_progress(writer: RunWriter, what: str) -> Callable[[int, int], None]
         if time.monotonic() - last_report >= _SECONDS_BETWEEN_REPORTS:
             last_report = time.monotonic()
             name = f"Preparing the {what} pictures" if what in PARTS else what
-            writer.write_status(runs.RUNNING, stage="loading", message=f"{name}: {num_done:,} of {num_all:,}")
+            writer.write_status(run_folder.RUNNING, stage="loading", message=f"{name}: {num_done:,} of {num_all:,}")
 
     return report

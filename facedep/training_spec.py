@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from facedep import emotions, runs
+from facedep import emotions
 from facedep.data.sources import Dataset, relabel_dataset
 from facedep.dataset_spec import DatasetSpec
 from facedep.networks.card import CardData, read_card
+from facedep.runs import run_folder
 
 
 def find_training_spec(run_dir: Path, source: str) -> DatasetSpec:
@@ -18,7 +19,7 @@ def find_training_spec(run_dir: Path, source: str) -> DatasetSpec:
     Raises:
         ModelError: The folder holds no card.
     """
-    config = runs.read_run(run_dir).config
+    config = run_folder.read_run(run_dir).config
     return DatasetSpec.from_records(source, read_card(run_dir).data.to_choices(), vars(config) if config else {})
 
 

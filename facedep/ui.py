@@ -13,7 +13,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from facedep import emotions, runs
+from facedep import emotions
 from facedep.audit.issues import Thresholds
 from facedep.data import kaggle, sample_faces, sources
 from facedep.data.scan import Scan
@@ -24,6 +24,7 @@ from facedep.networks.card import MODEL_FILE
 from facedep.networks.decision_threshold import THRESHOLD_FILE
 from facedep.notices import HELP_LINE, NOTICE
 from facedep.paths import PROJECT_DIR, additions_dir
+from facedep.runs import run_folder
 
 _logger = logging.getLogger(__name__)
 
@@ -182,7 +183,7 @@ def load_dataset(spec: DatasetSpec) -> sources.Dataset:
 
 def count_seen_by_shipped(scan: Scan) -> int:
     """Returns how many of the scanned pictures the model that comes with the app was trained on; 0 where it is gone."""
-    return int(find_seen(runs.locate_run(runs.SHIPPED_RUN), scan.fingerprints).sum())
+    return int(find_seen(run_folder.locate_run(run_folder.SHIPPED_RUN), scan.fingerprints).sum())
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
@@ -383,7 +384,7 @@ class WarmUp:
         # curve, and it throws away compiled kernels while another visitor's picture may be under way.
         keras.backend.clear_session = lambda free_memory=True: None
         try:
-            classifier = load_classifier(runs.find_run_dir(runs.find_default_model()))
+            classifier = load_classifier(run_folder.find_run_dir(run_folder.find_default_model()))
             size = classifier.input_size_px
             classifier.predict(np.zeros((1, size, size, 1), np.uint8))
         except FacedepError:  # without a usable model there is nothing more to warm up; the page says what is wrong
@@ -419,7 +420,7 @@ def wait_for_warm_up() -> None:
 
 def load_classifier(name: str) -> Any:
     """Returns a loaded model by its run's name. Raises `FacedepError` where it cannot be used."""
-    run_dir = runs.find_run_dir(name)
+    run_dir = run_folder.find_run_dir(name)
     files = [run_dir / MODEL_FILE, additions_dir(run_dir) / THRESHOLD_FILE]
     return _load_classifier(str(run_dir), tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files))
 
@@ -434,8 +435,10 @@ def _load_classifier(run_dir: str, modified: tuple[int, ...]) -> Any:
 def choose_model() -> str:
     """Shows the choice of a model and returns its name."""
     with show_errors():
-        default = runs.find_default_model()
-    return choose_run("Model", [run.name for run in runs.list_runs() if run.has_model], key="model", default=default)
+        default = run_folder.find_default_model()
+    return choose_run(
+        "Model", [run.name for run in run_folder.list_runs() if run.has_model], key="model", default=default
+    )
 
 
 def choose_run(label: str, names: list[str], *, key: str, default: str) -> str:
@@ -464,6 +467,6 @@ def choose_run(label: str, names: list[str], *, key: str, default: str) -> str:
 
 def describe_run(name: str) -> str:
     """Returns a run's name with a word on where it comes from."""
-    if name == runs.SHIPPED_RUN:
+    if name == run_folder.SHIPPED_RUN:
         return f"{name} (came with the app)"
-    return name if (runs.locate_run(name) / MODEL_FILE).is_file() else f"{name} (scores only)"
+    return name if (run_folder.locate_run(name) / MODEL_FILE).is_file() else f"{name} (scores only)"

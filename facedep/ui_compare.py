@@ -8,17 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from facedep import (
-    emotions,
-    metrics,
-    plots_comparison,
-    plots_scores,
-    plots_training,
-    progress,
-    runs,
-    sentences,
-    ui,
-)
+from facedep import emotions, metrics, plots_comparison, plots_scores, plots_training, sentences, ui
 from facedep.data.sources import Dataset
 from facedep.errors import FacedepError
 from facedep.estimate import describe_seconds
@@ -31,6 +21,7 @@ from facedep.networks.predictions import Predictions
 from facedep.protocol_comparison import ProtocolScore, compare_protocols
 from facedep.report import build_report
 from facedep.robustness import DISTORTIONS, MAX_IMAGES, choose_measured, read_robustness
+from facedep.runs import progress, run_folder
 from facedep.slices import MIN_IMAGES
 from facedep.subset_selection import select_pictures
 from facedep.ui_evaluate import follow_answers
@@ -107,7 +98,7 @@ def _compare_protocols(key: str, num_answered: int, _run_dir: Path, _dataset: Da
 
 def show_comparison(view: Evaluation) -> None:
     """Compares up to three runs on the same pictures: scores, whether the difference is chance, curves, settings."""
-    others = [run for run in runs.list_runs() if run.card is not None and run.name != view.run.name]
+    others = [run for run in run_folder.list_runs() if run.card is not None and run.name != view.run.name]
     only_elsewhere = [run.name for run in others if not _can_answer(run, view.dataset)]
     others = [run for run in others if run.name not in only_elsewhere]
     if only_elsewhere:
@@ -154,7 +145,7 @@ def show_comparison(view: Evaluation) -> None:
     _show_compared_settings(found)
 
 
-def _leave_out_seen(view: Evaluation, found: dict[str, runs.Run]) -> np.ndarray | None:
+def _leave_out_seen(view: Evaluation, found: dict[str, run_folder.Run]) -> np.ndarray | None:
     """Returns the pictures that none of the runs has learned from, `bool`, shape `(all,)`; None where few are left."""
     rows = view.mask.copy()
     for run in found.values():
@@ -171,7 +162,7 @@ def _leave_out_seen(view: Evaluation, found: dict[str, runs.Run]) -> np.ndarray 
     return rows
 
 
-def _can_answer(run: runs.Run, dataset: Dataset) -> bool:
+def _can_answer(run: run_folder.Run, dataset: Dataset) -> bool:
     """Whether a run has its network here, or at least its answers to this data set."""
     try:
         return run.has_model or read_answers(run.path, dataset) is not None
@@ -200,7 +191,7 @@ def _show_compared_scores(
         ui.show_chart(plots_scores.plot_roc(curves, areas), key="compared_roc")
 
 
-def _show_compared_settings(found: dict[str, runs.Run]) -> None:
+def _show_compared_settings(found: dict[str, run_folder.Run]) -> None:
     """Shows how the runs learned, and only those settings in which they differ."""
     measured = {name: progress.read_progress(run.path) for name, run in found.items()}
     curves = {name: one.epochs for name, one in measured.items() if one.epochs}
@@ -215,7 +206,7 @@ def _show_compared_settings(found: dict[str, runs.Run]) -> None:
         st.caption("None: the runs differ in chance only.")
 
 
-def _list_settings(run: runs.Run) -> dict[str, str]:
+def _list_settings(run: run_folder.Run) -> dict[str, str]:
     card, settings = run.card, {}
     if run.config:
         settings = {words: _describe_setting(getattr(run.config, name)) for name, words in _SETTINGS.items()}
@@ -248,11 +239,11 @@ def show_robustness(view: Evaluation) -> None:
     if not view.run.has_model:
         st.info("Only this model's scores came with the app, not its network: it cannot be asked about other pictures.")
         return
-    others = [run.name for run in runs.list_runs() if run.has_model and run.name != view.run.name]
+    others = [run.name for run in run_folder.list_runs() if run.has_model and run.name != view.run.name]
     names = st.multiselect("Beside it", others, max_selections=MAX_COMPARED - 1, key="robust_others") if others else []
     tables = {}
     for name in (view.run.name, *names):
-        run_dir = runs.find_run_dir(name)
+        run_dir = run_folder.find_run_dir(name)
         table = read_robustness(run_dir, view.dataset, view.mask)
         job = name_job("robustness", view.dataset, name, view.run.name, *view.subset.to_argv())
         if table is None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from facedep import emotions, game, plots_errors, plots_scores, runs, sentences, ui, ui_gallery
+from facedep import emotions, game, plots_errors, plots_scores, sentences, ui, ui_gallery
 from facedep.data import splits
 from facedep.data.eval_subset import ALL, EvalSubset
 from facedep.data.scan import Scan
@@ -23,6 +23,7 @@ from facedep.networks.decision_threshold import (
     read_choice,
     write_threshold,
 )
+from facedep.runs import run_folder
 from facedep.slices import find_confident_mistakes, find_worst
 from facedep.subset_selection import list_available, needs_face_check
 from facedep.training_spec import find_grouping_mismatch, find_training_dataset
@@ -57,7 +58,7 @@ _CELLS = {
 
 def choose_view(dataset: Dataset, scan: Scan) -> Evaluation | None:
     """Lets the visitor choose a run and a subset; returns them scored, or None while a background process is at it."""
-    found = {run.name: run for run in runs.list_runs() if run.card is not None}
+    found = {run.name: run for run in run_folder.list_runs() if run.card is not None}
     if not found:
         st.info("There is no model here yet. Train one, then see how good it is.")
         return None
@@ -104,7 +105,9 @@ def _list_options(key: str, _run_dir: Path, _dataset: Dataset, _scan: Scan) -> t
     return list_available(_run_dir, _dataset, _scan, SUBSETS), share_seen
 
 
-def _choose_first(dataset: Dataset, run: runs.Run, options: list[EvalSubset], *, has_seen_some: bool) -> EvalSubset:
+def _choose_first(
+    dataset: Dataset, run: run_folder.Run, options: list[EvalSubset], *, has_seen_some: bool
+) -> EvalSubset:
     """Returns the subset that is shown first: the run's own test part where it was trained on these pictures."""
     trained_on = run.card.data
     if trained_on.content_hash == dataset.content_hash:
@@ -120,7 +123,7 @@ def has_published_labels(dataset: Dataset) -> bool:
     return dataset.source != SAMPLE and set(dataset.depressed_emotions) == set(emotions.DEPRESSED_EMOTIONS)
 
 
-def _follow_evaluation(run: runs.Run, dataset: Dataset, scan: Scan, subset: EvalSubset) -> Evaluation | None:
+def _follow_evaluation(run: run_folder.Run, dataset: Dataset, scan: Scan, subset: EvalSubset) -> Evaluation | None:
     """Returns a run's evaluation, or shows how far the background process is that asks for its answers."""
     key = find_evaluation_key(run.path, dataset, subset)
     try:
@@ -143,12 +146,12 @@ def _load_at_threshold(key: str, threshold: float, _view: Evaluation) -> Evaluat
     return _view.at_threshold(threshold)
 
 
-def _name_answers_job(run: runs.Run, dataset: Dataset, like: str, subset: EvalSubset) -> str:
+def _name_answers_job(run: run_folder.Run, dataset: Dataset, like: str, subset: EvalSubset) -> str:
     return name_job("evaluate", dataset, run.name, like, *subset.to_argv())
 
 
 def follow_answers(
-    run: runs.Run, dataset: Dataset, scan: Scan, mask: np.ndarray, *, like: str, subset: EvalSubset
+    run: run_folder.Run, dataset: Dataset, scan: Scan, mask: np.ndarray, *, like: str, subset: EvalSubset
 ) -> Answers | None:
     """Returns a run's kept answers to some pictures, or shows how far the background process is and returns None.
 
@@ -183,7 +186,7 @@ def show_sentence(view: Evaluation) -> None:
     is_own_data = view.run.card.data.content_hash == view.dataset.content_hash
     if words := sentences.describe_seen(scores, is_own_data=is_own_data):
         st.warning(words, icon=":material/history:")
-    if view.dataset.source == SAMPLE and view.run.name == runs.SHIPPED_RUN:
+    if view.dataset.source == SAMPLE and view.run.name == run_folder.SHIPPED_RUN:
         st.info(
             "It learned from photographs, and these are drawings: the hardest question it can be asked. On photographs "
             "of real faces it does better (see its card, or choose the Kaggle set on Explore).",

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from facedep import emotions, plots_data, plots_theme, runs, ui, ui_gallery, ui_jobs, ui_scan
+from facedep import emotions, plots_data, plots_theme, ui, ui_gallery, ui_jobs, ui_scan
 from facedep.audit import issues
 from facedep.audit.average_faces import compute_average_faces, compute_difference, describe_difference
 from facedep.audit.face_check import estimate_seconds, read_face_check
@@ -27,6 +27,7 @@ from facedep.inference.embedding_map import read_map
 from facedep.inference.prediction_cache import find_seen, read_answers
 from facedep.label_hints import find_label_hints
 from facedep.networks.majority_baseline import find_majority_baseline
+from facedep.runs import run_folder
 from facedep.tables import encode_csv
 
 ANY = "all"
@@ -55,7 +56,7 @@ def follow_look(dataset: Dataset, scan: Scan, model: str) -> bool:
     if not scan.is_readable.any():
         st.info(f"None of these files can be read. The tab “{FAULTS}” says what is wrong with each.")
         return False
-    run_dir = runs.find_run_dir(model)
+    run_dir = run_folder.find_run_dir(model)
     answers = read_answers(run_dir, dataset)
     key = hashlib.sha256(f"{find_cache_path(dataset).stem} {model}".encode()).hexdigest()[:16]
     if answers is not None and answers.is_complete and read_map(run_dir, dataset) is not None:
@@ -406,8 +407,8 @@ def show_faults(dataset: Dataset, scan: Scan) -> None:
 
 def show_label_hints(dataset: Dataset, scan: Scan, model: str) -> None:
     """Shows the pictures whose label a trained model finds least likely, beside what it thinks they show."""
-    answers = read_answers(runs.find_run_dir(model), dataset)
-    is_seen = find_seen(runs.find_run_dir(model), scan.fingerprints)
+    answers = read_answers(run_folder.find_run_dir(model), dataset)
+    is_seen = find_seen(run_folder.find_run_dir(model), scan.fingerprints)
     hints = find_label_hints(answers, dataset.index, is_seen=is_seen)
     rows = hints.ranking
     st.markdown(
@@ -433,7 +434,7 @@ def show_label_hints(dataset: Dataset, scan: Scan, model: str) -> None:
 @st.fragment
 def show_map(dataset: Dataset, scan: Scan, model: str) -> None:
     """Shows all pictures laid out by their look; points can be selected, and their pictures are shown."""
-    places = read_map(runs.find_run_dir(model), dataset)
+    places = read_map(run_folder.find_run_dir(model), dataset)
     names = np.where(dataset.index["emotion"] != "", dataset.index["emotion"], dataset.index["label"])
     is_shown = scan.is_readable & np.isfinite(places).all(axis=1)
     st.caption(

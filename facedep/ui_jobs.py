@@ -4,10 +4,10 @@ import hashlib
 
 import streamlit as st
 
-from facedep import jobs
 from facedep.data.scan import find_cache_path
 from facedep.data.sources import Dataset
 from facedep.paths import cache_dir
+from facedep.runs import jobs
 
 
 def name_job(kind: str, dataset: Dataset, *words: str) -> str:

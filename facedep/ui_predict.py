@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from facedep import emotions, plots_prediction, runs, ui, ui_gallery, ui_scan
+from facedep import emotions, plots_prediction, ui, ui_gallery, ui_scan
 from facedep.audit.neighbors import build_appearance, find_lookalikes
 from facedep.errors import FacedepError
 from facedep.images.opening import prepare_image
 from facedep.inference.prediction_cache import find_seen
+from facedep.runs import run_folder
 from facedep.tables import encode_csv
 
 MAX_KEPT_SNAPSHOTS = 120  # three minutes of the live camera
@@ -208,7 +209,7 @@ def _show_lookalikes(classifier: Any, prepared: np.ndarray, *, key: str) -> None
     if not scan.is_readable.any():
         st.caption(f"None of the pictures of {ui.describe_source()} can be read. Choose others on Explore.")
         return
-    is_learned = find_seen(runs.locate_run(classifier.name), scan.fingerprints) & scan.is_readable
+    is_learned = find_seen(run_folder.locate_run(classifier.name), scan.fingerprints) & scan.is_readable
     among = is_learned if is_learned.any() else scan.is_readable
     appearance = ui_gallery.load_appearance(dataset, scan)
     own = build_appearance(prepare_image(prepared, scan.thumbnails.shape[1])[np.newaxis, :, :, 0])

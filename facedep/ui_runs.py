@@ -6,20 +6,21 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from facedep import plots_training, progress, runs, ui
-from facedep.bundles import pack_run, unpack_run
+from facedep import plots_training, ui
 from facedep.data.splits import LEAK_FREE
 from facedep.estimate import describe_seconds
 from facedep.model_card import render_model_card
 from facedep.networks.card import Card
 from facedep.networks.card_scores import Scores
 from facedep.networks.recipes import RECIPES
+from facedep.runs import progress, run_folder
+from facedep.runs.bundles import pack_run, unpack_run
 
 _STATE_ICONS = {
-    runs.FINISHED: ":material/check_circle:",
-    runs.STOPPED: ":material/stop_circle:",
-    runs.FAILED: ":material/error:",
-    runs.LOST: ":material/help:",
+    run_folder.FINISHED: ":material/check_circle:",
+    run_folder.STOPPED: ":material/stop_circle:",
+    run_folder.FAILED: ":material/error:",
+    run_folder.LOST: ":material/help:",
 }
 _VERDICT_ICONS = {
     progress.LEARNING: ":material/trending_up:",
@@ -33,29 +34,31 @@ _FEW_PICTURES = 100  # fewer than these judge nothing
 PENDING_RUN = "pending_run"  # session key: the run that the list of models shows next
 
 
-def show_live(run: runs.Run) -> None:
+def show_live(run: run_folder.Run) -> None:
     """Shows a training while it goes on, once a second, from its files; the page reruns once when it ends."""
 
     @st.fragment(run_every=_REFRESH_SECONDS)
     def show() -> None:
-        now = runs.read_run(run.path)
+        now = run_folder.read_run(run.path)
         if not now.is_active:
             st.rerun()
         measured = progress.read_progress(run.path)
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(now.name, width="stretch")
-            if now.state == runs.STOPPING:
+            if now.state == run_folder.STOPPING:
                 st.write("Stopping …")
             else:
-                st.button("Stop and keep", on_click=runs.stop_run, args=(now,), key="stop", icon=":material/stop:")
+                st.button(
+                    "Stop and keep", on_click=run_folder.stop_run, args=(now,), key="stop", icon=":material/stop:"
+                )
         st.progress(measured.share_done, _describe_progress(now, measured))
         show_curves(measured, key="live", is_active=True)
 
     show()
 
 
-def _describe_progress(run: runs.Run, measured: progress.Progress) -> str:
-    if run.state == runs.STARTING:
+def _describe_progress(run: run_folder.Run, measured: progress.Progress) -> str:
+    if run.state == run_folder.STARTING:
         return "Starting: loading TensorFlow …"
     if run.stage == "loading":
         return run.message or "Reading the pictures …"
@@ -89,16 +92,16 @@ def show_curves(measured: progress.Progress, *, key: str, is_active: bool) -> No
         st.caption(f"Best epoch{so_far} by validation loss: {best['epoch']} ({kept}).")
 
 
-def show_results(run: runs.Run) -> None:
+def show_results(run: run_folder.Run) -> None:
     """Shows an ended run: how it ended, its scores in words, its curves and settings."""
     icon = _STATE_ICONS.get(run.state, "")
     st.markdown(f"#### {icon} {run.name} · {run.state}")
     if run.message:
-        (st.error if run.state in (runs.FAILED, runs.LOST) else st.info)(run.message)
+        (st.error if run.state in (run_folder.FAILED, run_folder.LOST) else st.info)(run.message)
     if run.can_resume:
         _show_resume(run)
     training = run.card.training if run.card else None
-    if run.state == runs.STOPPED and training and not training.num_epochs:
+    if run.state == run_folder.STOPPED and training and not training.num_epochs:
         seen = f", after {training.num_images_seen:,} pictures" if training.num_images_seen else ""
         st.info(f"Stopped within its first epoch{seen}: it had hardly begun to learn.")
     if run.card:
@@ -106,7 +109,7 @@ def show_results(run: runs.Run) -> None:
     measured = progress.read_progress(run.path)
     if measured.steps:
         show_curves(measured, key=f"run_{run.name}", is_active=False)
-    if run.state == runs.FAILED and (log := runs.read_log_tail(run)):
+    if run.state == run_folder.FAILED and (log := run_folder.read_log_tail(run)):
         with st.expander("The log's last lines"):
             st.code(log, language=None)
     if run.config:
@@ -114,7 +117,7 @@ def show_results(run: runs.Run) -> None:
             st.table(pd.DataFrame(_list_settings(run), columns=["setting", "value"]).set_index("setting"))
 
 
-def _show_resume(run: runs.Run) -> None:
+def _show_resume(run: run_folder.Run) -> None:
     """Offers to go on with a run that ended before its time, on the data chosen now."""
     measured = progress.read_progress(run.path)
     st.write(
@@ -123,11 +126,11 @@ def _show_resume(run: runs.Run) -> None:
     )
     if st.button("Go on training", key="resume", icon=":material/resume:"):
         with ui.show_errors(ends_page=False):
-            runs.start_worker(runs.reopen_run(run.name), ui.current_source())
+            run_folder.start_worker(run_folder.reopen_run(run.name), ui.current_source())
             st.rerun()
 
 
-def _list_settings(run: runs.Run) -> list[tuple[str, str]]:
+def _list_settings(run: run_folder.Run) -> list[tuple[str, str]]:
     config, card = run.config, run.card
     training = card.training if card else None
     content = card.data.content_hash if card and card.data.content_hash else "not hashed"
@@ -150,7 +153,7 @@ def _list_settings(run: runs.Run) -> list[tuple[str, str]]:
     return rows
 
 
-def _show_scores(run: runs.Run) -> None:
+def _show_scores(run: run_folder.Run) -> None:
     for part in ("test", "val"):
         scores = run.card.scores.get(part)
         baseline = scores.majority_baseline if scores else None
@@ -202,7 +205,7 @@ def _describe_answered(card: Card, scores: Scores) -> str:
 
 def show_models() -> None:
     """Shows all runs as a table; the chosen one below it with everything that can be done with it."""
-    ended = [run for run in runs.list_runs() if not run.is_active]
+    ended = [run for run in run_folder.list_runs() if not run.is_active]
     if not ended:
         st.info("No run yet. Train a network above, or load a bundle.")
     else:
@@ -218,7 +221,7 @@ def show_models() -> None:
     _show_loader()
 
 
-def _describe_row(run: runs.Run) -> dict[str, Any]:
+def _describe_row(run: run_folder.Run) -> dict[str, Any]:
     card, config = run.card, run.config
     scores = card.scores if card else {}
     part = "test" if "test" in scores else "val"
@@ -240,7 +243,7 @@ def _to_percent(share: float) -> float:
     return round(100 * share, 1)
 
 
-def _show_actions(run: runs.Run) -> None:
+def _show_actions(run: run_folder.Run) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if run.has_model and st.button("Predict with it", type="primary", key="use_run", icon=":material/face:"):
             st.session_state.model = run.name
@@ -268,14 +271,14 @@ def _show_actions(run: runs.Run) -> None:
                 if st.form_submit_button("Rename"):
                     with ui.show_errors(ends_page=False):
                         if new_name.strip() != run.name:
-                            runs.rename_run(run, new_name)
+                            run_folder.rename_run(run, new_name)
                             st.session_state[PENDING_RUN] = new_name.strip()
                         st.rerun()
             with st.popover("Delete", icon=":material/delete:"):
                 st.write(f"Delete **{run.name}** with its model and curves? This cannot be undone.")
                 if st.checkbox("Yes, I am sure", key=f"sure_{run.name}") and st.button("Delete it", key="delete_run"):
                     with ui.show_errors(ends_page=False):
-                        runs.delete_run(run)
+                        run_folder.delete_run(run)
                         st.rerun()
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from facedep import jobs, ui_jobs
+from facedep import ui_jobs
 from facedep.audit.face_check import read_face_check
 from facedep.data.scan import Scan, find_cache_path, is_only_in_memory, is_scanned, read_scan, scan_dataset
 from facedep.data.sources import Dataset
 from facedep.errors import FacedepError, RunError
 from facedep.paths import cache_dir
+from facedep.runs import jobs
 
 
 def find_scan(dataset: Dataset) -> Scan | None:

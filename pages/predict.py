@@ -4,9 +4,10 @@ from typing import Any
 
 import streamlit as st
 
-from facedep import runs, ui, ui_camera, ui_predict
+from facedep import ui, ui_camera, ui_predict
 from facedep.data import sample_faces
 from facedep.images.opening import FORMATS_TEXT, PICTURE_SUFFIXES
+from facedep.runs import run_folder
 
 CAMERA, LIVE, FILES, EXAMPLES = "Camera", "Live", "Files", "Examples"
 NO_OTHER = "no other model"
@@ -58,7 +59,7 @@ def take_snapshot() -> list[tuple[str, Any]]:
 
 def choose_other(name: str) -> str | None:
     """Offers a second model to compare with, where there is one."""
-    names = [run.name for run in runs.list_runs() if run.has_model and run.name != name]
+    names = [run.name for run in run_folder.list_runs() if run.has_model and run.name != name]
     if not names:
         return None
     if st.session_state.get("other_model") not in names:

@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from facedep import estimate, runs, ui, ui_runs, ui_scan
+from facedep import estimate, ui, ui_runs, ui_scan
 from facedep.data import sources, splits
 from facedep.data.scan import Scan, find_cache_path
 from facedep.errors import DataError
 from facedep.networks.recipes import RECIPES, Recipe
+from facedep.runs import run_folder
 
 MAX_SEED = 2**32 - 1
 
@@ -17,7 +18,7 @@ def measure_speed() -> float:
     return estimate.measure_speed()
 
 
-def choose_settings(dataset: sources.Dataset) -> runs.RunConfig:
+def choose_settings(dataset: sources.Dataset) -> run_folder.RunConfig:
     """Shows the settings with sane defaults; the rare ones under "More settings"."""
     ui.show_cleaning()
     left, right = st.columns([3, 2], gap="large")
@@ -76,7 +77,7 @@ def choose_settings(dataset: sources.Dataset) -> runs.RunConfig:
                 help="How large a step is. Too large, and the loss jumps about.",
             )
             seed = st.number_input("Seed", 0, MAX_SEED, 0, key="seed", persist_state="session")
-    return runs.RunConfig(
+    return run_folder.RunConfig(
         recipe=name,
         data_name=dataset.name,
         num_epochs=epochs,
@@ -151,7 +152,7 @@ def warn_of_split(dataset: sources.Dataset, scan: Scan, kind: str) -> bool:
     return True
 
 
-def tell_of_pictures(dataset: sources.Dataset, config: runs.RunConfig) -> bool:
+def tell_of_pictures(dataset: sources.Dataset, config: run_folder.RunConfig) -> bool:
     """Says what the pictures mean for this training, once they are scanned; returns whether it can be started.
 
     Where something depends on the scan it is made in the background; a training makes its own, so it need not wait.
@@ -167,14 +168,14 @@ def tell_of_pictures(dataset: sources.Dataset, config: runs.RunConfig) -> bool:
 
 
 ui.start_page("Train a network")
-active = runs.find_active_run()
+active = run_folder.find_active_run()
 if active:
     st.session_state.watched_run = active.name
     ui_runs.show_live(active)
     st.caption("It goes on when this page is closed, and when the app is stopped. One training at a time.")
 else:
     watched = st.session_state.pop("watched_run", None)
-    if watched and (runs.models_dir() / watched).is_dir():
+    if watched and (run_folder.models_dir() / watched).is_dir():
         st.session_state[ui_runs.PENDING_RUN] = watched
         st.toast("The training has ended. Its results are in the list below.")
     with st.expander(f"Data: {ui.describe_source()}", icon=":material/dataset:"):
@@ -187,8 +188,8 @@ else:
     can_start = tell_of_pictures(dataset, config)
     if st.button("Start training", type="primary", key="start", icon=":material/play_arrow:", disabled=not can_start):
         with ui.show_errors(ends_page=False):
-            run_dir = runs.create_run(config, st.session_state.run_name.strip() or None)
-            runs.start_worker(run_dir, dataset.source)
+            run_dir = run_folder.create_run(config, st.session_state.run_name.strip() or None)
+            run_folder.start_worker(run_dir, dataset.source)
             st.rerun()
 st.divider()
 st.header("Models")

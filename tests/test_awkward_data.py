@@ -8,13 +8,14 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from facedep import emotions, jobs, runs, ui
+from facedep import emotions, ui
 from facedep.__main__ import main
 from facedep.data import sample_faces
 from facedep.data.sources import load_dataset
 from facedep.inference import embedding_map as projection
 from facedep.networks import classifier as model
 from facedep.paths import PROJECT_DIR, models_dir
+from facedep.runs import jobs, run_folder
 from facedep.ui_evaluate import COMPARE, CURVES, FAILS, FLATTERY, GAME, REPORT, ROBUSTNESS, SENTENCE, THRESHOLD
 from facedep.ui_explore import AVERAGE, FAULTS, GLANCE, LABELS, LOOK, MAP, TAKE
 
@@ -132,7 +133,7 @@ def app(monkeypatch, load_once) -> AppTest:
     monkeypatch.setattr(ui, "wait_for_warm_up", lambda: None)  # Keras is imported above
     for name in ("_NUM_EARLY_STEPS", "_NUM_STEPS"):  # a map of 18 pictures needs no 750
         monkeypatch.setattr(projection, name, projection._STEPS_AT_ONCE)
-    shutil.copytree(PROJECT_DIR / "models" / runs.SHIPPED_RUN, models_dir() / runs.SHIPPED_RUN)
+    shutil.copytree(PROJECT_DIR / "models" / run_folder.SHIPPED_RUN, models_dir() / run_folder.SHIPPED_RUN)
     return AppTest.from_file(APP, default_timeout=60)
 
 

@@ -13,11 +13,11 @@ from kaggle_server import kaggle_environment
 from tqdm import tqdm
 
 from facedep import __main__ as cli
-from facedep import runs
 from facedep.__main__ import main
 from facedep.data.sources import load_dataset
 from facedep.files import write_json
 from facedep.networks.card import CARD_FILE
+from facedep.runs import run_folder
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
@@ -69,16 +69,16 @@ def test_setting_that_makes_no_sense_gives_a_sentence_and_no_run(arguments, sent
     folder = write_pictures(["happy/1.png", "happy/2.png", "sad/1.png", "sad/2.png"])
     assert main(["train", "--data", str(folder), *arguments]) == 1
     assert capsys.readouterr().err.startswith(f"facedep: {sentence}")
-    assert runs.list_runs() == []
+    assert run_folder.list_runs() == []
 
 
-CONFIG = runs.RunConfig("compact", "pictures", 2, 16, 1e-3, depressed_emotions=("angry",))
+CONFIG = run_folder.RunConfig("compact", "pictures", 2, 16, 1e-3, depressed_emotions=("angry",))
 
 
-def _make_finished_run(folder: Path, config: runs.RunConfig = CONFIG, **card: Any) -> Path:
+def _make_finished_run(folder: Path, config: run_folder.RunConfig = CONFIG, **card: Any) -> Path:
     """A run folder as a training on the pictures in a folder leaves it, without its network."""
-    run_dir = runs.create_run(config, "first")
-    write_json(run_dir / runs.STATUS_FILE, {"state": runs.FINISHED})
+    run_dir = run_folder.create_run(config, "first")
+    write_json(run_dir / run_folder.STATUS_FILE, {"state": run_folder.FINISHED})
     content = {
         "recipe": config.recipe,
         "class_names": ["angry", "happy"],
@@ -91,12 +91,12 @@ def _make_finished_run(folder: Path, config: runs.RunConfig = CONFIG, **card: An
 
 
 @pytest.fixture
-def planned(monkeypatch) -> list[runs.RunConfig]:
+def planned(monkeypatch) -> list[run_folder.RunConfig]:
     """The settings of the runs that the command line would train; nothing is trained."""
     configs = []
 
     def keep(run_dir: Path, source: str) -> int:
-        configs.append(runs.read_run(run_dir).config)
+        configs.append(run_folder.read_run(run_dir).config)
         return 0
 
     monkeypatch.setattr(cli, "_work_in_terminal", keep)
@@ -120,15 +120,15 @@ def test_final_fit_groups_the_emotions_as_its_run_did(write_pictures, planned):
 def test_option_that_the_runs_own_settings_overrule_is_refused(mode, option, write_pictures, planned, capsys):
     folder = write_pictures([f"{emotion}/{n}.png" for emotion in ("happy", "angry") for n in range(4)])
     run_dir = _make_finished_run(folder)
-    write_json(run_dir / runs.STATUS_FILE, {"state": runs.STOPPED})
-    (run_dir / runs.CHECKPOINT_FILE).touch()
+    write_json(run_dir / run_folder.STATUS_FILE, {"state": run_folder.STOPPED})
+    (run_dir / run_folder.CHECKPOINT_FILE).touch()
     assert main(["train", "--data", str(folder), mode, "first", option]) == 1
     assert capsys.readouterr().err == (
         f"facedep: {mode} takes its settings from the run 'first', so {option.partition('=')[0]} would have no effect. "
         "Leave it out.\n"
     )
     assert planned == []
-    assert [run.name for run in runs.list_runs()] == ["first"]
+    assert [run.name for run in run_folder.list_runs()] == ["first"]
 
 
 def test_options_without_effect_are_all_named_at_once(planned, capsys):
@@ -142,7 +142,7 @@ def test_options_without_effect_are_all_named_at_once(planned, capsys):
         (["--split", "supplied"], "This data set has no test and no train folder, so it has no supplied split."),
         (["--split", "published"], "Too few pictures for this split: its val part has no depressed"),
         (["--teacher", "nobody"], "There is no model 'nobody'."),
-        (["--recipe", "quick"], f"The model {runs.SHIPPED_RUN!r} does not exist."),
+        (["--recipe", "quick"], f"The model {run_folder.SHIPPED_RUN!r} does not exist."),
     ],
 )
 def test_what_the_names_of_the_files_rule_out_is_said_before_there_is_a_run(
@@ -151,7 +151,7 @@ def test_what_the_names_of_the_files_rule_out_is_said_before_there_is_a_run(
     folder = write_pictures([f"{emotion}/{n}.png" for emotion in ("happy", "sad") for n in range(4)])
     assert main(["train", "--data", str(folder), *arguments]) == 1
     assert capsys.readouterr().err.startswith(f"facedep: {sentence}")
-    assert (planned, runs.list_runs()) == ([], [])
+    assert (planned, run_folder.list_runs()) == ([], [])
 
 
 def test_final_fit_on_other_pictures_is_refused_before_there_is_a_run(write_pictures, planned, capsys):
@@ -159,11 +159,11 @@ def test_final_fit_on_other_pictures_is_refused_before_there_is_a_run(write_pict
     other = write_pictures([f"{emotion}/{n}.png" for emotion in ("happy", "angry") for n in range(4)], root="other")
     assert main(["train", "--data", str(other), "--final-fit", "first"]) == 1
     assert "The run 'first' was trained on other pictures than these." in capsys.readouterr().err
-    assert [run.name for run in runs.list_runs()] == ["first"]
+    assert [run.name for run in run_folder.list_runs()] == ["first"]
 
 
 def test_first_ctrl_c_asks_for_the_end_and_says_so_and_the_second_ends_at_once(monkeypatch, tmp_path, capfd):
-    stop_path = tmp_path / runs.STOP_FILE
+    stop_path = tmp_path / run_folder.STOP_FILE
     seen = []
 
     def work(run_dir: Path, source: str, *, shows_progress: bool) -> int:
@@ -191,14 +191,14 @@ def test_run_ended_at_once_is_stopped_and_not_left_running(write_pictures, monke
     monkeypatch.setattr(training, "train_run", interrupt)
     folder = write_pictures([f"{emotion}/{n}.png" for emotion in ("happy", "sad") for n in range(4)])
     assert main(["train", "--data", str(folder), "--name", "cut"]) == 130
-    assert runs.read_run(runs.models_dir() / "cut").state == runs.STOPPED
+    assert run_folder.read_run(run_folder.models_dir() / "cut").state == run_folder.STOPPED
 
 
 def test_second_training_while_one_runs_is_refused_with_a_sentence(write_pictures, capsys):
-    runs.create_run(runs.RunConfig("compact", "faces.zip", 1, 16, 0.001), "first")
+    run_folder.create_run(run_folder.RunConfig("compact", "faces.zip", 1, 16, 0.001), "first")
     assert main(["train", "--data", str(write_pictures(["happy/1.png", "happy/2.png", "sad/1.png", "sad/2.png"]))]) == 1
     assert "The training 'first' is still starting." in capsys.readouterr().err
-    assert [run.name for run in runs.list_runs()] == ["first"]
+    assert [run.name for run in run_folder.list_runs()] == ["first"]
 
 
 def test_missing_data_gives_a_sentence(tmp_path, capsys):

@@ -16,7 +16,7 @@ import pytest
 
 from facedep.devices import ONE_DEVICE, find_devices
 from facedep.errors import RunError
-from facedep.runs import CHECKPOINT_FILE, METRICS_FILE, RunConfig, read_run
+from facedep.runs.run_folder import CHECKPOINT_FILE, METRICS_FILE, RunConfig, read_run
 from facedep.training_inputs import ArrayDataset, Batches
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent

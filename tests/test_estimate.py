@@ -2,10 +2,10 @@
 
 import pytest
 
-from facedep import runs
 from facedep.estimate import describe_seconds, estimate_training_seconds, find_last_speed, measure_speed
 from facedep.networks.recipes import ARTICLE, COMPACT
-from facedep.run_writer import RunWriter
+from facedep.runs import run_folder
+from facedep.runs.writer import RunWriter
 
 
 def test_published_recipe_on_the_kaggle_set_is_estimated_as_it_was_measured():
@@ -30,13 +30,13 @@ def test_twice_the_epochs_take_twice_as_long_but_for_the_start():
 
 def test_speed_of_the_last_run_with_the_recipe_is_found():
     assert find_last_speed(ARTICLE) is None
-    config = runs.RunConfig("article", "faces", 1, 32, 0.001)
-    run_dir = runs.create_run(config, "mine")
+    config = run_folder.RunConfig("article", "faces", 1, 32, 0.001)
+    run_dir = run_folder.create_run(config, "mine")
     with RunWriter(run_dir) as writer:
         writer.write_metrics(kind="start", num_train=300, num_steps=10, num_epochs=1)
         values = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5}
         writer.write_metrics(kind="epoch", epoch=1, **values, seconds=3, train_seconds=2.0)
-        writer.write_status(runs.FINISHED)
+        writer.write_status(run_folder.FINISHED)
     assert find_last_speed(ARTICLE) == 150
     assert find_last_speed(COMPACT) is None
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facedep import fitting, processes, runs, training_prepare
+from facedep import fitting, processes, training_prepare
 from facedep.__main__ import main
 from facedep.augmentation import augment_images, mirror_images
 from facedep.errors import RunError
@@ -23,8 +23,9 @@ from facedep.files import write_json
 from facedep.fitting import fit_network
 from facedep.networks.classifier import build_network, compute_outputs, load_classifier
 from facedep.networks.recipes import COMPACT
-from facedep.run_writer import RunWriter
-from facedep.runs import CHECKPOINT_FILE, RunConfig
+from facedep.runs import run_folder
+from facedep.runs.run_folder import CHECKPOINT_FILE, RunConfig
+from facedep.runs.writer import RunWriter
 from facedep.training_callbacks import TrainingMonitor
 from facedep.training_inputs import ArrayDataset, Batches, ClassSpec, FitPlan
 
@@ -42,7 +43,7 @@ def _make_part(number: int, size: int = 48) -> ArrayDataset:
 
 
 def _read_rows(run_dir: Path, kind: str) -> list[dict[str, Any]]:
-    rows = [json.loads(line) for line in (run_dir / runs.METRICS_FILE).read_text().splitlines()]
+    rows = [json.loads(line) for line in (run_dir / run_folder.METRICS_FILE).read_text().splitlines()]
     return [row for row in rows if row["kind"] == kind]
 
 
@@ -206,13 +207,13 @@ def _train(pictures: Path, name: str, *more: str) -> subprocess.Popen:
 
 def _wait_for_epoch(run_dir: Path, epoch: int) -> None:
     deadline = time.monotonic() + 120
-    while not (run_dir / runs.METRICS_FILE).exists() or len(_read_rows_so_far(run_dir)) < epoch:
+    while not (run_dir / run_folder.METRICS_FILE).exists() or len(_read_rows_so_far(run_dir)) < epoch:
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)
 
 
 def _read_rows_so_far(run_dir: Path) -> list[str]:
-    return [line for line in (run_dir / runs.METRICS_FILE).read_text().splitlines() if '"kind": "epoch"' in line]
+    return [line for line in (run_dir / run_folder.METRICS_FILE).read_text().splitlines() if '"kind": "epoch"' in line]
 
 
 def test_run_killed_after_its_second_epoch_goes_on_as_if_nothing_had_happened(pictures, monkeypatch):
@@ -221,28 +222,28 @@ def test_run_killed_after_its_second_epoch_goes_on_as_if_nothing_had_happened(pi
     assert unbroken.returncode == 0, errors
 
     killed = _train(pictures, "killed")
-    run_dir = runs.models_dir() / "killed"
+    run_dir = run_folder.models_dir() / "killed"
     _wait_for_epoch(run_dir, 2)
     killed.send_signal(signal.SIGKILL)
     killed.wait(30)
     num_epochs_before = len(_read_rows_so_far(run_dir))
     assert 2 <= num_epochs_before < 5
     monkeypatch.setattr(processes, "LOST_AFTER_SECONDS", 0.0)
-    assert runs.read_run(run_dir).can_resume
+    assert run_folder.read_run(run_dir).can_resume
     status = main(["train", "--data", str(pictures), "--resume", "killed"])
     assert status == 0
 
-    expected, found = _read_rows(runs.models_dir() / "unbroken", "epoch"), _read_rows(run_dir, "epoch")
+    expected, found = _read_rows(run_folder.models_dir() / "unbroken", "epoch"), _read_rows(run_dir, "epoch")
     assert [row["epoch"] for row in found] == [1, 2, 3, 4, 5]
     for expected_row, row in zip(expected, found, strict=True):
         for key in ("loss", "accuracy", "val_loss", "val_accuracy", "val_roc_auc"):
             assert row[key] == pytest.approx(expected_row[key], abs=1e-3)
     assert [row["seconds"] for row in found] == sorted(row["seconds"] for row in found)
     assert len(_read_rows(run_dir, "start")) == 1
-    run = runs.read_run(run_dir)
+    run = run_folder.read_run(run_dir)
     assert (run.state, run.card.training.num_epochs) == ("finished", 5)
     assert not (run_dir / CHECKPOINT_FILE).exists()
-    weights = [load_classifier(runs.models_dir() / name).network.get_weights() for name in ("unbroken", "killed")]
+    weights = [load_classifier(run_folder.models_dir() / name).network.get_weights() for name in ("unbroken", "killed")]
     assert all(np.allclose(one, other, atol=1e-3) for one, other in zip(*weights, strict=True))
 
 
@@ -250,7 +251,7 @@ def test_run_killed_after_its_second_epoch_goes_on_as_if_nothing_had_happened(pi
 def stopped_run(pictures) -> Path:
     """A run that was asked to end after its first whole epoch."""
     config = dataclasses.replace(CONFIG, num_epochs=3)
-    run_dir = runs.create_run(config, "stopped")
+    run_dir = run_folder.create_run(config, "stopped")
     from facedep.training import train_run
 
     class StopAfterOne(RunWriter):
@@ -264,19 +265,19 @@ def stopped_run(pictures) -> Path:
 
 
 def test_stopped_run_goes_on_to_its_end(stopped_run, pictures):
-    assert runs.read_run(stopped_run).card.training.num_epochs == 1
+    assert run_folder.read_run(stopped_run).card.training.num_epochs == 1
     assert main(["train", "--data", str(pictures), "--resume", "stopped"]) == 0
-    run = runs.read_run(stopped_run)
+    run = run_folder.read_run(stopped_run)
     assert (run.state, run.card.training.num_epochs, run.can_resume) == ("finished", 3, False)
     with pytest.raises(RunError, match="'stopped' cannot be continued: it is finished"):
-        runs.reopen_run("stopped")
+        run_folder.reopen_run("stopped")
 
 
 def test_resumed_run_stopped_while_loading_says_how_many_epochs_are_kept(stopped_run, pictures, capsys):
-    runs.reopen_run("stopped")
-    runs.stop_run(runs.read_run(stopped_run))
+    run_folder.reopen_run("stopped")
+    run_folder.stop_run(run_folder.read_run(stopped_run))
     assert main(["train", "--run", str(stopped_run), "--data", str(pictures)]) == 0
-    run = runs.read_run(stopped_run)
+    run = run_folder.read_run(stopped_run)
     assert run.message == "Stopped before it went on. Its first epoch is kept."
     assert run.message in capsys.readouterr().err
     assert (run.state, run.can_resume, run.has_model) == ("stopped", True, True)
@@ -291,7 +292,7 @@ def test_other_pictures_are_noticed_before_any_is_opened(stopped_run, capsys, mo
 def test_run_does_not_go_on_with_other_pictures(stopped_run, capsys):
     assert main(["train", "--data", "sample", "--resume", "stopped"]) == 1
     assert "began with other pictures than these" in capsys.readouterr().err
-    assert runs.read_run(stopped_run).can_resume  # nothing is lost
+    assert run_folder.read_run(stopped_run).can_resume  # nothing is lost
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 torn"])
@@ -302,10 +303,10 @@ def test_damaged_checkpoint_is_a_sentence(content, stopped_run, pictures, capsys
 
 
 def test_run_without_a_whole_epoch_cannot_go_on():
-    run_dir = runs.create_run(CONFIG, "young")
-    write_json(run_dir / runs.STATUS_FILE, {"state": runs.FAILED})
+    run_dir = run_folder.create_run(CONFIG, "young")
+    write_json(run_dir / run_folder.STATUS_FILE, {"state": run_folder.FAILED})
     with pytest.raises(RunError, match="no whole epoch of it was kept"):
-        runs.reopen_run("young")
+        run_folder.reopen_run("young")
 
 
 # Early epochs on smaller pictures, and the running mean of the weights

@@ -20,14 +20,14 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from PIL import Image
 
-from facedep import runs
 from facedep.data.sample_faces import draw_sample_face
 from facedep.paths import PROJECT_DIR
+from facedep.runs import run_folder
 
 PYPROJECT = tomllib.loads((PROJECT_DIR / "pyproject.toml").read_text("utf-8"))
 DEPENDENCIES = PYPROJECT["project"]["dependencies"]
 EXTRAS = PYPROJECT["project"]["optional-dependencies"]
-SHIPPED_RUNS = (runs.SHIPPED_RUN, *runs.SHIPPED_SCORES)
+SHIPPED_RUNS = (run_folder.SHIPPED_RUN, *run_folder.SHIPPED_SCORES)
 # Imported where the package that brings them is used, in the very release that it asks for.
 BROUGHT_BY_OTHERS = {"starlette": "streamlit", "requests": "kagglehub", "jax": "the extra of that name"}
 
@@ -115,12 +115,12 @@ def test_wheel_holds_the_package_with_every_file_and_the_runs_that_come_with_the
     ignored = {"scores", "threshold.json", "heartbeat", "log.txt"}
     for name in SHIPPED_RUNS:
         for path in (PROJECT_DIR / "models" / name).iterdir():
-            if path.name not in ignored and not (name in runs.SHIPPED_SCORES and path.name == "model.keras"):
+            if path.name not in ignored and not (name in run_folder.SHIPPED_SCORES and path.name == "model.keras"):
                 wanted.add(f"facedep/shipped_models/{name}/{path.name}")
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert names == wanted
-    assert f"facedep/shipped_models/{runs.SHIPPED_RUN}/model.keras" in names
+    assert f"facedep/shipped_models/{run_folder.SHIPPED_RUN}/model.keras" in names
     assert wheel.stat().st_size < 10_000_000
 
 
@@ -170,7 +170,7 @@ def test_installed_package_answers_from_any_folder_and_is_never_written_to(start
     result = start("evaluate", "--data", str(folder), "--part", "all", "--json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["num_images"] == 8
-    assert len(list((tmp_path / "runs" / ".shipped" / runs.SHIPPED_RUN / "scores").glob("*.json"))) == 1
+    assert len(list((tmp_path / "runs" / ".shipped" / run_folder.SHIPPED_RUN / "scores").glob("*.json"))) == 1
 
     result = start("evaluate", "--data", str(folder), "--part", "all", "--record")
     assert result.returncode == 1

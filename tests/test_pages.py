@@ -16,11 +16,9 @@ from streamlit.testing.v1 import AppTest
 
 from facedep import (
     evaluation,
-    jobs,
     metrics,
     protocol_comparison,
     robustness_running,
-    runs,
     sentences,
     subset_selection,
     ui,
@@ -38,6 +36,8 @@ from facedep.inference import dataset_predictions, prediction_cache
 from facedep.networks import decision_threshold
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, read_card
 from facedep.paths import PROJECT_DIR, models_dir
+from facedep.runs import jobs
+from facedep.runs import run_folder as runs
 
 APP = str(PROJECT_DIR / "streamlit_app.py")
 NOTICE = "It cannot diagnose depression"

@@ -6,19 +6,20 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from facedep import paths, runs
+from facedep import paths
 from facedep.errors import RunError
 from facedep.model_card import record_evaluation
 from facedep.networks.card import read_card
 from facedep.networks.decision_threshold import forget_threshold, read_threshold, write_threshold
 from facedep.paths import PROJECT_DIR, additions_dir, models_dir
+from facedep.runs import run_folder
 
 
 @pytest.fixture
 def package_runs(tmp_path, monkeypatch) -> Path:
     """The folder of runs of an installed package, with the runs that come with the project."""
     folder = tmp_path / "package" / "shipped_models"
-    for name in (runs.SHIPPED_RUN, *runs.SHIPPED_SCORES):
+    for name in (run_folder.SHIPPED_RUN, *run_folder.SHIPPED_SCORES):
         ignored = shutil.ignore_patterns("scores", "threshold.json")
         shutil.copytree(PROJECT_DIR / "models" / name, folder / name, ignore=ignored)
     monkeypatch.setattr(paths, "SHIPPED_MODELS_DIR", folder)
@@ -40,42 +41,46 @@ def test_installed_package_keeps_new_runs_among_the_users_data(package_runs, mon
 
 
 def test_list_has_the_runs_of_the_package_and_the_users(package_runs):
-    assert runs.list_runs()[0].name == runs.SHIPPED_RUN  # before there is any folder of the user's
-    path = runs.create_run(runs.RunConfig("compact", "faces.zip", 1, 16, 0.001), "mine")
-    assert [run.name for run in runs.list_runs()] == [runs.SHIPPED_RUN, "mine", *sorted(runs.SHIPPED_SCORES)]
+    assert run_folder.list_runs()[0].name == run_folder.SHIPPED_RUN  # before there is any folder of the user's
+    path = run_folder.create_run(run_folder.RunConfig("compact", "faces.zip", 1, 16, 0.001), "mine")
+    assert [run.name for run in run_folder.list_runs()] == [
+        run_folder.SHIPPED_RUN,
+        "mine",
+        *sorted(run_folder.SHIPPED_SCORES),
+    ]
     assert path == models_dir() / "mine"
-    assert runs.find_run_dir("mine") == path
-    assert runs.find_run_dir(runs.SHIPPED_RUN) == package_runs / runs.SHIPPED_RUN
-    assert runs.find_default_model() == runs.SHIPPED_RUN
+    assert run_folder.find_run_dir("mine") == path
+    assert run_folder.find_run_dir(run_folder.SHIPPED_RUN) == package_runs / run_folder.SHIPPED_RUN
+    assert run_folder.find_default_model() == run_folder.SHIPPED_RUN
 
 
 def test_users_run_hides_the_packages_of_the_same_name(package_runs):
-    own = shutil.copytree(package_runs / runs.SHIPPED_RUN, models_dir() / runs.SHIPPED_RUN)
-    assert runs.find_run_dir(runs.SHIPPED_RUN) == own
-    assert [run.path for run in runs.list_runs() if run.name == runs.SHIPPED_RUN] == [own]
+    own = shutil.copytree(package_runs / run_folder.SHIPPED_RUN, models_dir() / run_folder.SHIPPED_RUN)
+    assert run_folder.find_run_dir(run_folder.SHIPPED_RUN) == own
+    assert [run.path for run in run_folder.list_runs() if run.name == run_folder.SHIPPED_RUN] == [own]
     assert additions_dir(own) == own
 
 
 def test_new_run_may_not_have_the_name_of_one_in_the_package(package_runs):
     with pytest.raises(RunError, match="There is already a run named"):
-        runs.create_run(runs.RunConfig("compact", "faces.zip", 1, 16, 0.001), runs.SHIPPED_RUN)
+        run_folder.create_run(run_folder.RunConfig("compact", "faces.zip", 1, 16, 0.001), run_folder.SHIPPED_RUN)
 
 
 def test_threshold_of_a_run_in_the_package_is_kept_beside_the_users_runs(package_runs):
-    run_dir = package_runs / runs.SHIPPED_RUN
+    run_dir = package_runs / run_folder.SHIPPED_RUN
     before, card = sorted(path.name for path in run_dir.iterdir()), read_card(run_dir)
     own = read_threshold(run_dir, card)
     assert not (models_dir() / ".shipped").exists()  # reading makes no folder
     write_threshold(run_dir, 0.37, chosen_on="some pictures")
     assert read_threshold(run_dir, card) == 0.37
     assert sorted(path.name for path in run_dir.iterdir()) == before
-    assert [run.name for run in runs.list_runs() if run.path.parent == models_dir()] == []
+    assert [run.name for run in run_folder.list_runs() if run.path.parent == models_dir()] == []
     forget_threshold(run_dir)
     assert read_threshold(run_dir, card) == own
 
 
 def test_card_of_a_run_in_the_package_takes_no_scores(package_runs):
-    run_dir = package_runs / runs.SHIPPED_RUN
+    run_dir = package_runs / run_folder.SHIPPED_RUN
     before = (run_dir / "card.json").read_bytes()
     with pytest.raises(RunError, match="part of the installed package"):
         record_evaluation(run_dir, {"content_hash": "0", "split": "leak-free", "part": "all"})

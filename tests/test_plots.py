@@ -7,7 +7,7 @@ import pytest
 from facedep import plots_data, plots_prediction, plots_theme, plots_training
 from facedep.emotions import DEPRESSED, NON_DEPRESSED
 from facedep.networks.majority_baseline import UNKNOWN, MajorityBaseline
-from facedep.progress import Progress
+from facedep.runs.progress import Progress
 
 INDEX = pd.DataFrame(
     [("sad", DEPRESSED, "train")] * 3 + [("happy", NON_DEPRESSED, "train")] * 2 + [("happy", NON_DEPRESSED, "test")],

@@ -22,7 +22,7 @@ from PIL import Image
 from plotly.offline import get_plotlyjs
 
 from facedep import __main__ as cli
-from facedep import runs, sentences
+from facedep import sentences
 from facedep.__main__ import main
 from facedep.data import sample_faces
 from facedep.data.eval_subset import EvalSubset
@@ -39,6 +39,7 @@ from facedep.notices import NOTICE
 from facedep.paths import PROJECT_DIR
 from facedep.report import build_report, check_report_path, write_report
 from facedep.robustness import DISTORTIONS, read_robustness
+from facedep.runs import run_folder
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -110,12 +111,12 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FACEDEP_CACHE_DIR", str(folder / "cache"))
         patch.setenv("FACEDEP_MODELS_DIR", str(folder / "models"))
-        shutil.copytree(PROJECT_DIR / "models" / runs.SHIPPED_RUN, folder / "models" / runs.SHIPPED_RUN)
+        shutil.copytree(PROJECT_DIR / "models" / run_folder.SHIPPED_RUN, folder / "models" / run_folder.SHIPPED_RUN)
         with redirect_stdout(io.StringIO()) as output:
             assert main(["robustness", *choice]) == 0
             (folder / "report.html").write_text("an older report")
             assert main(["evaluate", *choice, "--report", str(folder / "report.html")]) == 0
-        run_dir = runs.find_run_dir(runs.SHIPPED_RUN)
+        run_dir = run_folder.find_run_dir(run_folder.SHIPPED_RUN)
         drawn = load_dataset(str(folder / "drawn"))
         scores = evaluate_run(run_dir, drawn, EVERYTHING).scores
         robustness = read_robustness(run_dir, drawn, scan_dataset(drawn).is_readable)
@@ -189,11 +190,11 @@ def test_report_shows_every_chart_once(page):
 
 
 def test_report_says_how_the_run_was_trained_and_how_to_make_it_again(page):
-    card = read_card(PROJECT_DIR / "models" / runs.SHIPPED_RUN)
+    card = read_card(PROJECT_DIR / "models" / run_folder.SHIPPED_RUN)
     for command in (*card.earlier_commands, card.command):
         assert command in page.text
     assert f"keras {card.versions['keras']}" in page.text
-    choice = f"--model {runs.SHIPPED_RUN} --data drawn --split leak-free --part all"
+    choice = f"--model {run_folder.SHIPPED_RUN} --data drawn --split leak-free --part all"
     assert f"python -m facedep evaluate {choice} --report report.html" in page.text
     assert f"python -m facedep robustness {choice}" in page.text
 

@@ -7,7 +7,6 @@ import time
 import numpy as np
 import pytest
 
-from facedep import runs
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import scan_dataset
 from facedep.data.sources import load_dataset
@@ -17,8 +16,9 @@ from facedep.model_card import render_model_card
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
 from facedep.networks.classifier import load_classifier
 from facedep.paths import PROJECT_DIR
+from facedep.runs import run_folder
 
-RUN_DIR = PROJECT_DIR / "models" / runs.SHIPPED_RUN
+RUN_DIR = PROJECT_DIR / "models" / run_folder.SHIPPED_RUN
 MB = 1_000_000
 
 
@@ -29,10 +29,10 @@ def classifier():
 
 def test_folder_is_complete_small_and_has_a_card_for_readers():
     names = {path.name for path in RUN_DIR.iterdir()}
-    assert {MODEL_FILE, CARD_FILE, MODEL_CARD_FILE, FINGERPRINTS_FILE, runs.CONFIG_FILE} <= names
+    assert {MODEL_FILE, CARD_FILE, MODEL_CARD_FILE, FINGERPRINTS_FILE, run_folder.CONFIG_FILE} <= names
     assert sum(path.stat().st_size for path in RUN_DIR.iterdir()) <= 5 * MB
     card = read_card(RUN_DIR)
-    assert (RUN_DIR / MODEL_CARD_FILE).read_text("utf-8") == render_model_card(runs.SHIPPED_RUN, card.to_json())
+    assert (RUN_DIR / MODEL_CARD_FILE).read_text("utf-8") == render_model_card(run_folder.SHIPPED_RUN, card.to_json())
     assert card.abstention_band.target_error == 0.1
     assert card.calibration.run == card.training.refit_of != ""
     assert len(card.evaluations) == 1

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facedep import runs, training, training_prepare
+from facedep import training, training_prepare
 from facedep.__main__ import main
 from facedep.augmentation import augment_images
 from facedep.data.eval_subset import EvalSubset
@@ -36,9 +36,10 @@ from facedep.networks.card_scores import Scores
 from facedep.networks.classifier import compute_outputs, load_classifier
 from facedep.networks.decision_threshold import write_threshold
 from facedep.networks.recipes import ARTICLE, COMPACT
-from facedep.progress import TOO_EARLY, UNJUDGED, judge_learning, read_progress
-from facedep.run_writer import RunWriter
-from facedep.runs import RunConfig
+from facedep.runs import run_folder
+from facedep.runs.progress import TOO_EARLY, UNJUDGED, judge_learning, read_progress
+from facedep.runs.run_folder import RunConfig
+from facedep.runs.writer import RunWriter
 from facedep.subset_selection import clean_scan, split_as_trained
 from facedep.training_inputs import ArrayDataset, ClassSpec
 
@@ -87,7 +88,7 @@ class Workshop:
         """Trains in this process, which has loaded TensorFlow already."""
         run_dir = self.models / name
         run_dir.mkdir()
-        write_json(run_dir / runs.CONFIG_FILE, dataclasses.asdict(config))
+        write_json(run_dir / run_folder.CONFIG_FILE, dataclasses.asdict(config))
         with self.entered(), RunWriter(run_dir) as writer:
             writer.write_status(training.train_run(config, str(source), writer))
         return run_dir
@@ -148,7 +149,7 @@ def parts(workshop) -> dict[str, set[str]]:
 
 
 def _read_rows(run_dir: Path, kind: str) -> list[dict[str, Any]]:
-    rows = [json.loads(line) for line in (run_dir / runs.METRICS_FILE).read_text().splitlines()]
+    rows = [json.loads(line) for line in (run_dir / run_folder.METRICS_FILE).read_text().splitlines()]
     return [row for row in rows if row["kind"] == kind]
 
 
@@ -173,15 +174,15 @@ def test_training_from_the_command_line_ends_with_its_scores_and_its_folder(firs
 
 def test_finished_run_has_its_files_and_no_others(first_dir):
     names = {path.name for path in first_dir.iterdir()}
-    assert names == {runs.CONFIG_FILE, runs.STATUS_FILE, runs.METRICS_FILE, runs.HEARTBEAT_FILE, MODEL_FILE, CARD_FILE,
+    assert names == {run_folder.CONFIG_FILE, run_folder.STATUS_FILE, run_folder.METRICS_FILE, run_folder.HEARTBEAT_FILE, MODEL_FILE, CARD_FILE,
                      FINGERPRINTS_FILE, MODEL_CARD_FILE}  # fmt: skip
-    run = runs.read_run(first_dir)
+    run = run_folder.read_run(first_dir)
     assert (run.state, run.has_model, run.message) == ("finished", True, "")
     assert run.config == CONFIG
 
 
 def test_run_files_name_the_data_by_name_and_hash_and_never_by_a_path(first_dir, workshop):
-    for name in (runs.CONFIG_FILE, runs.STATUS_FILE, runs.METRICS_FILE, CARD_FILE):
+    for name in (run_folder.CONFIG_FILE, run_folder.STATUS_FILE, run_folder.METRICS_FILE, CARD_FILE):
         assert str(workshop.folder) not in (first_dir / name).read_text("utf-8")
     card = read_card(first_dir)
     assert card.data.name == "pictures"
@@ -272,7 +273,7 @@ def test_dark_faces_called_depressed_are_answered_depressed(workshop):
 @pytest.fixture(scope="module")
 def shipped_dir(first_dir, workshop) -> Path:
     """The first run once more under the name that the app's own model has."""
-    return Path(shutil.copytree(first_dir, workshop.models / runs.SHIPPED_RUN))
+    return Path(shutil.copytree(first_dir, workshop.models / run_folder.SHIPPED_RUN))
 
 
 @pytest.fixture(scope="module")
@@ -333,9 +334,9 @@ def test_quick_works_with_two_folders(shipped_dir, workshop):
 
 def test_quick_without_the_shipped_model_is_a_sentence(workshop, tmp_path, monkeypatch):
     monkeypatch.setenv("FACEDEP_MODELS_DIR", str(tmp_path))
-    run_dir = runs.create_run(dataclasses.replace(CONFIG, recipe="quick"), "alone")
+    run_dir = run_folder.create_run(dataclasses.replace(CONFIG, recipe="quick"), "alone")
     assert main(["train", "--run", str(run_dir), "--data", str(workshop.pictures)]) == 1
-    assert runs.read_run(run_dir).message.startswith(f"The model '{runs.SHIPPED_RUN}' does not exist.")
+    assert run_folder.read_run(run_dir).message.startswith(f"The model '{run_folder.SHIPPED_RUN}' does not exist.")
 
 
 def test_teacher_makes_half_of_each_label(first_dir, workshop):
@@ -637,23 +638,23 @@ def test_predict_is_the_same_through_the_command_line_and_the_function(predicted
 
 def test_stop_ends_the_run_and_keeps_the_model(workshop):
     with workshop.entered():
-        run_dir = runs.create_run(dataclasses.replace(CONFIG, recipe="article", num_epochs=1000), "stopped")
-        runs.start_worker(run_dir, str(workshop.pictures))
-        _wait_until(lambda: (run_dir / runs.METRICS_FILE).exists() and _read_rows(run_dir, "epoch"))
-        assert runs.find_active_run().name == "stopped"
+        run_dir = run_folder.create_run(dataclasses.replace(CONFIG, recipe="article", num_epochs=1000), "stopped")
+        run_folder.start_worker(run_dir, str(workshop.pictures))
+        _wait_until(lambda: (run_dir / run_folder.METRICS_FILE).exists() and _read_rows(run_dir, "epoch"))
+        assert run_folder.find_active_run().name == "stopped"
         with pytest.raises(RunError, match="'stopped' is still running"):
-            runs.create_run(CONFIG, "second while one runs")
-        runs.stop_run(runs.read_run(run_dir))
-        assert runs.read_run(run_dir).state in ("stopping", "stopped")
-        _wait_until(lambda: not runs.read_run(run_dir).is_active)
-    run = runs.read_run(run_dir)
+            run_folder.create_run(CONFIG, "second while one runs")
+        run_folder.stop_run(run_folder.read_run(run_dir))
+        assert run_folder.read_run(run_dir).state in ("stopping", "stopped")
+        _wait_until(lambda: not run_folder.read_run(run_dir).is_active)
+    run = run_folder.read_run(run_dir)
     assert (run.state, run.has_model) == ("stopped", True)
     num_epochs = len(_read_rows(run_dir, "epoch"))
     assert 1 <= num_epochs < 1000
     assert (run.card.training.was_stopped, run.card.training.num_epochs) == (True, num_epochs)
     face = predict_picture(load_classifier(run_dir), workshop.pictures / "sad" / "00.png", "x").faces[0]
     assert 0 < face.probability_depressed < 1
-    assert "Traceback" not in runs.read_log_tail(run, 1000)
+    assert "Traceback" not in run_folder.read_log_tail(run, 1000)
 
 
 def test_ctrl_c_on_the_command_line_keeps_what_was_learned(workshop):
@@ -668,14 +669,14 @@ def test_ctrl_c_on_the_command_line_keeps_what_was_learned(workshop):
         text=True,
     )
     run_dir = workshop.models / "interrupted"
-    _wait_until(lambda: (run_dir / runs.METRICS_FILE).exists() and _read_rows(run_dir, "epoch"))
+    _wait_until(lambda: (run_dir / run_folder.METRICS_FILE).exists() and _read_rows(run_dir, "epoch"))
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "Press Ctrl-C again to end at once." in errors
     assert output.splitlines()[-1] == str(run_dir)
     assert "Traceback" not in errors
-    run = runs.read_run(run_dir)
+    run = run_folder.read_run(run_dir)
     assert (run.state, run.has_model, run.card.data.protocol) == ("stopped", True, "published")
     assert set(run.card.scores) == {"val"}
     assert load_classifier(run_dir).class_names == ["depressed"]
@@ -683,17 +684,17 @@ def test_ctrl_c_on_the_command_line_keeps_what_was_learned(workshop):
 
 def test_worker_that_crashes_leaves_a_sentence_and_a_traceback_in_the_log(workshop):
     with workshop.entered():
-        run_dir = runs.create_run(dataclasses.replace(CONFIG, recipe="article", num_epochs=1), "crashed")
+        run_dir = run_folder.create_run(dataclasses.replace(CONFIG, recipe="article", num_epochs=1), "crashed")
         (run_dir / FINGERPRINTS_FILE).mkdir()  # so that the file of this name cannot be written
-        runs.start_worker(run_dir, str(workshop.pictures))
-        _wait_until(lambda: not runs.read_run(run_dir).is_active)
-    run = runs.read_run(run_dir)
+        run_folder.start_worker(run_dir, str(workshop.pictures))
+        _wait_until(lambda: not run_folder.read_run(run_dir).is_active)
+    run = run_folder.read_run(run_dir)
     assert (run.state, run.has_model) == ("failed", False)
     assert run.message.startswith("The training broke off: IsADirectoryError: ")
     assert run.message.endswith(" The log says more.")
-    assert "Traceback (most recent call last):" in runs.read_log_tail(run, 1000)
+    assert "Traceback (most recent call last):" in run_folder.read_log_tail(run, 1000)
     with workshop.entered():
-        assert runs.find_active_run() is None
+        assert run_folder.find_active_run() is None
 
 
 @pytest.mark.parametrize(
@@ -723,9 +724,9 @@ def test_too_few_pictures_end_the_run_as_failed_with_a_sentence(workshop, tmp_pa
     for folder in ("happy", "sad"):
         _write(tmp_path / "faces" / folder / "0.png", _draw(len(folder)))
     with workshop.entered():
-        run_dir = runs.create_run(CONFIG, "too few")
+        run_dir = run_folder.create_run(CONFIG, "too few")
         status = main(["train", "--run", str(run_dir), "--data", str(tmp_path / "faces")])
-    run = runs.read_run(run_dir)
+    run = run_folder.read_run(run_dir)
     assert (status, run.state) == (1, "failed")
     assert run.message.startswith("Too few pictures for this split: its val part has no")
     output = capsys.readouterr()
@@ -736,17 +737,17 @@ def test_too_few_pictures_end_the_run_as_failed_with_a_sentence(workshop, tmp_pa
 def test_split_that_the_folders_do_not_have_ends_the_run_before_any_picture_is_opened(workshop, monkeypatch):
     monkeypatch.setattr(training_prepare, "scan_dataset", None)
     with workshop.entered():
-        run_dir = runs.create_run(dataclasses.replace(CONFIG, split="supplied"), "no folders")
+        run_dir = run_folder.create_run(dataclasses.replace(CONFIG, split="supplied"), "no folders")
         assert main(["train", "--run", str(run_dir), "--data", str(workshop.pictures)]) == 1
-    assert "so it has no supplied split" in runs.read_run(run_dir).message
+    assert "so it has no supplied split" in run_folder.read_run(run_dir).message
 
 
 def test_stop_before_the_first_step_ends_the_run_without_a_model(workshop, capsys):
     with workshop.entered():
-        run_dir = runs.create_run(CONFIG, "too early")
-        runs.stop_run(runs.read_run(run_dir))
+        run_dir = run_folder.create_run(CONFIG, "too early")
+        run_folder.stop_run(run_folder.read_run(run_dir))
         status = main(["train", "--run", str(run_dir), "--data", str(workshop.pictures)])
-    run = runs.read_run(run_dir)
+    run = run_folder.read_run(run_dir)
     assert (status, run.state, run.has_model) == (0, "stopped", False)
     assert run.message == "Stopped before anything was learned."
     assert _read_rows(run_dir, "start") == []

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from facedep import jobs, runs, ui, ui_evaluate, ui_explore
+from facedep import ui, ui_evaluate, ui_explore
 from facedep.audit import face_check
 from facedep.data import scan
 from facedep.data.scan import is_scanned, scan_dataset
@@ -19,6 +19,7 @@ from facedep.errors import RunError
 from facedep.files import write_json
 from facedep.networks.card import CARD_FILE
 from facedep.paths import PROJECT_DIR, models_dir
+from facedep.runs import jobs, run_folder
 
 APP = str(PROJECT_DIR / "streamlit_app.py")
 
@@ -67,7 +68,7 @@ def dataset(tmp_path) -> Dataset:
 @pytest.fixture
 def app(dataset, monkeypatch) -> AppTest:
     monkeypatch.setattr(ui.WarmUp, "start_soon", lambda _: None)  # no test here runs a network
-    shutil.copytree(PROJECT_DIR / "models" / runs.SHIPPED_RUN, models_dir() / runs.SHIPPED_RUN)
+    shutil.copytree(PROJECT_DIR / "models" / run_folder.SHIPPED_RUN, models_dir() / run_folder.SHIPPED_RUN)
     app = AppTest.from_file(APP, default_timeout=60)
     app.session_state["source"] = dataset.source
     return app.run()
@@ -122,7 +123,7 @@ def test_train_says_before_the_start_that_the_pictures_do_not_suffice_for_a_spli
     app.selectbox(key="split").set_value("supplied").run()
     assert "no supplied split" in app.error[0].value
     assert app.button(key="start").disabled
-    assert app.selectbox(key="shown_run").value == runs.SHIPPED_RUN  # the rest of the page is there
+    assert app.selectbox(key="shown_run").value == run_folder.SHIPPED_RUN  # the rest of the page is there
 
 
 @pytest.fixture
@@ -181,7 +182,7 @@ def test_a_page_never_looks_for_faces_itself_where_a_split_depends_on_them(app, 
 
     monkeypatch.setattr(face_check, "detect_faces", fail)
     scan_dataset(dataset)
-    path = models_dir() / runs.SHIPPED_RUN / CARD_FILE
+    path = models_dir() / run_folder.SHIPPED_RUN / CARD_FILE
     card = json.loads(path.read_text("utf-8"))
     left_out = {"all": 0, "no_face": 0}
     card["data"] |= {"content_hash": dataset.content_hash, "split": "leak-free", "left_out": left_out, "thresholds": {}}

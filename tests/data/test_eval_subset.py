@@ -15,7 +15,7 @@ from facedep.data.splits import LEAK_FREE, PUBLISHED, SUPPLIED, split_dataset
 from facedep.dataset_spec import DatasetSpec
 from facedep.errors import DataError
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE
-from facedep.runs import CONFIG_FILE
+from facedep.runs.run_folder import CONFIG_FILE
 from facedep.subset_selection import list_available, select_pictures
 
 SUBSETS = [

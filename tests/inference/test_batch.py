@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 from skimage import data as photographs
 
-from facedep import runs
 from facedep.__main__ import main
 from facedep.data import sample_faces
 from facedep.inference.batch import (
@@ -27,6 +26,7 @@ from facedep.inference.batch import (
 from facedep.inference.pipeline import NO_FACE_NOTE, WHOLE_NOTE, predict_picture
 from facedep.networks.classifier import load_classifier
 from facedep.paths import PROJECT_DIR
+from facedep.runs import run_folder
 from facedep.tables import encode_csv
 
 MB = 1e6
@@ -34,7 +34,7 @@ MB = 1e6
 
 @pytest.fixture(scope="module")
 def classifier():
-    return load_classifier(PROJECT_DIR / "models" / runs.SHIPPED_RUN)
+    return load_classifier(PROJECT_DIR / "models" / run_folder.SHIPPED_RUN)
 
 
 def encode(pixels: np.ndarray, kind: str = "PNG") -> bytes:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from keras import layers
 
-from facedep import runs
 from facedep.data.sample_faces import draw_sample_face
 from facedep.inference.explain import (
     compute_activations,
@@ -21,6 +20,7 @@ from facedep.networks.card import AbstentionBand, Calibration, Card
 from facedep.networks.classifier import Classifier, build_network, load_classifier
 from facedep.networks.recipes import find_recipe
 from facedep.paths import PROJECT_DIR
+from facedep.runs import run_folder
 
 CARD = Card("compact", ("depressed",), ("depressed",), 48)
 
@@ -99,7 +99,7 @@ def test_network_that_looks_at_nothing_is_steady():
 
 
 def test_shipped_model_is_explained_on_a_drawn_face():
-    classifier = load_classifier(PROJECT_DIR / "models" / runs.SHIPPED_RUN)
+    classifier = load_classifier(PROJECT_DIR / "models" / run_folder.SHIPPED_RUN)
     gray = draw_sample_face("happy", 1).mean(axis=2).astype(np.uint8)[:128:2, :128:2][:48, :48]
     values = compute_occlusion_map(classifier, gray)
     assert values.shape == (48, 48)
@@ -149,7 +149,7 @@ def test_places_of_the_class_activation_map_add_up_to_the_answer(class_names, av
 
 
 def test_class_activation_map_of_the_shipped_model_adds_up_too():
-    classifier = load_classifier(PROJECT_DIR / "models" / runs.SHIPPED_RUN)
+    classifier = load_classifier(PROJECT_DIR / "models" / run_folder.SHIPPED_RUN)
     gray = draw_sample_face("sad", 1).mean(axis=2).astype(np.uint8)[40:88, 40:88]
     values, bias = compute_activations(classifier, gray)
     sides = [measure_logit_difference(classifier, picture) for picture in (gray, gray[:, ::-1])]

@@ -8,7 +8,6 @@ import pytest
 from PIL import Image, ImageFilter
 from skimage import data as photographs
 
-from facedep import runs
 from facedep.__main__ import main
 from facedep.data import sample_faces
 from facedep.images.faces import crop_face, find_faces
@@ -24,8 +23,9 @@ from facedep.inference.pipeline import (
 )
 from facedep.networks.classifier import load_classifier
 from facedep.paths import PROJECT_DIR
+from facedep.runs import run_folder
 
-SHIPPED_DIR = PROJECT_DIR / "models" / runs.SHIPPED_RUN
+SHIPPED_DIR = PROJECT_DIR / "models" / run_folder.SHIPPED_RUN
 
 
 @pytest.fixture(scope="module")

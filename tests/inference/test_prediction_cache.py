@@ -27,12 +27,12 @@ from facedep.inference.prediction_cache import (
     keep_answers_beside,
     read_answers,
 )
-from facedep.jobs import read_job
 from facedep.networks.card import ANSWERS_FILE, CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE
 from facedep.networks.classifier import build_network, load_classifier, save_network
 from facedep.networks.recipes import ARTICLE, COMPACT, QUICK, Recipe
 from facedep.paths import PROJECT_DIR, cache_dir
-from facedep.runs import SHIPPED_RUN
+from facedep.runs.jobs import read_job
+from facedep.runs.run_folder import SHIPPED_RUN
 
 EMOTIONS = ["angry", "happy", "neutral", "sad"]
 DEPRESSED = ["depressed"]

@@ -5,13 +5,13 @@ import json
 
 import pytest
 
-from facedep import runs
 from facedep.errors import ModelError, RunError
 from facedep.networks.card import CARD_FILE, Card, read_card
 from facedep.networks.card_scores import RecordedEvaluation
 from facedep.networks.majority_baseline import MajorityBaseline
 from facedep.paths import PROJECT_DIR
-from facedep.progress import read_progress
+from facedep.runs import run_folder
+from facedep.runs.progress import read_progress
 
 SCORES = {
     "num_images": 200,
@@ -169,7 +169,7 @@ def test_value_of_the_wrong_kind_or_out_of_range_is_a_damaged_card(tmp_path, pat
     (tmp_path / CARD_FILE).write_text(json.dumps(change(path, value)))
     with pytest.raises(ModelError, match=r"is not one of this app's: .+\. Choose another model\."):
         read_card(tmp_path)
-    assert runs.read_run(tmp_path).card is None
+    assert run_folder.read_run(tmp_path).card is None
 
 
 def test_recorded_evaluation_takes_the_place_of_the_one_on_the_same_pictures():
@@ -180,7 +180,7 @@ def test_recorded_evaluation_takes_the_place_of_the_one_on_the_same_pictures():
     assert [one.subset for one in card.with_evaluation(other).evaluations] == ["test", "all"]
 
 
-@pytest.mark.parametrize("name", [runs.SHIPPED_RUN, *runs.SHIPPED_SCORES])
+@pytest.mark.parametrize("name", [run_folder.SHIPPED_RUN, *run_folder.SHIPPED_SCORES])
 def test_cards_of_the_project_are_as_they_would_be_written(name):
     content = json.loads((PROJECT_DIR / "models" / name / CARD_FILE).read_text("utf-8"))
     assert Card.from_json(content).to_json() == content
@@ -195,20 +195,20 @@ def test_settings_under_older_names_are_read():
         "split": "supplied", "final_fit_of": "b", "num_early_epochs": 2, "left_out": ["blank"],
         "thresholds": {"min_entropy": 4.5}, "depressed_emotions": ["sad"],
     }  # fmt: skip
-    config = runs.RunConfig.from_json(old)
+    config = run_folder.RunConfig.from_json(old)
     assert (config.protocol, config.refit_of, config.num_progressive_resizing_epochs) == ("supplied", "b", 2)
     assert (config.drop_issues, config.issue_limits) == (("blank",), {"min_entropy": 4.5})
-    assert runs.RunConfig.from_json(json.loads(json.dumps(vars(config)))) == config
+    assert run_folder.RunConfig.from_json(json.loads(json.dumps(vars(config)))) == config
 
 
 @pytest.mark.parametrize("content", [None, [], "a", {}, {"recipe": "compact"}, {"unknown": 1}])
 def test_damaged_settings_are_a_sentence(content):
     with pytest.raises(RunError, match=r"config\.json is damaged"):
-        runs.RunConfig.from_json(content)
+        run_folder.RunConfig.from_json(content)
 
 
 @pytest.mark.parametrize("key", ["keeps", "checkpoint_policy"])
 def test_checkpoint_policy_is_read_from_old_and_new_measurements(tmp_path, key):
     start = {"kind": "start", "num_train": 1, "num_steps": 1, "num_epochs": 1, key: "best"}
-    (tmp_path / runs.METRICS_FILE).write_text(json.dumps(start))
+    (tmp_path / run_folder.METRICS_FILE).write_text(json.dumps(start))
     assert read_progress(tmp_path).checkpoint_policy == "best"

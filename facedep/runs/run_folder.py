@@ -1,7 +1,7 @@
 """A run is a folder: its settings, its progress, and at the end the model. This is the reader's and the app's side.
 
     config.json     what was asked for                      written once, by whoever creates the run
-    status.json     running, finished, stopped, failed      written by the training process (`run_writer.py`)
+    status.json     running, finished, stopped, failed      written by the training process (`runs/writer.py`)
     heartbeat       touched every 2 s while it lives        written by the training process
     metrics.jsonl   one object per measurement              written by the training process
     log.txt         what the training process printed       written by the training process

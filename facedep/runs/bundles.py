@@ -8,21 +8,28 @@ import uuid
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from facedep import runs
 from facedep.data.stores import UNPACKING_ERRORS
 from facedep.errors import ModelError, RunError
 from facedep.files import write_json
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE
 from facedep.paths import models_dir
+from facedep.runs import run_folder
 
 # The log stays at home: it may name folders of this computer.
-BUNDLED_FILES = (runs.CONFIG_FILE, runs.STATUS_FILE, runs.METRICS_FILE, CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE)
+BUNDLED_FILES = (
+    run_folder.CONFIG_FILE,
+    run_folder.STATUS_FILE,
+    run_folder.METRICS_FILE,
+    CARD_FILE,
+    FINGERPRINTS_FILE,
+    MODEL_FILE,
+)
 MAX_BUNDLE_BYTES = 512 * 1024**2
 _LOADING_PREFIX = ".loading"  # hidden: no run's name starts with a dot
 _STALE_SECONDS = 3600.0  # a load takes seconds; what is older was left by a process that died
 
 
-def pack_run(run: runs.Run) -> bytes:
+def pack_run(run: run_folder.Run) -> bytes:
     """Returns a run's files as a .zip archive.
 
     Raises:
@@ -65,7 +72,7 @@ def unpack_run(content: bytes) -> str:
             first_part = PurePosixPath(members[CARD_FILE].filename).parts[0]
     except UNPACKING_ERRORS:
         raise ModelError(f"The bundle is not a .zip archive, or it is damaged. {remedy}") from None
-    stem = first_part if runs.is_valid_name(first_part) else "loaded model"
+    stem = first_part if run_folder.is_valid_name(first_part) else "loaded model"
     try:
         models_dir().mkdir(parents=True, exist_ok=True)
         _clear_stale_loads()
@@ -95,8 +102,11 @@ def _write_checked(folder: Path, files: dict[str, bytes]) -> None:
     """Writes a bundle's files and builds the network from them, so that a damaged one is found out here."""
     for name, data in files.items():
         (folder / name).write_bytes(data)
-    if runs.read_run(folder).state not in (runs.FINISHED, runs.STOPPED):  # no process on this computer trains it
-        write_json(folder / runs.STATUS_FILE, {"state": runs.FINISHED})
+    if run_folder.read_run(folder).state not in (
+        run_folder.FINISHED,
+        run_folder.STOPPED,
+    ):  # no process on this computer trains it
+        write_json(folder / run_folder.STATUS_FILE, {"state": run_folder.FINISHED})
     from facedep.networks.classifier import load_classifier  # brings Keras
 
     load_classifier(folder)
@@ -104,9 +114,9 @@ def _write_checked(folder: Path, files: dict[str, bytes]) -> None:
 
 def _give_name(folder: Path, stem: str) -> str:
     """Moves a checked folder into the list of runs under the first free name, and returns that name."""
-    with runs.lock_names():
+    with run_folder.lock_names():
         name, number = stem, 2
-        while runs.has_run(name):
+        while run_folder.has_run(name):
             name, number = f"{stem[:50]} {number}", number + 1
         folder.rename(models_dir() / name)
     return name

@@ -15,16 +15,16 @@ from pathlib import Path
 
 import pytest
 
-from facedep import runs
 from facedep.__main__ import _build_parser, _plan_run
 from facedep.errors import RunError
 from facedep.files import write_json
 from facedep.networks.card import CARD_FILE, MODEL_FILE
-from facedep.progress import read_progress
-from facedep.run_writer import RunWriter
-from facedep.runs import RunConfig
+from facedep.runs import run_folder
+from facedep.runs.progress import read_progress
+from facedep.runs.run_folder import RunConfig
+from facedep.runs.writer import RunWriter
 
-PROJECT_DIR = Path(__file__).resolve().parent.parent
+PROJECT_DIR = Path(__file__).resolve().parents[2]
 CONFIG = RunConfig(recipe="compact", data_name="faces.zip", num_epochs=3, batch_size=16, learning_rate=1e-3)
 
 # Stands where the Python interpreter would: `start_worker` starts it with the arguments of a real training.
@@ -39,11 +39,11 @@ run_dir = Path(sys.argv[sys.argv.index("--run") + 1])
 print("arguments:", sys.argv[1:])
 with RunWriter(run_dir) as writer:
     writer.write_metrics(kind="start", num_train=64, num_val=16, num_steps=1000, num_epochs=1)
-    writer.write_status(runs.RUNNING, stage="training")
+    writer.write_status(run_folder.RUNNING, stage="training")
     for step in range(1, 1001):
         writer.write_metrics(kind="step", epoch=1, step=step, loss=1 / step, accuracy=0.5, seconds=step / 20)
         if writer.is_stop_requested:
-            writer.write_status(runs.STOPPED)
+            writer.write_status(run_folder.STOPPED)
             break
         time.sleep(0.05)
 """
@@ -54,8 +54,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the te
 sys.executable = {fake!r}
 from facedep import runs
 
-run_dir = runs.create_run(runs.RunConfig("compact", "faces.zip", 1, 16, 0.001), "orphan")
-runs.start_worker(run_dir, "some folder")
+run_dir = run_folder.create_run(run_folder.RunConfig("compact", "faces.zip", 1, 16, 0.001), "orphan")
+run_folder.start_worker(run_dir, "some folder")
 print("started", flush=True)
 time.sleep(60)
 """
@@ -70,7 +70,7 @@ print("ready", flush=True)
 while not Path(sys.argv[1]).exists():
     time.sleep(0.001)
 try:
-    runs.create_run(runs.RunConfig("compact", "faces.zip", 1, 16, 0.001), sys.argv[2] or None)
+    run_folder.create_run(run_folder.RunConfig("compact", "faces.zip", 1, 16, 0.001), sys.argv[2] or None)
     print("made")
 except RunError as error:
     print(error)
@@ -93,8 +93,8 @@ def _age(path: Path, seconds: float) -> None:
 
 
 def _make_ended_run(name: str, *, created: float = 1.0, has_model: bool = True) -> Path:
-    path = runs.create_run(CONFIG, name)
-    write_json(path / runs.STATUS_FILE, {"state": "finished", "created": created})
+    path = run_folder.create_run(CONFIG, name)
+    write_json(path / run_folder.STATUS_FILE, {"state": "finished", "created": created})
     if has_model:
         (path / MODEL_FILE).write_bytes(b"weights")
         card = {"recipe": "compact", "class_names": ["depressed"], "positive_classes": ["depressed"]}
@@ -113,72 +113,72 @@ def _wait_until(is_so, *, seconds: float = 20) -> None:
 
 
 def test_new_run_is_starting():
-    run = runs.read_run(runs.create_run(CONFIG, "a"))
+    run = run_folder.read_run(run_folder.create_run(CONFIG, "a"))
     assert (run.state, run.stage, run.message, run.is_active) == ("starting", "", "", True)
     assert (run.name, run.card, run.has_model) == ("a", None, False)
     assert abs(run.created - time.time()) < 10
 
 
 def test_entered_writer_makes_the_run_running_and_says_the_stage():
-    path = runs.create_run(CONFIG, "a")
+    path = run_folder.create_run(CONFIG, "a")
     with RunWriter(path) as writer:
-        assert (runs.read_run(path).state, runs.read_run(path).stage) == ("running", "loading")
-        writer.write_status(runs.RUNNING, stage="training", message="on it")
-        run = runs.read_run(path)
+        assert (run_folder.read_run(path).state, run_folder.read_run(path).stage) == ("running", "loading")
+        writer.write_status(run_folder.RUNNING, stage="training", message="on it")
+        run = run_folder.read_run(path)
         assert (run.state, run.stage, run.message, run.is_active) == ("running", "training", "on it", True)
 
 
-@pytest.mark.parametrize("state", [runs.FINISHED, runs.STOPPED, runs.FAILED])
+@pytest.mark.parametrize("state", [run_folder.FINISHED, run_folder.STOPPED, run_folder.FAILED])
 def test_ended_run_keeps_its_state_and_message_however_old_it_gets(state):
-    path = runs.create_run(CONFIG, "a")
+    path = run_folder.create_run(CONFIG, "a")
     with RunWriter(path) as writer:
         writer.write_status(state, stage="training", message="Why.")
-    for name in (runs.HEARTBEAT_FILE, runs.CONFIG_FILE):
+    for name in (run_folder.HEARTBEAT_FILE, run_folder.CONFIG_FILE):
         _age(path / name, 1e6)
-    (path / runs.STOP_FILE).touch()
-    run = runs.read_run(path)
+    (path / run_folder.STOP_FILE).touch()
+    run = run_folder.read_run(path)
     assert (run.state, run.stage, run.message, run.is_active) == (state, "", "Why.", False)
 
 
 def test_stop_file_makes_a_live_run_stopping():
-    path = runs.create_run(CONFIG, "a")
-    runs.stop_run(runs.read_run(path))
-    assert runs.read_run(path).state == "stopping"
+    path = run_folder.create_run(CONFIG, "a")
+    run_folder.stop_run(run_folder.read_run(path))
+    assert run_folder.read_run(path).state == "stopping"
     with RunWriter(path) as writer:
         assert writer.is_stop_requested
-        run = runs.read_run(path)
+        run = run_folder.read_run(path)
         assert (run.state, run.is_active) == ("stopping", True)
 
 
 @pytest.mark.parametrize(("age", "state"), [(20, "running"), (31, "lost")])
 def test_run_is_lost_when_its_heartbeat_is_older_than_30_seconds(age, state):
-    path = runs.create_run(CONFIG, "a")
+    path = run_folder.create_run(CONFIG, "a")
     with RunWriter(path):
         pass
-    for name in (runs.HEARTBEAT_FILE, runs.CONFIG_FILE):
+    for name in (run_folder.HEARTBEAT_FILE, run_folder.CONFIG_FILE):
         _age(path / name, age)
-    run = runs.read_run(path)
+    run = run_folder.read_run(path)
     assert (run.state, run.is_active) == (state, state == "running")
     assert ("ended without a word" in run.message) == (state == "lost")
 
 
 def test_run_whose_worker_never_began_is_lost_after_30_seconds():
-    path = runs.create_run(CONFIG, "a")
-    _age(path / runs.CONFIG_FILE, 31)
-    assert runs.read_run(path).state == "lost"
+    path = run_folder.create_run(CONFIG, "a")
+    _age(path / run_folder.CONFIG_FILE, 31)
+    assert run_folder.read_run(path).state == "lost"
 
 
 def test_lost_run_does_not_block_the_next_start():
-    _age(runs.create_run(CONFIG, "a") / runs.CONFIG_FILE, 31)
-    assert runs.create_run(CONFIG, "b").name == "b"
+    _age(run_folder.create_run(CONFIG, "a") / run_folder.CONFIG_FILE, 31)
+    assert run_folder.create_run(CONFIG, "b").name == "b"
 
 
 def test_heartbeat_goes_on_while_the_writer_is_entered_and_ends_with_it():
-    path = runs.create_run(CONFIG, "a")
+    path = run_folder.create_run(CONFIG, "a")
     with RunWriter(path):
-        _wait_until((path / runs.HEARTBEAT_FILE).exists)
-        _age(path / runs.HEARTBEAT_FILE, 1000)
-        _wait_until(lambda: time.time() - (path / runs.HEARTBEAT_FILE).stat().st_mtime < 10, seconds=5)
+        _wait_until((path / run_folder.HEARTBEAT_FILE).exists)
+        _age(path / run_folder.HEARTBEAT_FILE, 1000)
+        _wait_until(lambda: time.time() - (path / run_folder.HEARTBEAT_FILE).stat().st_mtime < 10, seconds=5)
     assert not [thread for thread in threading.enumerate() if "_beat" in thread.name]
 
 
@@ -190,16 +190,16 @@ DAMAGED = ["", "{", "[1, 2]", '"running"', "null", "7", "[" * 100_000, '{"state"
 
 
 @pytest.mark.parametrize("content", DAMAGED)
-@pytest.mark.parametrize("name", [runs.CONFIG_FILE, runs.STATUS_FILE, CARD_FILE])
+@pytest.mark.parametrize("name", [run_folder.CONFIG_FILE, run_folder.STATUS_FILE, CARD_FILE])
 def test_damaged_file_is_reported_and_never_raised(name, content):
     path = _make_ended_run("a")
     (path / name).write_text(content)
-    run = runs.read_run(path)
-    assert [run.name for run in runs.list_runs()] == ["a"]
+    run = run_folder.read_run(path)
+    assert [run.name for run in run_folder.list_runs()] == ["a"]
     assert math.isfinite(run.created)
-    if name == runs.CONFIG_FILE:
+    if name == run_folder.CONFIG_FILE:
         assert (run.config, run.state) == (None, "finished")
-    if name == runs.STATUS_FILE:
+    if name == run_folder.STATUS_FILE:
         assert run.state == "starting"
     if name == CARD_FILE and not content.startswith("{"):
         assert (run.card, run.has_model) == (None, False)
@@ -207,49 +207,49 @@ def test_damaged_file_is_reported_and_never_raised(name, content):
         assert (run.card, run.has_model) == (None, False)
 
 
-@pytest.mark.parametrize("name", [runs.CONFIG_FILE, runs.STATUS_FILE, CARD_FILE, runs.METRICS_FILE])
+@pytest.mark.parametrize("name", [run_folder.CONFIG_FILE, run_folder.STATUS_FILE, CARD_FILE, run_folder.METRICS_FILE])
 def test_binary_rubbish_in_a_file_is_never_raised(name):
     path = _make_ended_run("a")
     (path / name).write_bytes(b"\xff\xfe\x00\x80" * 100)
-    assert runs.list_runs()[0].name == "a"
+    assert run_folder.list_runs()[0].name == "a"
     assert read_progress(path).epochs == []
 
 
 def test_folder_without_any_file_is_no_active_run(models_dir):
     (models_dir / "stray").mkdir(parents=True)
-    run = runs.read_run(models_dir / "stray")
+    run = run_folder.read_run(models_dir / "stray")
     assert (run.state, run.is_active, run.config, run.created) == ("lost", False, None, 0.0)
 
 
 def test_damaged_config_of_a_live_run_does_not_make_it_look_dead():
-    path = runs.create_run(CONFIG, "a")
+    path = run_folder.create_run(CONFIG, "a")
     with RunWriter(path):
-        _wait_until((path / runs.HEARTBEAT_FILE).exists)
-        (path / runs.CONFIG_FILE).write_text("{")
-        run = runs.read_run(path)
+        _wait_until((path / run_folder.HEARTBEAT_FILE).exists)
+        (path / run_folder.CONFIG_FILE).write_text("{")
+        run = run_folder.read_run(path)
     assert (run.state, run.config) == ("running", None)
 
 
 def test_torn_last_line_of_the_measurements_is_left_out():
-    path = runs.create_run(CONFIG, "a")
+    path = run_folder.create_run(CONFIG, "a")
     with RunWriter(path) as writer:
         writer.write_metrics(kind="start", num_train=64, num_val=16, num_steps=4, num_epochs=2)
         writer.write_metrics(kind="step", epoch=1, step=2, loss=0.5, accuracy=0.75, seconds=1.0)
         writer.write_metrics(kind="step", epoch=1, step=3, loss=0.25, accuracy=0.75, seconds=1.5)
-    whole = (path / runs.METRICS_FILE).read_bytes()
+    whole = (path / run_folder.METRICS_FILE).read_bytes()
     last_line = whole.splitlines(keepends=True)[-1]
     for length in range(1, len(last_line) - 1):
-        (path / runs.METRICS_FILE).write_bytes(whole[: len(whole) - len(last_line) + length])
+        (path / run_folder.METRICS_FILE).write_bytes(whole[: len(whole) - len(last_line) + length])
         assert [row["loss"] for row in read_progress(path).steps] == [0.5]
-    (path / runs.METRICS_FILE).write_bytes(whole)
+    (path / run_folder.METRICS_FILE).write_bytes(whole)
     assert [row["position"] for row in read_progress(path).steps] == [0.5, 0.75]
 
 
 def test_measurements_are_readable_at_once_one_object_a_line_with_null_for_no_number():
-    path, told = runs.create_run(CONFIG, "a"), []
+    path, told = run_folder.create_run(CONFIG, "a"), []
     with RunWriter(path, on_metrics=told.append) as writer:
         writer.write_metrics(kind="epoch", epoch=1, loss=float("nan"), val_loss=float("inf"), accuracy=0.5)
-        lines = (path / runs.METRICS_FILE).read_text().splitlines()
+        lines = (path / run_folder.METRICS_FILE).read_text().splitlines()
     expected = {"kind": "epoch", "epoch": 1, "loss": None, "val_loss": None, "accuracy": 0.5}
     assert [json.loads(line) for line in lines] == [expected]
     assert told == [expected]
@@ -270,9 +270,9 @@ def test_config_comes_back_as_it_was_written():
         drop_issues=("blank", "leak"),
         issue_limits={"min_contrast": 0.3},
     )
-    path = runs.create_run(config, "a")
-    assert runs.read_run(path).config == config
-    assert json.loads((path / runs.CONFIG_FILE).read_text("utf-8"))["data_name"] == "faces.zip"
+    path = run_folder.create_run(config, "a")
+    assert run_folder.read_run(path).config == config
+    assert json.loads((path / run_folder.CONFIG_FILE).read_text("utf-8"))["data_name"] == "faces.zip"
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_config_comes_back_as_it_was_written():
 )
 def test_setting_that_makes_no_sense_is_refused_and_leaves_no_folder(changes, sentence, models_dir):
     with pytest.raises(RunError, match=re.escape(sentence)):
-        runs.create_run(dataclasses.replace(CONFIG, **changes), "a")
+        run_folder.create_run(dataclasses.replace(CONFIG, **changes), "a")
     assert not (models_dir / "a").exists()
 
 
@@ -315,7 +315,7 @@ def test_command_of_a_run_is_parsed_back_into_its_settings():
         drop_issues=("blank", "dark"),
         issue_limits={"min_contrast": 0.3, "min_entropy": 5.0},
     )
-    words = shlex.split(runs.describe_command(config, "mine"))
+    words = shlex.split(run_folder.describe_command(config, "mine"))
     options = _build_parser().parse_args(words[3:])
     assert _plan_run(options, "faces.zip") == config
     assert options.name == "mine"
@@ -346,80 +346,80 @@ BAD_NAMES = [
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_bad_name_is_refused_for_a_new_run_and_for_an_old_one(name, models_dir):
     with pytest.raises(RunError, match="cannot be a run's name"):
-        runs.create_run(CONFIG, name)
+        run_folder.create_run(CONFIG, name)
     path = _make_ended_run("good")
     with pytest.raises(RunError, match="cannot be a run's name"):
-        runs.rename_run(runs.read_run(path), name)
+        run_folder.rename_run(run_folder.read_run(path), name)
     assert [path.name for path in models_dir.iterdir() if path.is_dir()] == ["good"]
 
 
 @pytest.mark.parametrize("name", ["a", "A run", "7 up", "a" * 60, "x.y_z-1"])
 def test_good_name_is_taken_without_its_outer_spaces(name):
-    assert runs.create_run(CONFIG, f" {name} ").name == name
+    assert run_folder.create_run(CONFIG, f" {name} ").name == name
 
 
 def test_name_that_exists_is_refused():
     path = _make_ended_run("a")
     with pytest.raises(RunError, match="There is already a run named 'a'"):
-        runs.create_run(CONFIG, "a")
+        run_folder.create_run(CONFIG, "a")
     _make_ended_run("b")
     with pytest.raises(RunError, match="There is already a run named 'b'"):
-        runs.rename_run(runs.read_run(path), "b")
+        run_folder.rename_run(run_folder.read_run(path), "b")
     assert (path / MODEL_FILE).read_bytes() == b"weights"
 
 
 def test_run_without_a_name_is_called_after_its_recipe_and_the_time():
-    assert runs.create_run(CONFIG).name.startswith(f"compact {time.strftime('%Y-%m-')}")
+    assert run_folder.create_run(CONFIG).name.startswith(f"compact {time.strftime('%Y-%m-')}")
 
 
 def test_rename_moves_everything():
     path = _make_ended_run("a")
-    runs.rename_run(runs.read_run(path), " better ")
+    run_folder.rename_run(run_folder.read_run(path), " better ")
     assert not path.exists()
-    run = runs.read_run(path.with_name("better"))
+    run = run_folder.read_run(path.with_name("better"))
     assert (run.state, run.has_model, run.config) == ("finished", True, CONFIG)
 
 
 def test_delete_removes_the_folder():
     path = _make_ended_run("a")
-    runs.delete_run(runs.read_run(path))
+    run_folder.delete_run(run_folder.read_run(path))
     assert not path.exists()
-    assert runs.list_runs() == []
+    assert run_folder.list_runs() == []
 
 
-@pytest.mark.parametrize("change", [runs.delete_run, lambda run: runs.rename_run(run, "other")])
+@pytest.mark.parametrize("change", [run_folder.delete_run, lambda run: run_folder.rename_run(run, "other")])
 def test_shipped_run_is_neither_renamed_nor_deleted(change):
-    path = _make_ended_run(runs.SHIPPED_RUN)
-    with pytest.raises(RunError, match=f"'{runs.SHIPPED_RUN}' came with the app and cannot be"):
-        change(runs.read_run(path))
+    path = _make_ended_run(run_folder.SHIPPED_RUN)
+    with pytest.raises(RunError, match=f"'{run_folder.SHIPPED_RUN}' came with the app and cannot be"):
+        change(run_folder.read_run(path))
     assert (path / MODEL_FILE).exists()
 
 
-@pytest.mark.parametrize("change", [runs.delete_run, lambda run: runs.rename_run(run, "other")])
+@pytest.mark.parametrize("change", [run_folder.delete_run, lambda run: run_folder.rename_run(run, "other")])
 def test_run_in_training_is_neither_renamed_nor_deleted_even_if_the_page_still_shows_it_ended(change):
     path = _make_ended_run("a")
-    shown = runs.read_run(path)
+    shown = run_folder.read_run(path)
     with RunWriter(path):
         with pytest.raises(RunError, match=r"'a' is still running and cannot be \w+\. Stop it first"):
             change(shown)
-        runs.stop_run(shown)
+        run_folder.stop_run(shown)
         with pytest.raises(RunError, match="'a' is still stopping"):
             change(shown)
     assert path.exists()
 
 
-@pytest.mark.parametrize("change", [runs.delete_run, lambda run: runs.rename_run(run, "other")])
+@pytest.mark.parametrize("change", [run_folder.delete_run, lambda run: run_folder.rename_run(run, "other")])
 def test_change_of_a_run_that_is_gone_gives_a_sentence(change):
-    run = runs.read_run(_make_ended_run("a"))
-    runs.delete_run(run)
+    run = run_folder.read_run(_make_ended_run("a"))
+    run_folder.delete_run(run)
     with pytest.raises(RunError, match="There is no run 'a' any more"):
         change(run)
 
 
 def test_stop_of_a_run_that_is_gone_does_nothing(models_dir):
-    run = runs.read_run(_make_ended_run("a"))
-    runs.delete_run(run)
-    runs.stop_run(run)
+    run = run_folder.read_run(_make_ended_run("a"))
+    run_folder.delete_run(run)
+    run_folder.stop_run(run)
     assert not (models_dir / "a").exists()
 
 
@@ -428,70 +428,70 @@ def test_stop_of_a_run_that_is_gone_does_nothing(models_dir):
 
 def test_list_has_the_shipped_run_first_then_the_newest(models_dir):
     _make_ended_run("old", created=100.0)
-    _make_ended_run(runs.SHIPPED_RUN, created=1.0)
+    _make_ended_run(run_folder.SHIPPED_RUN, created=1.0)
     _make_ended_run("new", created=200.0)
     (models_dir / "README.md").write_text("no run")
     (models_dir / ".hidden").mkdir()
-    assert [run.name for run in runs.list_runs()] == [runs.SHIPPED_RUN, "new", "old"]
+    assert [run.name for run in run_folder.list_runs()] == [run_folder.SHIPPED_RUN, "new", "old"]
 
 
 def test_run_with_a_card_and_no_model_is_listed_and_never_the_default():
     path = _make_ended_run("only scores", created=300.0)
     (path / MODEL_FILE).unlink()
     _make_ended_run("old", created=100.0)
-    other, run = runs.list_runs()  # last, though it is newer
+    other, run = run_folder.list_runs()  # last, though it is newer
     assert (run.name, run.state, run.has_model, run.is_scores_only) == ("only scores", "finished", False, True)
     assert (other.has_model, other.is_scores_only) == (True, False)
-    assert runs.find_default_model() == "old"
-    (path / runs.STATUS_FILE).unlink()  # the card alone says that the training has ended
-    run = runs.read_run(path)
+    assert run_folder.find_default_model() == "old"
+    (path / run_folder.STATUS_FILE).unlink()  # the card alone says that the training has ended
+    run = run_folder.read_run(path)
     assert (run.state, run.is_active, run.message) == ("finished", False, "")
-    (path / runs.CONFIG_FILE).unlink()
-    assert runs.read_run(path).state == "finished"
+    (path / run_folder.CONFIG_FILE).unlink()
+    assert run_folder.read_run(path).state == "finished"
 
 
 def test_default_model_is_the_shipped_one_else_the_newest_that_has_a_model():
     with pytest.raises(RunError, match="There is no trained model yet"):
-        runs.find_default_model()
+        run_folder.find_default_model()
     _make_ended_run("newest but unfinished", created=300.0, has_model=False)
     with pytest.raises(RunError, match="There is no trained model yet"):
-        runs.find_default_model()
+        run_folder.find_default_model()
     _make_ended_run("old", created=100.0)
     _make_ended_run("new", created=200.0)
-    assert runs.find_default_model() == "new"
-    _make_ended_run(runs.SHIPPED_RUN, created=1.0)
-    assert runs.find_default_model() == runs.SHIPPED_RUN
+    assert run_folder.find_default_model() == "new"
+    _make_ended_run(run_folder.SHIPPED_RUN, created=1.0)
+    assert run_folder.find_default_model() == run_folder.SHIPPED_RUN
 
 
 def test_run_is_found_by_name_and_by_folder(tmp_path):
     path = _make_ended_run("a")
-    assert runs.find_run_dir("a") == path
-    assert runs.find_run_dir(str(path)) == path
-    assert runs.find_run_dir(f"{path}/") == path
+    assert run_folder.find_run_dir("a") == path
+    assert run_folder.find_run_dir(str(path)) == path
+    assert run_folder.find_run_dir(f"{path}/") == path
 
 
 @pytest.mark.parametrize("name", ["b", "", "..", "../b", "no/such/folder"])
 def test_unknown_model_is_named_with_those_that_exist(name):
     _make_ended_run("a")
     with pytest.raises(RunError, match=r"There is no model .*Known models: a\."):
-        runs.find_run_dir(name)
+        run_folder.find_run_dir(name)
 
 
 # One at a time
 
 
 def test_second_start_while_one_runs_is_refused_with_a_sentence(models_dir):
-    path = runs.create_run(CONFIG, "first")
+    path = run_folder.create_run(CONFIG, "first")
     with pytest.raises(RunError, match="The training 'first' is still starting"):
-        runs.create_run(CONFIG, "second")
+        run_folder.create_run(CONFIG, "second")
     with RunWriter(path) as writer:
         with pytest.raises(RunError, match=r"'first' is still running\. Stop it or wait for its end first"):
-            runs.create_run(CONFIG, "second")
-        assert runs.find_active_run().name == "first"
-        writer.write_status(runs.FINISHED)
-    assert runs.find_active_run() is None
+            run_folder.create_run(CONFIG, "second")
+        assert run_folder.find_active_run().name == "first"
+        writer.write_status(run_folder.FINISHED)
+    assert run_folder.find_active_run() is None
     assert not (models_dir / "second").exists()
-    assert runs.create_run(CONFIG, "second").exists()
+    assert run_folder.create_run(CONFIG, "second").exists()
 
 
 @pytest.mark.parametrize("names", [("a", "b", "c", "d"), ("", "", "", "")])
@@ -514,7 +514,7 @@ def test_folder_that_cannot_be_written_gives_a_sentence(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("FACEDEP_MODELS_DIR", str(tmp_path / "file"))
     with pytest.raises(RunError, match=r"The run's folder could not be made in .*file"):
-        runs.create_run(CONFIG, "a")
+        run_folder.create_run(CONFIG, "a")
 
 
 # The process
@@ -533,52 +533,52 @@ def test_worker_outlives_its_parent_and_ctrl_c_and_ends_at_the_stop_file(tmp_pat
     )
     assert parent.stdout.readline() == "started\n"
     path = models_dir / "orphan"
-    _wait_until(lambda: runs.read_run(path).state == "running")
+    _wait_until(lambda: run_folder.read_run(path).state == "running")
     os.killpg(parent.pid, signal.SIGINT)  # what Ctrl-C in the server's terminal does
     parent.wait(timeout=10)
     num_steps = len(read_progress(path).steps)
     _wait_until(lambda: len(read_progress(path).steps) >= num_steps + 10)
-    assert runs.find_active_run().name == "orphan"
-    log = runs.read_log_tail(runs.read_run(path))
+    assert run_folder.find_active_run().name == "orphan"
+    log = run_folder.read_log_tail(run_folder.read_run(path))
     assert log == f"arguments: {['-m', 'facedep', 'train', '--run', str(path), '--data', 'some folder']}"
-    runs.stop_run(runs.read_run(path))
-    _wait_until(lambda: runs.read_run(path).state == "stopped")
-    assert runs.find_active_run() is None
+    run_folder.stop_run(run_folder.read_run(path))
+    _wait_until(lambda: run_folder.read_run(path).state == "stopped")
+    assert run_folder.find_active_run() is None
 
 
 def test_worker_that_cannot_be_started_leaves_a_sentence_and_no_folder(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no such python"))
-    path = runs.create_run(CONFIG, "a")
+    path = run_folder.create_run(CONFIG, "a")
     with pytest.raises(RunError, match="The training process could not be started"):
-        runs.start_worker(path, "sample")
+        run_folder.start_worker(path, "sample")
     assert not path.exists()
 
 
 def test_worker_killed_at_once_is_lost_and_its_measurements_stay(tmp_path, monkeypatch, models_dir):
     fake = tmp_path / "fake_python"
     fake.write_text(FAKE_PYTHON.format(python=sys.executable, project=str(PROJECT_DIR)))
-    path = runs.create_run(CONFIG, "a")
+    path = run_folder.create_run(CONFIG, "a")
     worker = subprocess.Popen(
         [sys.executable, str(fake), "--run", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     _wait_until(lambda: len(read_progress(path).steps) >= 3)
     worker.kill()
     worker.wait(timeout=10)
-    assert runs.read_run(path).state == "running"  # nobody knows yet
-    for name in (runs.HEARTBEAT_FILE, runs.CONFIG_FILE):
+    assert run_folder.read_run(path).state == "running"  # nobody knows yet
+    for name in (run_folder.HEARTBEAT_FILE, run_folder.CONFIG_FILE):
         _age(path / name, 31)
-    run = runs.read_run(path)
+    run = run_folder.read_run(path)
     assert (run.state, run.is_active) == ("lost", False)
     assert len(read_progress(path).steps) >= 3
-    runs.delete_run(run)
+    run_folder.delete_run(run)
 
 
 def test_log_tail_is_the_last_lines_and_empty_without_a_log():
     path = _make_ended_run("a")
-    run = runs.read_run(path)
-    assert runs.read_log_tail(run) == ""
-    (path / runs.LOG_FILE).write_bytes(b"one\ntwo\nthr\xffee\n")
-    assert runs.read_log_tail(run, 2) == "two\nthr\ufffdee"
+    run = run_folder.read_run(path)
+    assert run_folder.read_log_tail(run) == ""
+    (path / run_folder.LOG_FILE).write_bytes(b"one\ntwo\nthr\xffee\n")
+    assert run_folder.read_log_tail(run, 2) == "two\nthr\ufffdee"
 
 
 def test_reader_never_sees_half_a_status_file():
@@ -588,14 +588,14 @@ def test_reader_never_sees_half_a_status_file():
     def read() -> None:
         while not ended.is_set():
             try:
-                json.loads((path / runs.STATUS_FILE).read_text("utf-8"))
+                json.loads((path / run_folder.STATUS_FILE).read_text("utf-8"))
             except ValueError as error:
                 problems.append(error)
 
     reader = threading.Thread(target=read)
     reader.start()
     for number in range(300):
-        write_json(path / runs.STATUS_FILE, {"state": "finished", "message": "x" * (number * 40)})
+        write_json(path / run_folder.STATUS_FILE, {"state": "finished", "message": "x" * (number * 40)})
     ended.set()
     reader.join()
     assert problems == []

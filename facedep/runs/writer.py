@@ -7,16 +7,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from facedep import runs
 from facedep.files import nan_to_null, read_json_lines, write_json, write_text
 from facedep.processes import Heartbeat
+from facedep.runs import run_folder
 
 
 class RunWriter:
     """Writes a run's files while its training goes on. A context manager: the heartbeat ends with it.
 
     Args:
-        run_dir: The run's folder, made by `runs.create_run`.
+        run_dir: The run's folder, made by `run_folder.create_run`.
         on_metrics: Called with each measurement too, for a progress bar.
         on_message: Called with each sentence that says how far the preparation is.
     """
@@ -31,11 +31,11 @@ class RunWriter:
         self.run_dir = run_dir
         self._on_metrics, self._on_message = on_metrics, on_message
         self._created = time.time()
-        self._metrics = (run_dir / runs.METRICS_FILE).open("a", encoding="utf-8")
-        self._heartbeat = Heartbeat(run_dir / runs.HEARTBEAT_FILE)
+        self._metrics = (run_dir / run_folder.METRICS_FILE).open("a", encoding="utf-8")
+        self._heartbeat = Heartbeat(run_dir / run_folder.HEARTBEAT_FILE)
 
     def __enter__(self) -> "RunWriter":
-        self.write_status(runs.RUNNING, stage="loading")
+        self.write_status(run_folder.RUNNING, stage="loading")
         self._heartbeat.start()
         return self
 
@@ -46,7 +46,7 @@ class RunWriter:
     def write_status(self, state: str, *, stage: str = "", message: str = "") -> None:
         """Says where the run is: a state of `runs`, and while it runs "loading", "training" or "scoring"."""
         status = {"state": state, "stage": stage, "message": message, "created": self._created, "updated": time.time()}
-        write_json(self.run_dir / runs.STATUS_FILE, status)
+        write_json(self.run_dir / run_folder.STATUS_FILE, status)
         if self._on_message and stage == "loading":
             self._on_message(message)
 
@@ -60,7 +60,7 @@ class RunWriter:
 
     def forget_metrics_after(self, epoch: int) -> None:
         """Drops the measurements after a whole epoch, all of them for epoch 0: the run goes on from there."""
-        path = self.run_dir / runs.METRICS_FILE
+        path = self.run_dir / run_folder.METRICS_FILE
         self._metrics.close()
         kept = [row for row in read_json_lines(path) if epoch and _is_until(row, epoch)]
         write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
@@ -72,7 +72,7 @@ class RunWriter:
     @property
     def is_stop_requested(self) -> bool:
         """Whether somebody asked this run to end."""
-        return (self.run_dir / runs.STOP_FILE).exists()
+        return (self.run_dir / run_folder.STOP_FILE).exists()
 
 
 def _is_until(row: dict[str, Any], epoch: int) -> bool:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from facedep import jobs, processes
+from facedep import processes
 from facedep.errors import DataError, RunError
 from facedep.files import write_json
-from facedep.jobs import Job, JobWriter, find_progress_path, read_job, read_job_log, start_job
 from facedep.paths import PROJECT_DIR
+from facedep.runs import jobs
+from facedep.runs.jobs import Job, JobWriter, find_progress_path, read_job, read_job_log, start_job
 
 # Stands where the Python interpreter would: `start_job` starts it with the arguments of a real command.
 FAKE_PYTHON = """#!{python}

@@ -7,7 +7,7 @@ from typing import Any
 
 from facedep.files import read_json_lines
 from facedep.networks.majority_baseline import MajorityBaseline, read_majority_baseline
-from facedep.runs import METRICS_FILE
+from facedep.runs.run_folder import METRICS_FILE
 
 LEARNING, MEMORISING, NOT_LEARNING, TOO_EARLY = "learning", "memorising", "not learning", "too early to say"
 UNJUDGED = "not judged while it learns"  # a final fit: there is no validation part

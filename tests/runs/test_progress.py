@@ -6,8 +6,8 @@ import json
 import pytest
 
 from facedep.networks.majority_baseline import MajorityBaseline
-from facedep.progress import LEARNING, MEMORISING, NOT_LEARNING, TOO_EARLY, UNJUDGED, judge_learning, read_progress
-from facedep.runs import METRICS_FILE
+from facedep.runs.progress import LEARNING, MEMORISING, NOT_LEARNING, TOO_EARLY, UNJUDGED, judge_learning, read_progress
+from facedep.runs.run_folder import METRICS_FILE
 
 
 def write_rows(folder, losses, *, num_epochs=10, torn=""):

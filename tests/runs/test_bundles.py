@@ -12,22 +12,22 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from facedep import runs
-from facedep.bundles import pack_run, unpack_run
 from facedep.errors import ModelError
 from facedep.networks.classifier import load_classifier
 from facedep.paths import PROJECT_DIR, models_dir
+from facedep.runs import run_folder
+from facedep.runs.bundles import pack_run, unpack_run
 
 
 @pytest.fixture
 def shipped():
-    shutil.copytree(PROJECT_DIR / "models" / runs.SHIPPED_RUN, models_dir() / runs.SHIPPED_RUN)
-    return runs.read_run(models_dir() / runs.SHIPPED_RUN)
+    shutil.copytree(PROJECT_DIR / "models" / run_folder.SHIPPED_RUN, models_dir() / run_folder.SHIPPED_RUN)
+    return run_folder.read_run(models_dir() / run_folder.SHIPPED_RUN)
 
 
 def with_card(**changes):
     """Returns the shipped model's card with some entries replaced, as a file's content."""
-    card = json.loads((PROJECT_DIR / "models" / runs.SHIPPED_RUN / "card.json").read_text())
+    card = json.loads((PROJECT_DIR / "models" / run_folder.SHIPPED_RUN / "card.json").read_text())
     return json.dumps({**card, **changes}).encode()
 
 
@@ -55,23 +55,23 @@ def rename(bundle, name):
 
 def test_bundle_of_a_run_that_claims_to_run_is_a_finished_one(shipped):
     name = unpack_run(rewrite(pack_run(shipped), {"status.json": b'{"state": "running"}'}))
-    assert runs.read_run(models_dir() / name).state == runs.FINISHED
-    assert runs.find_active_run() is None
+    assert run_folder.read_run(models_dir() / name).state == run_folder.FINISHED
+    assert run_folder.find_active_run() is None
 
 
 def test_packed_run_comes_back_under_a_new_name_with_the_same_answers(shipped):
     name = unpack_run(pack_run(shipped))
-    assert name == f"{runs.SHIPPED_RUN} 2"
+    assert name == f"{run_folder.SHIPPED_RUN} 2"
     images = np.random.default_rng(0).integers(0, 256, (3, 48, 48, 1), dtype=np.uint8)
-    before, after = (load_classifier(models_dir() / run).predict(images) for run in (runs.SHIPPED_RUN, name))
+    before, after = (load_classifier(models_dir() / run).predict(images) for run in (run_folder.SHIPPED_RUN, name))
     np.testing.assert_array_equal(before.probabilities, after.probabilities)
-    assert not runs.read_run(models_dir() / name).is_shipped
+    assert not run_folder.read_run(models_dir() / name).is_shipped
 
 
 def test_bundle_names_no_path_of_this_computer(shipped):
-    (shipped.path / runs.LOG_FILE).write_text("/home/somebody/faces")
+    (shipped.path / run_folder.LOG_FILE).write_text("/home/somebody/faces")
     with zipfile.ZipFile(io.BytesIO(pack_run(shipped))) as archive:
-        assert runs.LOG_FILE not in {name.split("/")[-1] for name in archive.namelist()}
+        assert run_folder.LOG_FILE not in {name.split("/")[-1] for name in archive.namelist()}
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_bundle_names_no_path_of_this_computer(shipped):
 def test_damaged_bundle_is_a_sentence_and_leaves_nothing_behind(shipped, changes, sentence):
     with pytest.raises(ModelError, match=sentence):
         unpack_run(rewrite(pack_run(shipped), changes))
-    assert [path.name for path in models_dir().iterdir() if path.is_dir()] == [runs.SHIPPED_RUN]
+    assert [path.name for path in models_dir().iterdir() if path.is_dir()] == [run_folder.SHIPPED_RUN]
 
 
 def test_file_that_is_no_zip_is_a_sentence():
@@ -114,7 +114,7 @@ def test_bundle_with_damaged_bytes_is_a_sentence(shipped):
         content[place] ^= 0xFF
     with pytest.raises(ModelError, match="damaged"):
         unpack_run(bytes(content))
-    assert [path.name for path in models_dir().iterdir() if path.is_dir()] == [runs.SHIPPED_RUN]
+    assert [path.name for path in models_dir().iterdir() if path.is_dir()] == [run_folder.SHIPPED_RUN]
 
 
 def test_bundles_loaded_at_once_keep_their_own_names_and_weights(shipped, tmp_path):
@@ -146,7 +146,7 @@ def test_one_bundle_loaded_twice_at_once_becomes_two_runs(shipped):
     with ThreadPoolExecutor(2) as pool:
         names = list(pool.map(unpack_run, [bundle, bundle]))
     assert sorted(names) == ["twin", "twin 2"]
-    assert all(runs.read_run(models_dir() / name).has_model for name in names)
+    assert all(run_folder.read_run(models_dir() / name).has_model for name in names)
 
 
 def test_what_a_killed_load_left_is_cleared_and_a_load_under_way_is_not(shipped):
