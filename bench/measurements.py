@@ -112,7 +112,7 @@ def train_article_path(*, folder: str, num_epochs: int, max_steps: int | None = 
     import keras
 
     from bench import article_path
-    from facedep.metrics import compute_roc_auc
+    from facedep.evaluation.metrics import compute_roc_auc
 
     import_bytes = measure_peak_memory()
     keras.utils.set_random_seed(SEED)

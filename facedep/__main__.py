@@ -31,7 +31,10 @@ from facedep.data.scan import Scan, scan_dataset
 from facedep.data.splits import LEAK_FREE, SPLIT_KINDS
 from facedep.dataset_spec import add_dataset_arguments, read_dataset_spec
 from facedep.errors import DataError, FacedepError, RunError
-from facedep.evaluation import evaluate_run, read_scores
+from facedep.evaluation.evaluation import evaluate_run, read_scores
+from facedep.evaluation.robustness import DISTORTIONS, read_robustness
+from facedep.evaluation.subset_selection import select_pictures
+from facedep.evaluation.training_spec import find_grouping_mismatch
 from facedep.files import nan_to_null
 from facedep.inference.embedding_map import compute_map, read_map
 from facedep.inference.prediction_cache import has_answers, keep_answers_beside, read_answers
@@ -40,15 +43,12 @@ from facedep.model_card import record_evaluation, render_model_card
 from facedep.networks.card import read_card
 from facedep.networks.card_scores import Scores
 from facedep.networks.recipes import ARTICLE, RECIPES, find_recipe
-from facedep.robustness import DISTORTIONS, read_robustness
 from facedep.runs import run_folder
 from facedep.runs.jobs import JobWriter
 from facedep.runs.writer import RunWriter
-from facedep.subset_selection import select_pictures
 from facedep.tables import check_csv_path, write_csv
 from facedep.training_checkpoint import count_kept_epochs
 from facedep.training_checks import check_run
-from facedep.training_spec import find_grouping_mismatch
 
 if TYPE_CHECKING:
     from facedep.networks.classifier import Classifier
@@ -605,7 +605,7 @@ def _robustness(options: argparse.Namespace) -> int:
         table = read_robustness(run_dir, dataset, mask)
         if table is None:
             job.report("Waking the model")
-            from facedep.robustness_running import measure_robustness
+            from facedep.evaluation.robustness_run import measure_robustness
 
             asking = functools.partial(job.report, "Asking about ever worse pictures")
             table = measure_robustness(run_dir, dataset, mask, on_progress=asking)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from facedep.card_values import clean_text, get_interval, get_number, get_table, get_text
-from facedep.metrics import compute_wilson_interval
+from facedep.evaluation.metrics import compute_wilson_interval
 from facedep.model_card_facts import find_known, gather_model, is_sample
 from facedep.networks.majority_baseline import read_majority_baseline
 from facedep.networks.recipes import RECIPES

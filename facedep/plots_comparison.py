@@ -8,7 +8,7 @@ import pandas as pd
 from plotly.subplots import make_subplots
 
 from facedep import emotions
-from facedep.metrics import Confusion
+from facedep.evaluation.metrics import Confusion
 from facedep.networks.majority_baseline import UNKNOWN, MajorityBaseline
 from facedep.plots_theme import (
     ACCURACY_TEXT,

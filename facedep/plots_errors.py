@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from facedep import emotions
-from facedep.metrics import Confusion
+from facedep.evaluation.metrics import Confusion
+from facedep.evaluation.slices import Slice
 from facedep.plots_theme import (
     ACCURACY_TEXT,
     DEPRESSED_TEXT,
@@ -27,7 +28,6 @@ from facedep.plots_theme import (
     mark_group,
     set_accuracy_axis,
 )
-from facedep.slices import Slice
 
 
 def plot_confusion(confusion: Confusion, *, chosen: str | None = None) -> Figure:

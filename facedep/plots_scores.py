@@ -4,7 +4,7 @@ import numpy as np
 from plotly.subplots import make_subplots
 
 from facedep import emotions
-from facedep.metrics import Curve, Reliability
+from facedep.evaluation.metrics import Curve, Reliability
 from facedep.plots_theme import (
     GRAY,
     GREEN,

@@ -18,7 +18,7 @@ from plotly.offline import get_plotlyjs
 
 from facedep import __version__, report_facts, report_results
 from facedep.errors import DataError, ModelError
-from facedep.evaluation import Evaluation
+from facedep.evaluation.evaluation import Evaluation
 from facedep.files import check_writable, write_text
 from facedep.plots_theme import FONT
 from facedep.rendering import read_asset, render_html

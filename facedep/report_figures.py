@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from facedep import plots_comparison, plots_errors, plots_scores
-from facedep.evaluation import Evaluation
+from facedep.evaluation.evaluation import Evaluation
+from facedep.evaluation.protocol_comparison import ProtocolScore
+from facedep.evaluation.robustness import DISTORTIONS
+from facedep.evaluation.slices import Slice
 from facedep.networks.majority_baseline import read_majority_baseline
 from facedep.plots_theme import FONT, INK, Figure
-from facedep.protocol_comparison import ProtocolScore
-from facedep.robustness import DISTORTIONS
-from facedep.slices import Slice
 
 _MAX_NAME = 28  # letters of a run's name; more do not fit into a legend on a phone
 _MAX_LINE = 48  # letters that fit into a line on a phone

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facedep import metrics, sentences
+from facedep import sentences
 from facedep.errors import FacedepError
-from facedep.evaluation import Evaluation
+from facedep.evaluation import metrics
+from facedep.evaluation.evaluation import Evaluation
+from facedep.evaluation.protocol_comparison import compare_protocols
+from facedep.evaluation.robustness import DISTORTIONS, MAX_IMAGES, read_robustness
+from facedep.evaluation.slices import MIN_IMAGES, find_worst
 from facedep.networks.majority_baseline import read_majority_baseline
-from facedep.protocol_comparison import compare_protocols
 from facedep.report_facts import build_command
 from facedep.report_figures import (
     Chart,
@@ -20,8 +23,6 @@ from facedep.report_figures import (
     draw_robustness,
     draw_scores,
 )
-from facedep.robustness import DISTORTIONS, MAX_IMAGES, read_robustness
-from facedep.slices import MIN_IMAGES, find_worst
 
 _MISSING = "–"
 _MAX_COMMAND = 2000  # letters

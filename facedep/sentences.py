@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from facedep.metrics import Confusion, PairedComparison
+from facedep.evaluation.metrics import Confusion, PairedComparison
+from facedep.evaluation.slices import MIN_IMAGES, Slice
 from facedep.networks.majority_baseline import read_majority_baseline
-from facedep.slices import MIN_IMAGES, Slice
 
 LOOKUP_TEXT = (
     "The same network, scored in different ways. A lookup table only remembers its training pictures and has learned "

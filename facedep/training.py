@@ -15,6 +15,7 @@ from facedep.audit.issues import Thresholds
 from facedep.data.scan import Scan, load_images
 from facedep.data.sources import Dataset
 from facedep.data.splits import PARTS
+from facedep.evaluation.scores import score_answers
 from facedep.files import write_json, write_text
 from facedep.fitting import fit_network
 from facedep.model_card import render_model_card
@@ -37,7 +38,6 @@ from facedep.networks.classifier import Classifier, compute_outputs, save_networ
 from facedep.runs import run_folder
 from facedep.runs.run_folder import CHECKPOINT_FILE, RunConfig
 from facedep.runs.writer import RunWriter
-from facedep.scores import score_answers
 from facedep.training_callbacks import TrainingMonitor
 from facedep.training_inputs import ArrayDataset, ClassSpec
 from facedep.training_prepare import PreparedRun, prepare_run

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from facedep.metrics import compute_accuracy, compute_roc_auc
+from facedep.evaluation.metrics import compute_accuracy, compute_roc_auc
 from facedep.networks.classifier import compute_outputs, sum_depressed
 from facedep.runs.writer import RunWriter
 from facedep.training_checkpoint import (

@@ -15,6 +15,7 @@ from facedep.data.sources import Dataset, load_dataset
 from facedep.data.splits import PARTS, Leak, count_leaks, merge_val_into_train, split_dataset
 from facedep.devices import Devices, find_devices, skip_graph_rewriting
 from facedep.errors import RunError
+from facedep.evaluation.subset_selection import clean_scan
 from facedep.networks.card import Card
 from facedep.networks.classifier import (
     Classifier,
@@ -30,7 +31,6 @@ from facedep.networks.recipes import Recipe, find_recipe
 from facedep.runs import run_folder
 from facedep.runs.run_folder import RunConfig
 from facedep.runs.writer import RunWriter
-from facedep.subset_selection import clean_scan
 from facedep.training_checkpoint import has_checkpoint
 from facedep.training_checks import check_run, read_final_fit_card
 from facedep.training_inputs import ArrayDataset, ClassSpec, FitPlan

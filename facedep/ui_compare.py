@@ -8,22 +8,23 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from facedep import emotions, metrics, plots_comparison, plots_scores, plots_training, sentences, ui
+from facedep import emotions, plots_comparison, plots_scores, plots_training, sentences, ui
 from facedep.data.sources import Dataset
 from facedep.errors import FacedepError
 from facedep.estimate import describe_seconds
-from facedep.evaluation import Evaluation, find_evaluation_key
+from facedep.evaluation import metrics
+from facedep.evaluation.evaluation import Evaluation, find_evaluation_key
+from facedep.evaluation.protocol_comparison import ProtocolScore, compare_protocols
+from facedep.evaluation.robustness import DISTORTIONS, MAX_IMAGES, choose_measured, read_robustness
+from facedep.evaluation.slices import MIN_IMAGES
+from facedep.evaluation.subset_selection import select_pictures
 from facedep.inference.prediction_cache import find_seen, read_answers
 from facedep.model_card import render_model_card
 from facedep.networks.decision_threshold import read_threshold
 from facedep.networks.majority_baseline import find_majority_baseline
 from facedep.networks.predictions import Predictions
-from facedep.protocol_comparison import ProtocolScore, compare_protocols
 from facedep.report import build_report
-from facedep.robustness import DISTORTIONS, MAX_IMAGES, choose_measured, read_robustness
 from facedep.runs import progress, run_folder
-from facedep.slices import MIN_IMAGES
-from facedep.subset_selection import select_pictures
 from facedep.ui_evaluate import follow_answers
 from facedep.ui_jobs import follow_job, forget_job, name_job
 

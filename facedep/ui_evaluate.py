@@ -10,12 +10,16 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from facedep import emotions, game, plots_errors, plots_scores, sentences, ui, ui_gallery
+from facedep import emotions, plots_errors, plots_scores, sentences, ui, ui_gallery
 from facedep.data import splits
 from facedep.data.eval_subset import ALL, EvalSubset
 from facedep.data.scan import Scan
 from facedep.data.sources import SAMPLE, Dataset
-from facedep.evaluation import Evaluation, UnansweredError, find_evaluation_key, read_evaluation
+from facedep.evaluation import game
+from facedep.evaluation.evaluation import Evaluation, UnansweredError, find_evaluation_key, read_evaluation
+from facedep.evaluation.slices import find_confident_mistakes, find_worst
+from facedep.evaluation.subset_selection import list_available, needs_face_check
+from facedep.evaluation.training_spec import find_grouping_mismatch, find_training_dataset
 from facedep.inference.prediction_cache import Answers, find_seen, has_answers, read_answers
 from facedep.networks.decision_threshold import (
     choose_threshold,
@@ -24,9 +28,6 @@ from facedep.networks.decision_threshold import (
     write_threshold,
 )
 from facedep.runs import run_folder
-from facedep.slices import find_confident_mistakes, find_worst
-from facedep.subset_selection import list_available, needs_face_check
-from facedep.training_spec import find_grouping_mismatch, find_training_dataset
 from facedep.ui_jobs import follow_job, forget_job, name_job
 from facedep.ui_scan import follow_face_check, follow_scan
 

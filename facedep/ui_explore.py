@@ -23,9 +23,9 @@ from facedep.data.scan import Scan, find_cache_path
 from facedep.data.sources import Dataset
 from facedep.errors import DataError
 from facedep.estimate import describe_seconds
+from facedep.evaluation.label_issues import find_label_hints
 from facedep.inference.embedding_map import read_map
 from facedep.inference.prediction_cache import find_seen, read_answers
-from facedep.label_hints import find_label_hints
 from facedep.networks.majority_baseline import find_majority_baseline
 from facedep.runs import run_folder
 from facedep.tables import encode_csv

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from facedep import emotions, game, plots_comparison, ui, ui_evaluate, ui_gallery
-from facedep.evaluation import Evaluation
+from facedep import emotions, plots_comparison, ui, ui_evaluate, ui_gallery
+from facedep.evaluation import game
+from facedep.evaluation.evaluation import Evaluation
 from facedep.inference.prediction_cache import find_seen
 
 

@@ -117,7 +117,7 @@ def load_once() -> Callable[[Path], model.Classifier]:
 @pytest.fixture
 def app(monkeypatch, load_once) -> AppTest:
     """The app with the shipped model. What a page starts in the background is done at once, in this process."""
-    from facedep import robustness_running
+    from facedep.evaluation import robustness_run as robustness_running
     from facedep.inference import dataset_predictions as answering
 
     for module in (model, answering, robustness_running):

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from facedep.data.sources import load_dataset
+from facedep.evaluation.metrics import compute_wilson_interval
 from facedep.known_data import KNOWN_DATA
-from facedep.metrics import compute_wilson_interval
 from facedep.model_card import render_model_card
 from facedep.model_card_facts import SAMPLE_NAME
 from facedep.networks.card import Card

@@ -14,23 +14,13 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from facedep import (
-    evaluation,
-    metrics,
-    protocol_comparison,
-    robustness_running,
-    sentences,
-    subset_selection,
-    ui,
-    ui_camera,
-    ui_evaluate,
-    ui_game,
-)
+from facedep import sentences, ui, ui_camera, ui_evaluate, ui_game
 from facedep.__main__ import main
 from facedep.audit.face_check import read_face_check
 from facedep.data import sample_faces, sources
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import is_scanned, scan_dataset
+from facedep.evaluation import evaluation, metrics, protocol_comparison, robustness_run, subset_selection
 from facedep.files import write_json
 from facedep.inference import dataset_predictions, prediction_cache
 from facedep.networks import decision_threshold
@@ -676,7 +666,7 @@ def test_evaluate_hands_out_a_report_and_the_card(app, small_set):
 @pytest.mark.parametrize("title", [ui_evaluate.CURVES, ui_evaluate.FAILS, ui_evaluate.FLATTERY, ui_evaluate.ROBUSTNESS])
 def test_evaluate_shows_every_part(app, small_set, title):
     run_dir, rows = models_dir() / runs.SHIPPED_RUN, np.ones(len(small_set.index), bool)
-    robustness_running.measure_robustness(run_dir, small_set, rows)
+    robustness_run.measure_robustness(run_dir, small_set, rows)
     open_evaluate(app, title)
     num_charts = {ui_evaluate.CURVES: 5, ui_evaluate.FAILS: 1, ui_evaluate.FLATTERY: 2, ui_evaluate.ROBUSTNESS: 7}
     assert len(app.get("plotly_chart")) == num_charts[title]

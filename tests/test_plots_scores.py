@@ -8,10 +8,10 @@ import pytest
 
 from facedep import plots_comparison, plots_errors, plots_scores, plots_theme
 from facedep.emotions import DEPRESSED, NON_DEPRESSED
-from facedep.metrics import Confusion, Curve, Reliability
+from facedep.evaluation.metrics import Confusion, Curve, Reliability
+from facedep.evaluation.slices import Slice
 from facedep.networks.majority_baseline import MajorityBaseline
 from facedep.plots_theme import color_of
-from facedep.slices import Slice
 
 CONFUSION = Confusion(num_true_depressed=30, num_false_alarms=20, num_missed=10, num_true_non_depressed=140)
 NOTHING = Confusion(0, 0, 0, 0)

@@ -30,7 +30,8 @@ from facedep.data.scan import scan_dataset
 from facedep.data.sources import Dataset, load_dataset
 from facedep.data.splits import PUBLISHED
 from facedep.errors import DataError, ModelError
-from facedep.evaluation import evaluate_run, read_evaluation
+from facedep.evaluation.evaluation import evaluate_run, read_evaluation
+from facedep.evaluation.robustness import DISTORTIONS, read_robustness
 from facedep.inference.prediction_cache import Answers, find_answers_path, keep_answers_beside, write_answers
 from facedep.model_card import render_model_card
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, read_card
@@ -38,7 +39,6 @@ from facedep.networks.decision_threshold import write_threshold
 from facedep.notices import NOTICE
 from facedep.paths import PROJECT_DIR
 from facedep.report import build_report, check_report_path, write_report
-from facedep.robustness import DISTORTIONS, read_robustness
 from facedep.runs import run_folder
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"

@@ -11,7 +11,7 @@ from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import scan_dataset
 from facedep.data.sources import load_dataset
 from facedep.data.splits import SUPPLIED
-from facedep.evaluation import evaluate_run
+from facedep.evaluation.evaluation import evaluate_run
 from facedep.model_card import render_model_card
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
 from facedep.networks.classifier import load_classifier

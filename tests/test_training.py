@@ -26,7 +26,8 @@ from facedep.data.scan import scan_dataset
 from facedep.data.sources import load_dataset
 from facedep.data.splits import split_dataset
 from facedep.errors import DataError, RunError
-from facedep.evaluation import evaluate_run
+from facedep.evaluation.evaluation import evaluate_run
+from facedep.evaluation.subset_selection import clean_scan, split_as_trained
 from facedep.files import write_json
 from facedep.images.opening import compute_fingerprint
 from facedep.inference.pipeline import predict_picture
@@ -40,7 +41,6 @@ from facedep.runs import run_folder
 from facedep.runs.progress import TOO_EARLY, UNJUDGED, judge_learning, read_progress
 from facedep.runs.run_folder import RunConfig
 from facedep.runs.writer import RunWriter
-from facedep.subset_selection import clean_scan, split_as_trained
 from facedep.training_inputs import ArrayDataset, ClassSpec
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent

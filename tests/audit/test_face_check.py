@@ -16,10 +16,10 @@ from facedep.audit.face_check import check_faces, detect_faces, estimate_seconds
 from facedep.data.sample_faces import SAMPLE_EMOTIONS, draw_sample_face
 from facedep.data.scan import scan_dataset
 from facedep.data.sources import Dataset, load_dataset
+from facedep.evaluation.subset_selection import clean_scan
 from facedep.images import faces
 from facedep.images.faces import crop_face, find_faces, score_squares
 from facedep.images.opening import prepare_image
-from facedep.subset_selection import clean_scan
 
 
 def _crop_astronaut() -> np.ndarray:

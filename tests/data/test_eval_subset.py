@@ -14,9 +14,9 @@ from facedep.data.sources import LEAVE_OUT, Dataset, load_dataset
 from facedep.data.splits import LEAK_FREE, PUBLISHED, SUPPLIED, split_dataset
 from facedep.dataset_spec import DatasetSpec
 from facedep.errors import DataError
+from facedep.evaluation.subset_selection import list_available, select_pictures
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE
 from facedep.runs.run_folder import CONFIG_FILE
-from facedep.subset_selection import list_available, select_pictures
 
 SUBSETS = [
     EvalSubset(),
@@ -129,7 +129,7 @@ def test_training_images_are_left_out_where_the_subset_says_so(tmp_path, folder)
 
 
 def test_available_subsets_are_found_with_one_split_a_protocol(tmp_path, folder, monkeypatch):
-    from facedep import subset_selection
+    from facedep.evaluation import subset_selection
 
     dataset = load_dataset(str(folder))
     run_dir, _ = _train(tmp_path / "models", dataset, LEAK_FREE)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facedep.metrics import compute_calibration_error
+from facedep.evaluation.metrics import compute_calibration_error
 from facedep.networks.calibration import apply_temperature, find_temperature, find_uncertain_band
 
 IS_POSITIVE = np.array([False, True, True, False])

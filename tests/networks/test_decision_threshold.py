@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from facedep.errors import DataError, RunError
-from facedep.metrics import compute_accuracy, compute_balanced_accuracy
+from facedep.evaluation.metrics import compute_accuracy, compute_balanced_accuracy
 from facedep.networks import decision_threshold
 from facedep.networks.card import AbstentionBand, Calibration, Card
 from facedep.networks.decision_threshold import (

@@ -9,8 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 from facedep.__main__ import _describe_scores
 from facedep.emotions import DEPRESSED, NON_DEPRESSED
+from facedep.evaluation.metrics import score_predictions
 from facedep.files import nan_to_null
-from facedep.metrics import score_predictions
 from facedep.networks.card import Card
 from facedep.networks.majority_baseline import UNKNOWN, MajorityBaseline, find_majority_baseline, read_majority_baseline
 from facedep.sentences import describe_accuracy

@@ -22,9 +22,9 @@ from facedep.data.scan import Scan, scan_dataset
 from facedep.data.sources import Dataset
 from facedep.data.splits import split_dataset
 from facedep.errors import DataError, ModelError
+from facedep.evaluation.training_spec import find_training_dataset, is_trained_on
 from facedep.inference.prediction_cache import find_seen
 from facedep.networks.card import read_card
-from facedep.training_spec import find_training_dataset, is_trained_on
 
 
 @dataclass(frozen=True)

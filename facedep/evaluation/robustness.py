@@ -2,7 +2,7 @@
 
 The same faces are asked about again and again: blurred, noisy, dark, turned, coarse, with covered eyes or mouth, each a
 little more. What is kept are the answers, so that another threshold or grouping of the emotions costs nothing;
-`robustness_running.py` asks for them.
+`evaluation/robustness_run.py` asks for them.
 
 Reference: Hendrycks & Dietterich 2019, arXiv 1903.12261, for the idea and for blur, noise and brightness; the strengths
 here are for tight faces of 48 pixels.
@@ -22,9 +22,9 @@ import pandas as pd
 from facedep import emotions
 from facedep.array_files import read_arrays
 from facedep.data.sources import Dataset
+from facedep.evaluation.metrics import compute_accuracy, compute_roc_auc, compute_wilson_interval
 from facedep.images.faces import EYE_DISTANCE, EYE_HEIGHT
 from facedep.inference.prediction_cache import find_answers_path
-from facedep.metrics import compute_accuracy, compute_roc_auc, compute_wilson_interval
 from facedep.networks.card import read_card
 from facedep.networks.decision_threshold import read_threshold
 from facedep.paths import cache_dir

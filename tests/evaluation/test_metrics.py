@@ -16,7 +16,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from facedep.metrics import (
+from facedep.evaluation.metrics import (
     Confusion,
     compare_answers,
     compute_accuracy,

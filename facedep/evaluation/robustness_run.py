@@ -1,4 +1,4 @@
-"""Ask a model about distorted pictures of a data set, and keep what it answers; `robustness.py` reads it."""
+"""Ask a model about distorted pictures of a data set, and keep what it answers; `evaluation/robustness.py` reads it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,14 +10,14 @@ from facedep import emotions
 from facedep.array_files import write_arrays
 from facedep.data.scan import load_images, scan_dataset
 from facedep.data.sources import Dataset
-from facedep.networks.classifier import load_classifier
-from facedep.robustness import (
+from facedep.evaluation.robustness import (
     build_robustness_table,
     choose_measured,
     distort_images,
     find_robustness_path,
     list_conditions,
 )
+from facedep.networks.classifier import load_classifier
 
 
 def measure_robustness(

@@ -18,12 +18,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from facedep import metrics
 from facedep.audit.issues import measure_quality
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import Scan, scan_dataset
 from facedep.data.sources import Dataset
 from facedep.errors import ModelError
+from facedep.evaluation import metrics
+from facedep.evaluation.scores import find_depressed, score_answers
+from facedep.evaluation.slices import Slice, find_slices
+from facedep.evaluation.subset_selection import Selection, select_pictures
+from facedep.evaluation.training_spec import find_grouping_mismatch, find_training_spec
 from facedep.files import evict_oldest, nan_to_null, null_to_nan, read_json, write_json
 from facedep.inference.prediction_cache import Answers, find_answers_key, find_seen, has_answers, read_answers
 from facedep.logs import describe_error
@@ -32,10 +36,6 @@ from facedep.networks.decision_threshold import find_band, read_threshold
 from facedep.networks.predictions import Predictions
 from facedep.paths import additions_dir, make_additions_dir
 from facedep.runs import run_folder
-from facedep.scores import find_depressed, score_answers
-from facedep.slices import Slice, find_slices
-from facedep.subset_selection import Selection, select_pictures
-from facedep.training_spec import find_grouping_mismatch, find_training_spec
 
 _logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from facedep import emotions, evaluation
+from facedep import emotions
 from facedep.__main__ import main
 from facedep.audit.issues import measure_quality
 from facedep.audit.neighbors import build_appearance, score_lookup_table
@@ -22,18 +22,30 @@ from facedep.data.sources import Dataset, load_dataset
 from facedep.data.splits import LEAK_FREE, PUBLISHED, SUPPLIED, split_dataset
 from facedep.dataset_spec import DatasetSpec
 from facedep.errors import DataError, ModelError
-from facedep.evaluation import UnansweredError, evaluate_run, find_evaluation_key, read_evaluation, read_scores
+from facedep.evaluation import evaluation
+from facedep.evaluation.evaluation import (
+    UnansweredError,
+    evaluate_run,
+    find_evaluation_key,
+    read_evaluation,
+    read_scores,
+)
+from facedep.evaluation.metrics import (
+    compute_intervals,
+    compute_reliability,
+    compute_wilson_interval,
+    score_predictions,
+)
+from facedep.evaluation.protocol_comparison import compare_protocols
+from facedep.evaluation.scores import score_answers
+from facedep.evaluation.slices import find_slices
+from facedep.evaluation.subset_selection import clean_scan, select_pictures, split_as_trained
 from facedep.inference.prediction_cache import Answers, find_answers_path, keep_answers_beside, write_answers
-from facedep.metrics import compute_intervals, compute_reliability, compute_wilson_interval, score_predictions
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, Card, CardData, read_card
 from facedep.networks.decision_threshold import write_threshold
 from facedep.networks.majority_baseline import MajorityBaseline, read_majority_baseline
 from facedep.networks.predictions import Predictions
 from facedep.paths import PROJECT_DIR
-from facedep.protocol_comparison import compare_protocols
-from facedep.scores import score_answers
-from facedep.slices import find_slices
-from facedep.subset_selection import clean_scan, select_pictures, split_as_trained
 
 KNOWN = ("angry", "happy", "neutral", "sad")
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from facedep import emotions
+from facedep.evaluation.label_issues import find_label_hints
 from facedep.inference.prediction_cache import Answers
-from facedep.label_hints import find_label_hints
 
 NAN = float("nan")
 

@@ -8,18 +8,13 @@ import keras
 import numpy as np
 import pytest
 
-from facedep import robustness
 from facedep.__main__ import main
 from facedep.data.scan import load_images, scan_dataset
 from facedep.data.sources import Dataset, load_dataset
 from facedep.dataset_spec import DatasetSpec
 from facedep.errors import ModelError
-from facedep.images.faces import EYE_DISTANCE, EYE_HEIGHT
-from facedep.networks.card import CARD_FILE, MODEL_FILE
-from facedep.networks.classifier import build_network, load_classifier, save_network
-from facedep.networks.decision_threshold import write_threshold
-from facedep.networks.recipes import COMPACT
-from facedep.robustness import (
+from facedep.evaluation import robustness
+from facedep.evaluation.robustness import (
     COLUMNS,
     DISTORTIONS,
     build_robustness_table,
@@ -29,7 +24,12 @@ from facedep.robustness import (
     list_conditions,
     read_robustness,
 )
-from facedep.robustness_running import measure_robustness
+from facedep.evaluation.robustness_run import measure_robustness
+from facedep.images.faces import EYE_DISTANCE, EYE_HEIGHT
+from facedep.networks.card import CARD_FILE, MODEL_FILE
+from facedep.networks.classifier import build_network, load_classifier, save_network
+from facedep.networks.decision_threshold import write_threshold
+from facedep.networks.recipes import COMPACT
 
 PATHS = [f"{emotion}/{number}.png" for number in range(4) for emotion in ("Happy", "Sad")]
 

@@ -16,13 +16,13 @@ from facedep.data.scan import Scan, scan_dataset
 from facedep.data.sources import Dataset
 from facedep.data.splits import LEAK_FREE, PUBLISHED, SUPPLIED
 from facedep.errors import DataError, ModelError
+from facedep.evaluation.metrics import compute_accuracy, compute_wilson_interval
+from facedep.evaluation.scores import find_depressed
+from facedep.evaluation.subset_selection import select_pictures, split_as_trained
 from facedep.inference.prediction_cache import find_seen, has_answers, read_answers
-from facedep.metrics import compute_accuracy, compute_wilson_interval
 from facedep.networks.card import Card, read_card
 from facedep.networks.decision_threshold import read_threshold
 from facedep.networks.majority_baseline import MajorityBaseline, find_majority_baseline
-from facedep.scores import find_depressed
-from facedep.subset_selection import select_pictures, split_as_trained
 
 _NAN = float("nan")
 _PROTOCOLS = {

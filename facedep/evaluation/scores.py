@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from facedep import emotions
-from facedep.metrics import compute_intervals, compute_wilson_interval, score_predictions
+from facedep.evaluation.metrics import compute_intervals, compute_wilson_interval, score_predictions
 from facedep.networks.majority_baseline import find_majority_baseline
 from facedep.networks.predictions import Predictions
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy.stats import fisher_exact
 
-from facedep import emotions, slices
+from facedep import emotions
+from facedep.evaluation import slices
 
 
 def build_table(num_images, **columns):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facedep import game
+from facedep.evaluation import game
 
 
 def test_a_round_holds_half_of_each_group_shuffled_and_only_usable_faces():
