@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from facedep import sentences
 from facedep.audit import issues
 from facedep.audit.face_check import check_faces, read_face_check
 from facedep.data import kaggle, sources
@@ -39,10 +38,11 @@ from facedep.files import nan_to_null
 from facedep.inference.embedding_map import compute_map, read_map
 from facedep.inference.prediction_cache import has_answers, keep_answers_beside, read_answers
 from facedep.logs import configure_logging
-from facedep.model_card import record_evaluation, render_model_card
 from facedep.networks.card import read_card
 from facedep.networks.card_scores import Scores
 from facedep.networks.recipes import ARTICLE, RECIPES, find_recipe
+from facedep.reporting import sentences
+from facedep.reporting.model_card import record_evaluation, render_model_card
 from facedep.runs import run_folder
 from facedep.runs.jobs import JobWriter
 from facedep.runs.writer import RunWriter
@@ -500,7 +500,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.record and options.leave_out_seen:
         raise RunError("The card keeps scores of whole parts. Give --record or --leave-out-seen, not both.")
     if options.report:
-        from facedep.report import check_report_path  # brings Plotly
+        from facedep.reporting.report import check_report_path  # brings Plotly
 
         check_report_path(options.report)  # what cannot be written is told before the work
     with JobWriter(options.progress) as job:
@@ -587,7 +587,7 @@ def _complete_answers(run_dir: Path, dataset: sources.Dataset, job: JobWriter) -
 
 
 def _write_report(options: argparse.Namespace, run_dir: Path, dataset: sources.Dataset, job: JobWriter) -> None:
-    from facedep.report import build_report, write_report
+    from facedep.reporting.report import build_report, write_report
 
     _complete_answers(run_dir, dataset, job)  # it also shows the scores on other parts
     job.report("Writing the report")

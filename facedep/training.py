@@ -18,7 +18,6 @@ from facedep.data.splits import PARTS
 from facedep.evaluation.scores import score_answers
 from facedep.files import write_json, write_text
 from facedep.fitting import fit_network
-from facedep.model_card import render_model_card
 from facedep.networks import calibration
 from facedep.networks.card import (
     CARD_FILE,
@@ -35,6 +34,7 @@ from facedep.networks.card import (
 )
 from facedep.networks.card_scores import Scores
 from facedep.networks.classifier import Classifier, compute_outputs, save_network
+from facedep.reporting.model_card import render_model_card
 from facedep.runs import run_folder
 from facedep.runs.run_folder import CHECKPOINT_FILE, RunConfig
 from facedep.runs.writer import RunWriter

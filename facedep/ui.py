@@ -29,7 +29,7 @@ from facedep.runs import run_folder
 _logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
-    from facedep.plots_theme import Figure
+    from facedep.reporting.plots.theme import Figure
 
 WARM_UP_DELAY_SECONDS = 2.0
 _FOLDER, _UPLOAD = "folder", "upload"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from facedep import emotions, plots_comparison, plots_scores, plots_training, sentences, ui
+from facedep import emotions, ui
 from facedep.data.sources import Dataset
 from facedep.errors import FacedepError
 from facedep.estimate import describe_seconds
@@ -19,11 +19,15 @@ from facedep.evaluation.robustness import DISTORTIONS, MAX_IMAGES, choose_measur
 from facedep.evaluation.slices import MIN_IMAGES
 from facedep.evaluation.subset_selection import select_pictures
 from facedep.inference.prediction_cache import find_seen, read_answers
-from facedep.model_card import render_model_card
 from facedep.networks.decision_threshold import read_threshold
 from facedep.networks.majority_baseline import find_majority_baseline
 from facedep.networks.predictions import Predictions
-from facedep.report import build_report
+from facedep.reporting import sentences
+from facedep.reporting.model_card import render_model_card
+from facedep.reporting.plots import comparison as plots_comparison
+from facedep.reporting.plots import scores as plots_scores
+from facedep.reporting.plots import training
+from facedep.reporting.report import build_report
 from facedep.runs import progress, run_folder
 from facedep.ui_evaluate import follow_answers
 from facedep.ui_jobs import follow_job, forget_job, name_job
@@ -197,7 +201,7 @@ def _show_compared_settings(found: dict[str, run_folder.Run]) -> None:
     measured = {name: progress.read_progress(run.path) for name, run in found.items()}
     curves = {name: one.epochs for name, one in measured.items() if one.epochs}
     if curves:
-        ui.show_chart(plots_training.plot_learning(curves), key="compared_learning")
+        ui.show_chart(training.plot_learning(curves), key="compared_learning")
     settings = pd.DataFrame({name: _list_settings(run) for name, run in found.items()}).fillna("–")
     is_different = settings.nunique(axis=1) > 1
     st.markdown("**Settings that differ**")

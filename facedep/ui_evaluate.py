@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from facedep import emotions, plots_errors, plots_scores, sentences, ui, ui_gallery
+from facedep import emotions, ui, ui_gallery
 from facedep.data import splits
 from facedep.data.eval_subset import ALL, EvalSubset
 from facedep.data.scan import Scan
@@ -27,6 +27,9 @@ from facedep.networks.decision_threshold import (
     read_choice,
     write_threshold,
 )
+from facedep.reporting import sentences
+from facedep.reporting.plots import errors
+from facedep.reporting.plots import scores as plots_scores
 from facedep.runs import run_folder
 from facedep.ui_jobs import follow_job, forget_job, name_job
 from facedep.ui_scan import follow_face_check, follow_scan
@@ -205,11 +208,9 @@ def show_sentence(view: Evaluation) -> None:
             _show_metric("Right emotion", scores["emotion_accuracy"], scores["emotion_accuracy_interval"])
     left, right = st.columns(2)
     with left:
-        _show_cells(view, plots_errors.plot_confusion(view.confusion), key="confusion")
+        _show_cells(view, errors.plot_confusion(view.confusion), key="confusion")
     with right:
-        figure = plots_errors.plot_emotion_errors(
-            scores["per_emotion"], depressed_emotions=view.dataset.depressed_emotions
-        )
+        figure = errors.plot_emotion_errors(scores["per_emotion"], depressed_emotions=view.dataset.depressed_emotions)
         ui.show_chart(figure, key="emotion_errors")
 
 
@@ -306,7 +307,7 @@ def show_curves(view: Evaluation) -> None:
         ui.show_chart(plots_scores.plot_scores(truth, probabilities, view.threshold, view.band), key="scores")
     if view.emotion_confusion is not None:
         matrix, names = view.emotion_confusion
-        figure = plots_errors.plot_emotion_confusion(matrix, names, depressed_emotions=view.dataset.depressed_emotions)
+        figure = errors.plot_emotion_confusion(matrix, names, depressed_emotions=view.dataset.depressed_emotions)
         _show_cells(view, figure, key="emotion_confusion")
 
 
@@ -336,7 +337,7 @@ def show_threshold(view: Evaluation) -> None:
         st.caption("So far from where its uncertain band was found, this model has none: it always answers.")
     left, right = st.columns(2)
     with left:
-        ui.show_chart(plots_errors.plot_confusion(moved.confusion), key="threshold_confusion")
+        ui.show_chart(errors.plot_confusion(moved.confusion), key="threshold_confusion")
     with right:
         figure = plots_scores.plot_scores(view.is_depressed, view.predictions.probabilities, threshold, band)
         ui.show_chart(figure, key="threshold_scores")
@@ -416,7 +417,7 @@ def show_failures(view: Evaluation) -> None:
     show_pictures(view, wrong, "its most confident mistakes", key="mistakes")
     _show_overlays(view, wrong[:_NUM_MISTAKES])
     found = find_worst(view.slices)
-    figure = plots_errors.plot_slices(found, accuracy=view.scores["accuracy"])
+    figure = errors.plot_slices(found, accuracy=view.scores["accuracy"])
     event = st.plotly_chart(
         figure, key="slices", config={"displayModeBar": False}, on_select="rerun", selection_mode="points"
     )

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from facedep import emotions, plots_data, plots_theme, ui, ui_gallery, ui_jobs, ui_scan
+from facedep import emotions, ui, ui_gallery, ui_jobs, ui_scan
 from facedep.audit import issues
 from facedep.audit.average_faces import compute_average_faces, compute_difference, describe_difference
 from facedep.audit.face_check import estimate_seconds, read_face_check
@@ -27,6 +27,7 @@ from facedep.evaluation.label_issues import find_label_hints
 from facedep.inference.embedding_map import read_map
 from facedep.inference.prediction_cache import find_seen, read_answers
 from facedep.networks.majority_baseline import find_majority_baseline
+from facedep.reporting.plots import data, theme
 from facedep.runs import run_folder
 from facedep.tables import encode_csv
 
@@ -116,11 +117,11 @@ def show_glance(dataset: Dataset) -> None:
     _show_grouping(dataset)
     left, right = st.columns(2)
     with left:
-        _show_clickable(plots_data.plot_emotions(index), "emotion", index, key="emotions")
+        _show_clickable(data.plot_emotions(index), "emotion", index, key="emotions")
     with right:
-        _show_clickable(plots_data.plot_balance(index), "split", index, key="balance")
+        _show_clickable(data.plot_balance(index), "split", index, key="balance")
     if (index["emotion"] != "").any():
-        ui.show_chart(plots_data.plot_flow(index), key="flow")
+        ui.show_chart(data.plot_flow(index), key="flow")
     neutral = (is_depressed & (index["emotion"] == "neutral")).sum() / max(1, is_depressed.sum())
     words = " and ".join(sorted(dataset.depressed_emotions))
     note = f" {neutral:.0%} of the “depressed” pictures here are neutral faces." if neutral else ""
@@ -151,14 +152,14 @@ def _show_grouping(dataset: Dataset) -> None:
             st.rerun()
 
 
-def _show_clickable(figure: plots_theme.Figure, column: str, index: pd.DataFrame, *, key: str) -> None:
+def _show_clickable(figure: theme.Figure, column: str, index: pd.DataFrame, *, key: str) -> None:
     """Shows bars; a click on one opens its pictures."""
 
     def choose() -> None:
         points = st.session_state[key]["selection"]["points"]
         if points:
             place = points[0]["y"] if column == "emotion" else points[0]["x"]
-            names = {shown: name for name, shown in plots_data.PART_NAMES.items()} if column == "split" else {}
+            names = {shown: name for name, shown in data.PART_NAMES.items()} if column == "split" else {}
             name = names.get(place, place)
             for other in _FILTERS:
                 st.session_state[f"filter_{other}"] = ANY
@@ -268,7 +269,7 @@ def show_average_faces(dataset: Dataset, scan: Scan) -> None:
         column.image(ui.enlarge(face.mean_picture, 288), caption=f"mean of {face.num_images:,} {name} faces")
     with columns[2]:
         ui.show_chart(
-            plots_data.plot_difference(compute_difference(first, second, is_brightness_removed=True)), key="difference"
+            data.plot_difference(compute_difference(first, second, is_brightness_removed=True)), key="difference"
         )
     st.markdown(describe_difference(first, second))
     by_emotion = _compute_averages(str(find_cache_path(dataset)), tuple(index["emotion"]), scan)
@@ -309,9 +310,7 @@ def show_leak(dataset: Dataset, scan: Scan) -> None:
         return
     leaks = splits.count_leaks(parts, scan)
     for part, leak in leaks.items():
-        ui.show_chart(
-            plots_data.plot_leak(leak.num_images, leak.num_identical, leak.num_similar, part), key=f"leak_{part}"
-        )
+        ui.show_chart(data.plot_leak(leak.num_images, leak.num_identical, leak.num_similar, part), key=f"leak_{part}")
     part = "test" if "test" in leaks else "val"
     leak, path = leaks[part], str(find_cache_path(dataset))
     labels = tuple(index["label"] == emotions.DEPRESSED)
@@ -441,7 +440,7 @@ def show_map(dataset: Dataset, scan: Scan, model: str) -> None:
         f"Each point is a picture; near ones look alike to {model}. Draw a box or a lasso around some to see them."
     )
     event = st.plotly_chart(
-        plots_data.plot_map(places[is_shown], names[is_shown], np.nonzero(is_shown)[0]),
+        data.plot_map(places[is_shown], names[is_shown], np.nonzero(is_shown)[0]),
         key="map",
         on_select="rerun",
         selection_mode=("box", "lasso", "points"),

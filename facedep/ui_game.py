@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from facedep import emotions, plots_comparison, ui, ui_evaluate, ui_gallery
+from facedep import emotions, ui, ui_evaluate, ui_gallery
 from facedep.evaluation import game
 from facedep.evaluation.evaluation import Evaluation
 from facedep.inference.prediction_cache import find_seen
+from facedep.reporting.plots import comparison
 
 
 @st.fragment
@@ -46,7 +47,7 @@ def show_game(view: Evaluation) -> None:
         "Beneath each face: its label, and the model's P(“depressed”). Where it is uncertain, the side that it leans "
         "to counts."
     )
-    ui.show_chart(plots_comparison.plot_game(truths, guessed, answered), key="game_chart")
+    ui.show_chart(comparison.plot_game(truths, guessed, answered), key="game_chart")
     if len(state["rounds"]) > 1:
         you, model, faces = np.sum(list(state["rounds"].values()), axis=0)
         st.markdown(f"All rounds of this visit: you {you} of {faces}, the model {model} of {faces}.")

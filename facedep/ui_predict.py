@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from facedep import emotions, plots_prediction, ui, ui_gallery, ui_scan
+from facedep import emotions, ui, ui_gallery, ui_scan
 from facedep.audit.neighbors import build_appearance, find_lookalikes
 from facedep.errors import FacedepError
 from facedep.images.opening import prepare_image
 from facedep.inference.prediction_cache import find_seen
+from facedep.reporting.plots import prediction
 from facedep.runs import run_folder
 from facedep.tables import encode_csv
 
@@ -106,7 +107,7 @@ def show_face(classifier: Any, face: Any, *, key: str) -> None:
     """Shows one face's answer in words, as a gauge, and the emotions behind it."""
     st.subheader("Uncertain: too close to call" if face.is_uncertain else describe_label(face.label, classifier))
     band = classifier.uncertain_band
-    figure = plots_prediction.plot_probability(face.probability_depressed, classifier.threshold, band)
+    figure = prediction.plot_probability(face.probability_depressed, classifier.threshold, band)
     ui.show_chart(figure, key=f"gauge_{key}")
     if face.is_uncertain:
         st.caption(
@@ -114,7 +115,7 @@ def show_face(classifier: Any, face: Any, *, key: str) -> None:
             "be wrong too often there."
         )
     if face.emotions:
-        figure = plots_prediction.plot_emotion_probabilities(face.emotions, classifier.card.positive_classes)
+        figure = prediction.plot_emotion_probabilities(face.emotions, classifier.card.positive_classes)
         ui.show_chart(figure, key=f"emotions_{key}")
 
 
@@ -354,7 +355,7 @@ def show_movement(classifier: Any) -> None:
     """Shows how P(depressed) moved from snapshot to snapshot of this visit."""
     if visit := _find_visit(classifier):
         probabilities = [snapshot.probability for snapshot in visit]
-        figure = plots_prediction.plot_visit(probabilities, classifier.threshold, classifier.uncertain_band)
+        figure = prediction.plot_visit(probabilities, classifier.threshold, classifier.uncertain_band)
         ui.show_chart(figure, key="visit_chart")
 
 

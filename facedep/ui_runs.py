@@ -6,13 +6,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from facedep import plots_training, ui
+from facedep import ui
 from facedep.data.splits import LEAK_FREE
 from facedep.estimate import describe_seconds
-from facedep.model_card import render_model_card
 from facedep.networks.card import Card
 from facedep.networks.card_scores import Scores
 from facedep.networks.recipes import RECIPES
+from facedep.reporting.model_card import render_model_card
+from facedep.reporting.plots import training as plots_training
 from facedep.runs import progress, run_folder
 from facedep.runs.bundles import pack_run, unpack_run
 

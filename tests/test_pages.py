@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from facedep import sentences, ui, ui_camera, ui_evaluate, ui_game
+from facedep import ui, ui_camera, ui_evaluate, ui_game
 from facedep.__main__ import main
 from facedep.audit.face_check import read_face_check
 from facedep.data import sample_faces, sources
@@ -26,6 +26,7 @@ from facedep.inference import dataset_predictions, prediction_cache
 from facedep.networks import decision_threshold
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, read_card
 from facedep.paths import PROJECT_DIR, models_dir
+from facedep.reporting import sentences
 from facedep.runs import jobs
 from facedep.runs import run_folder as runs
 

@@ -8,10 +8,10 @@ import pytest
 
 from facedep import paths
 from facedep.errors import RunError
-from facedep.model_card import record_evaluation
 from facedep.networks.card import read_card
 from facedep.networks.decision_threshold import forget_threshold, read_threshold, write_threshold
 from facedep.paths import PROJECT_DIR, additions_dir, models_dir
+from facedep.reporting.model_card import record_evaluation
 from facedep.runs import run_folder
 
 

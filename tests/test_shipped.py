@@ -12,10 +12,10 @@ from facedep.data.scan import scan_dataset
 from facedep.data.sources import load_dataset
 from facedep.data.splits import SUPPLIED
 from facedep.evaluation.evaluation import evaluate_run
-from facedep.model_card import render_model_card
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
 from facedep.networks.classifier import load_classifier
 from facedep.paths import PROJECT_DIR
+from facedep.reporting.model_card import render_model_card
 from facedep.runs import run_folder
 
 RUN_DIR = PROJECT_DIR / "models" / run_folder.SHIPPED_RUN

@@ -17,7 +17,10 @@ from facedep.networks.classifier import Classifier
 _PATCH_SHARE, _STEP_SHARE = 1 / 6, 1 / 12  # of the picture's side: 8 and 4 pixels of 48, about an eye and half an eye
 _SHIFT_SHARE = 1 / 24
 _LIGHTER, _DARKER = 1.25, 0.8
-_FOR_COLOR, _AGAINST_COLOR = (0, 114, 178), (230, 159, 0)  # the colours of the two groups, see `plots_theme.py`
+_FOR_COLOR, _AGAINST_COLOR = (
+    (0, 114, 178),
+    (230, 159, 0),
+)  # the colours of the two groups, see `reporting/plots/theme.py`
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from facedep.evaluation.metrics import score_predictions
 from facedep.files import nan_to_null
 from facedep.networks.card import Card
 from facedep.networks.majority_baseline import UNKNOWN, MajorityBaseline, find_majority_baseline, read_majority_baseline
-from facedep.sentences import describe_accuracy
+from facedep.reporting.sentences import describe_accuracy
 
 # A network that guesses, on pictures of which 72 % are depressed, as this and as an earlier version describe it.
 SCORES = {"num_images": 400, "accuracy": 0.72, "balanced_accuracy": 0.5, "roc_auc": 0.5, "ece": 0.0}

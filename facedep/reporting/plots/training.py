@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from facedep.plots_theme import (
+from facedep.reporting.plots.theme import (
     BLUE,
     GRAY,
     GREEN,

@@ -9,10 +9,10 @@ from typing import Any
 
 from facedep import emotions
 from facedep.audit.issues import FAULT_NAMES
-from facedep.card_values import clean_text, get_names, get_number, get_table, get_text
 from facedep.data.splits import SPLIT_KINDS
-from facedep.known_data import KNOWN_DATA, KnownData
 from facedep.networks.recipes import RECIPES
+from facedep.reporting.card_values import clean_text, get_names, get_number, get_table, get_text
+from facedep.reporting.known_data import KNOWN_DATA, KnownData
 
 SAMPLE_NAME = "sample faces (drawn)"  # as `data.load_dataset("sample")` names them
 _MAX_COMMAND, _MAX_EARLIER = 2000, 10

@@ -5,7 +5,7 @@ from plotly.subplots import make_subplots
 
 from facedep import emotions
 from facedep.evaluation.metrics import Curve, Reliability
-from facedep.plots_theme import (
+from facedep.reporting.plots.theme import (
     GRAY,
     GREEN,
     GROUP_NAMES,

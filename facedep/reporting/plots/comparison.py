@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 from facedep import emotions
 from facedep.evaluation.metrics import Confusion
 from facedep.networks.majority_baseline import UNKNOWN, MajorityBaseline
-from facedep.plots_theme import (
+from facedep.reporting.plots.theme import (
     ACCURACY_TEXT,
     DEPRESSED_TEXT,
     GRAY,

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from facedep import emotions
-from facedep.plots_theme import (
+from facedep.reporting.plots.theme import (
     DIVERGING,
     EMOTION_COLORS,
     GREEN,

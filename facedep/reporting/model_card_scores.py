@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from facedep.card_values import clean_text, get_interval, get_number, get_table, get_text
 from facedep.evaluation.metrics import compute_wilson_interval
-from facedep.model_card_facts import find_known, gather_model, is_sample
 from facedep.networks.majority_baseline import read_majority_baseline
 from facedep.networks.recipes import RECIPES
+from facedep.reporting.card_values import clean_text, get_interval, get_number, get_table, get_text
+from facedep.reporting.model_card_facts import find_known, gather_model, is_sample
 
 MISSING = "–"
 _FEW_IMAGES = 50  # a share's interval holds a true 0.95 in 91 of 100 simulations with 50 pictures, in 77 with 30

@@ -22,7 +22,6 @@ from PIL import Image
 from plotly.offline import get_plotlyjs
 
 from facedep import __main__ as cli
-from facedep import sentences
 from facedep.__main__ import main
 from facedep.data import sample_faces
 from facedep.data.eval_subset import EvalSubset
@@ -33,12 +32,13 @@ from facedep.errors import DataError, ModelError
 from facedep.evaluation.evaluation import evaluate_run, read_evaluation
 from facedep.evaluation.robustness import DISTORTIONS, read_robustness
 from facedep.inference.prediction_cache import Answers, find_answers_path, keep_answers_beside, write_answers
-from facedep.model_card import render_model_card
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, read_card
 from facedep.networks.decision_threshold import write_threshold
 from facedep.notices import NOTICE
 from facedep.paths import PROJECT_DIR
-from facedep.report import build_report, check_report_path, write_report
+from facedep.reporting import sentences
+from facedep.reporting.model_card import render_model_card
+from facedep.reporting.report import build_report, check_report_path, write_report
 from facedep.runs import run_folder
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facedep import sentences
 from facedep.errors import FacedepError
 from facedep.evaluation import metrics
 from facedep.evaluation.evaluation import Evaluation
@@ -14,8 +13,9 @@ from facedep.evaluation.protocol_comparison import compare_protocols
 from facedep.evaluation.robustness import DISTORTIONS, MAX_IMAGES, read_robustness
 from facedep.evaluation.slices import MIN_IMAGES, find_worst
 from facedep.networks.majority_baseline import read_majority_baseline
-from facedep.report_facts import build_command
-from facedep.report_figures import (
+from facedep.reporting import sentences
+from facedep.reporting.report_facts import build_command
+from facedep.reporting.report_figures import (
     Chart,
     draw_comparison,
     draw_curves,

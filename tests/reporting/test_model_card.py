@@ -12,14 +12,14 @@ import pytest
 
 from facedep.data.sources import load_dataset
 from facedep.evaluation.metrics import compute_wilson_interval
-from facedep.known_data import KNOWN_DATA
-from facedep.model_card import render_model_card
-from facedep.model_card_facts import SAMPLE_NAME
 from facedep.networks.card import Card
 from facedep.networks.card_format import upgrade_card, upgrade_scores
 from facedep.networks.recipes import RECIPES
+from facedep.reporting.known_data import KNOWN_DATA
+from facedep.reporting.model_card import render_model_card
+from facedep.reporting.model_card_facts import SAMPLE_NAME
 
-PROJECT_DIR = Path(__file__).resolve().parent.parent
+PROJECT_DIR = Path(__file__).resolve().parents[2]
 SECTIONS = ["Model details", "Intended use", "Out of scope and misuse", "Factors", "Metrics",
             "Training data and its known faults", "Evaluation data", "Quantitative analyses",
             "Calibration and the uncertain band", "Ethical considerations", "Caveats and recommendations",

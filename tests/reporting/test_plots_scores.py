@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from facedep import plots_comparison, plots_errors, plots_scores, plots_theme
 from facedep.emotions import DEPRESSED, NON_DEPRESSED
 from facedep.evaluation.metrics import Confusion, Curve, Reliability
 from facedep.evaluation.slices import Slice
 from facedep.networks.majority_baseline import MajorityBaseline
-from facedep.plots_theme import color_of
+from facedep.reporting.plots import comparison, errors, theme
+from facedep.reporting.plots import scores as plots_scores
+from facedep.reporting.plots.theme import color_of
 
 CONFUSION = Confusion(num_true_depressed=30, num_false_alarms=20, num_missed=10, num_true_non_depressed=140)
 NOTHING = Confusion(0, 0, 0, 0)
@@ -36,24 +37,24 @@ def build_slice(name, accuracy, low, high, *, is_small=False, p_value=1.0):
 @pytest.mark.parametrize(
     "figure",
     [
-        plots_errors.plot_confusion(NOTHING),
+        errors.plot_confusion(NOTHING),
         plots_scores.plot_roc({}, {}),
         plots_scores.plot_roc({"a": UNDEFINED}, {"a": float("nan")}),
         plots_scores.plot_precision_recall({}, {}, share_depressed=float("nan")),
         plots_scores.plot_reliability(NO_BINS, float("nan")),
         plots_scores.plot_scores(NO_LABELS, np.zeros(0), 0.5),
-        plots_errors.plot_emotion_errors({}),
-        plots_errors.plot_emotion_confusion(np.zeros((0, 0), int), []),
-        plots_errors.plot_emotion_confusion(np.zeros((2, 2), int), ["sad", "happy"]),
-        plots_errors.plot_slices([]),
-        plots_comparison.plot_robustness({}, title="Blur", unit="pixels"),
-        plots_comparison.plot_robustness(
+        errors.plot_emotion_errors({}),
+        errors.plot_emotion_confusion(np.zeros((0, 0), int), []),
+        errors.plot_emotion_confusion(np.zeros((2, 2), int), ["sad", "happy"]),
+        errors.plot_slices([]),
+        comparison.plot_robustness({}, title="Blur", unit="pixels"),
+        comparison.plot_robustness(
             {"a": pd.DataFrame(columns=["strength", "accuracy", "low", "high"])}, title="B", unit=""
         ),
-        plots_comparison.plot_flattery([]),
-        plots_comparison.plot_accuracies([], MajorityBaseline(NON_DEPRESSED, 0.6)),
-        plots_comparison.plot_inversion(NOTHING),
-        plots_comparison.plot_game(NO_LABELS, NO_LABELS, NO_LABELS),
+        comparison.plot_flattery([]),
+        comparison.plot_accuracies([], MajorityBaseline(NON_DEPRESSED, 0.6)),
+        comparison.plot_inversion(NOTHING),
+        comparison.plot_game(NO_LABELS, NO_LABELS, NO_LABELS),
     ],
 )
 def test_nothing_to_show_gives_an_empty_labelled_figure(figure):
@@ -63,7 +64,7 @@ def test_nothing_to_show_gives_an_empty_labelled_figure(figure):
 
 
 def test_confusion_has_counts_row_shares_and_clickable_cells():
-    figure = plots_errors.plot_confusion(CONFUSION)
+    figure = errors.plot_confusion(CONFUSION)
     cells, points = figure.data
     assert np.array(cells.z).tolist() == [[0.75, -0.25], [-0.125, 0.875]]
     assert dict(zip(points.customdata, zip(points.x, points.y, strict=True), strict=True)) == {
@@ -78,12 +79,12 @@ def test_confusion_has_counts_row_shares_and_clickable_cells():
     }  # fmt: skip
     assert "20 of 160 faces labelled “non-depressed”" in points.hovertext[2]
     assert not figure.layout.shapes
-    (frame,) = plots_errors.plot_confusion(CONFUSION, chosen="missed").layout.shapes
+    (frame,) = errors.plot_confusion(CONFUSION, chosen="missed").layout.shapes
     assert (frame.x0 < 1 < frame.x1, frame.y0 < 0 < frame.y1) == (True, True)
 
 
 def test_confusion_without_one_group_names_no_share_of_it():
-    texts = words_of(plots_errors.plot_confusion(Confusion(0, 2, 0, 6)))
+    texts = words_of(errors.plot_confusion(Confusion(0, 2, 0, 6)))
     assert texts.count("–") == 2
     assert "25% false alarms" in texts
 
@@ -98,7 +99,7 @@ def test_curves_of_runs_have_a_line_each_with_its_score_and_the_threshold_is_mar
     first, second = (trace for trace in figure.data if trace.name in names[:2])
     assert (list(first.x), list(first.y)) == ([0, 0.25, 1], [0, 0.75, 1])
     assert list(first.customdata) == [1, 0.6, 0.1]
-    assert (first.line.color, second.line.color) == (plots_theme.color_of_run(0), plots_theme.color_of_run(2))
+    assert (first.line.color, second.line.color) == (theme.color_of_run(0), theme.color_of_run(2))
     mark = trace_of(figure, "at the chosen threshold")
     assert (list(mark.x), list(mark.y)) == ([0.25], [0.75])
     assert "Infinity" not in figure.to_json()
@@ -169,18 +170,18 @@ def test_emotion_errors_are_the_share_called_depressed_with_its_interval():
         "happy": {"num_images": 20, "group_accuracy": 0.9, "group_accuracy_interval": [0.85, 0.97]},
         "fear": {"num_images": 0, "group_accuracy": float("nan"), "group_accuracy_interval": [float("nan")] * 2},
     }
-    depressed, others = plots_errors.plot_emotion_errors(scores).data
+    depressed, others = errors.plot_emotion_errors(scores).data
     assert (list(depressed.y), list(depressed.x)) == (["sad"], [0.7])
     assert (list(others.y), list(others.x)) == (["happy"], pytest.approx([0.1]))
     assert (others.error_x.array[0], others.error_x.arrayminus[0]) == pytest.approx((0.05, 0.07))
     assert (depressed.error_x.color, others.error_x.color) == (color_of(DEPRESSED), color_of(NON_DEPRESSED))
-    (everything,) = plots_errors.plot_emotion_errors({"sad": scores["sad"]}, depressed_emotions=()).data
+    (everything,) = errors.plot_emotion_errors({"sad": scores["sad"]}, depressed_emotions=()).data
     assert list(everything.x) == pytest.approx([0.3])
 
 
 def test_emotion_confusion_puts_depressed_emotions_first_and_its_cells_name_themselves():
     matrix = np.array([[8, 2, 0], [1, 3, 0], [5, 0, 5]])
-    figure = plots_errors.plot_emotion_confusion(matrix, ["happy", "sad", "surprise"], chosen="sad|happy")
+    figure = errors.plot_emotion_confusion(matrix, ["happy", "sad", "surprise"], chosen="sad|happy")
     cells, points = figure.data
     assert list(points.customdata) == [
         "sad|sad", "sad|happy", "sad|surprise", "happy|sad", "happy|happy", "happy|surprise", "surprise|sad",
@@ -202,7 +203,7 @@ def test_slices_keep_their_order_and_tell_worse_and_small_ones_apart():
         build_slice("dark quarter: below 0.31", 0.7, 0.6, 0.8, p_value=0.06),
         build_slice("contempt", 0.2, 0.1, 0.5, is_small=True),
     ]
-    figure = plots_errors.plot_slices(found, accuracy=0.81)
+    figure = errors.plot_slices(found, accuracy=0.81)
     assert {trace.name: (list(trace.x), list(trace.customdata)) for trace in figure.data} == {
         "surely worse than on the other faces": ([0.5], [0]),
         "not surely worse": ([0.7], [1]),
@@ -214,7 +215,7 @@ def test_slices_keep_their_order_and_tell_worse_and_small_ones_apart():
 
 def test_robustness_has_a_line_and_a_band_for_each_run():
     table = pd.DataFrame({"strength": [0, 1], "accuracy": [0.8, 0.6], "low": [0.7, 0.45], "high": [0.9, 0.7]})
-    figure = plots_comparison.plot_robustness(
+    figure = comparison.plot_robustness(
         {"a": table, "b": table}, title="Blur", unit="pixels", baseline=MajorityBaseline(DEPRESSED, 0.64)
     )
     assert [trace.name for trace in figure.data if trace.name] == ["a", "b", "always “depressed”: 64%"]
@@ -235,7 +236,7 @@ def test_flattery_sets_the_score_beside_remembering_and_a_constant_answer():
          "majority_baseline": MajorityBaseline(NON_DEPRESSED, 0.67), "lookup_accuracy": None,
          "num_in_train": 0, "num_seen": 0},
     ]  # fmt: skip
-    figure = plots_comparison.plot_flattery(rows)
+    figure = comparison.plot_flattery(rows)
     assert list(trace_of(figure, "the model").x) == [0.81, 0.68]
     assert list(trace_of(figure, "always “non-depressed”").x) == [0.69, 0.67]
     remembered = trace_of(figure, "a table that only remembers its training data").x
@@ -247,12 +248,12 @@ def test_flattery_sets_the_score_beside_remembering_and_a_constant_answer():
     ]
     assert figure.layout.legend.traceorder == "reversed"
     rows[1]["majority_baseline"] = MajorityBaseline(DEPRESSED, 0.72)
-    assert list(trace_of(plots_comparison.plot_flattery(rows), "always the larger group").x) == [0.69, 0.72]
+    assert list(trace_of(comparison.plot_flattery(rows), "always the larger group").x) == [0.69, 0.72]
 
 
 def test_accuracies_show_each_run_and_leave_out_an_undefined_one():
     nan = float("nan")
-    figure = plots_comparison.plot_accuracies(
+    figure = comparison.plot_accuracies(
         [("a", 0.8, 0.75, 0.85), ("b", nan, nan, nan)], MajorityBaseline(NON_DEPRESSED, 0.64)
     )
     assert [trace.name for trace in figure.data] == ["a", "always “non-depressed”: 64%"]
@@ -261,7 +262,7 @@ def test_accuracies_show_each_run_and_leave_out_an_undefined_one():
 
 
 def test_inversion_prints_for_each_group_what_was_meant_for_the_other():
-    flow, right, wrong = plots_comparison.plot_inversion(CONFUSION).data
+    flow, right, wrong = comparison.plot_inversion(CONFUSION).data
     assert list(flow.node.label) == ["“depressed”", "“non-depressed”"] * 2
     assert list(zip(flow.link.source, flow.link.target, flow.link.value, strict=True)) == [(0, 3, 50), (1, 2, 150)]
     assert list(right.x) == pytest.approx([0.85, 0.15])
@@ -270,7 +271,7 @@ def test_inversion_prints_for_each_group_what_was_meant_for_the_other():
 
 def test_game_shows_every_answer_and_crosses_out_those_unlike_the_label():
     truths, guesses, answers = (np.array(row, bool) for row in ([1, 0, 1], [1, 1, 1], [0, 1, 0]))
-    figure = plots_comparison.plot_game(truths, guesses, answers)
+    figure = comparison.plot_game(truths, guesses, answers)
     points = {trace.name: set(zip(trace.x, trace.y, strict=True)) for trace in figure.data}
     assert points == {
         "depressed": {(0, 0), (2, 0), (0, 1), (1, 1), (2, 1), (1, 2)},
@@ -282,7 +283,7 @@ def test_game_shows_every_answer_and_crosses_out_those_unlike_the_label():
 
 
 def test_figures_are_valid_json_and_leave_scrolling_to_the_page():
-    for figure in (plots_errors.plot_confusion(CONFUSION), plots_scores.plot_roc({"a": CURVE}, {"a": 0.9})):
+    for figure in (errors.plot_confusion(CONFUSION), plots_scores.plot_roc({"a": CURVE}, {"a": 0.9})):
         json.loads(figure.to_json())
         assert figure.layout.dragmode is False
         assert figure.layout.xaxis.fixedrange

@@ -8,14 +8,14 @@ Reference: Mitchell et al. 2019, arXiv 1810.03993 (the sections and their order)
 from pathlib import Path
 from typing import Any
 
-from facedep import sentences
-from facedep.card_values import clean_text
 from facedep.files import write_json, write_text
-from facedep.model_card_facts import gather_calibration, gather_data, gather_model, gather_training
-from facedep.model_card_scores import gather_scores
 from facedep.networks.card import CARD_FILE, MODEL_CARD_FILE, read_card
 from facedep.networks.card_scores import RecordedEvaluation
-from facedep.rendering import render_markdown
+from facedep.reporting import sentences
+from facedep.reporting.card_values import clean_text
+from facedep.reporting.model_card_facts import gather_calibration, gather_data, gather_model, gather_training
+from facedep.reporting.model_card_scores import gather_scores
+from facedep.reporting.rendering import render_markdown
 from facedep.runs import run_folder
 
 

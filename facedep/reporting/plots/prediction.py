@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from facedep import emotions
-from facedep.plots_theme import (
+from facedep.reporting.plots.theme import (
     GRAY,
     GROUP_NAMES,
     Figure,

@@ -3,14 +3,14 @@
 import shlex
 from dataclasses import dataclass, replace
 
-from facedep import sentences
-from facedep.card_values import clean_text, get_number, get_table, get_text
 from facedep.data.eval_subset import ALL
 from facedep.data.sources import KAGGLE, SAMPLE
 from facedep.data.splits import SPLIT_KINDS
 from facedep.evaluation import game
 from facedep.evaluation.evaluation import Evaluation
 from facedep.notices import NOTICE
+from facedep.reporting import sentences
+from facedep.reporting.card_values import clean_text, get_number, get_table, get_text
 
 _MAX_COMMAND = 2000  # letters
 

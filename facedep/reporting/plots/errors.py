@@ -8,7 +8,7 @@ import numpy as np
 from facedep import emotions
 from facedep.evaluation.metrics import Confusion
 from facedep.evaluation.slices import Slice
-from facedep.plots_theme import (
+from facedep.reporting.plots.theme import (
     ACCURACY_TEXT,
     DEPRESSED_TEXT,
     DIVERGING,

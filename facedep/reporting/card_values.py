@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from facedep.rendering import clean_line
+from facedep.reporting.rendering import clean_line
 
 _MAX_NUMBER = 1e15  # a larger one is no count, score or time
 _MAX_TEXT = 300

@@ -16,13 +16,14 @@ import numpy as np
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from facedep import __version__, report_facts, report_results
+from facedep import __version__
 from facedep.errors import DataError, ModelError
 from facedep.evaluation.evaluation import Evaluation
 from facedep.files import check_writable, write_text
-from facedep.plots_theme import FONT
-from facedep.rendering import read_asset, render_html
-from facedep.report_figures import write_charts
+from facedep.reporting import report_facts, report_results
+from facedep.reporting.plots.theme import FONT
+from facedep.reporting.rendering import read_asset, render_html
+from facedep.reporting.report_figures import write_charts
 
 
 def build_report(evaluation: Evaluation) -> str:

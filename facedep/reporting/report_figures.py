@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from facedep import plots_comparison, plots_errors, plots_scores
 from facedep.evaluation.evaluation import Evaluation
 from facedep.evaluation.protocol_comparison import ProtocolScore
 from facedep.evaluation.robustness import DISTORTIONS
 from facedep.evaluation.slices import Slice
 from facedep.networks.majority_baseline import read_majority_baseline
-from facedep.plots_theme import FONT, INK, Figure
+from facedep.reporting.plots import comparison, errors, scores
+from facedep.reporting.plots.theme import FONT, INK, Figure
 
 _MAX_NAME = 28  # letters of a run's name; more do not fit into a legend on a phone
 _MAX_LINE = 48  # letters that fit into a line on a phone
@@ -43,8 +43,8 @@ def draw_scores(evaluation: Evaluation) -> list[Chart]:
     """Returns the confusion matrix and the errors for each emotion."""
     per_emotion, depressed_emotions = evaluation.scores["per_emotion"], evaluation.dataset.depressed_emotions
     return [
-        Chart(plots_errors.plot_confusion(evaluation.confusion)),
-        Chart(plots_errors.plot_emotion_errors(per_emotion, depressed_emotions=depressed_emotions)),
+        Chart(errors.plot_confusion(evaluation.confusion)),
+        Chart(errors.plot_emotion_errors(per_emotion, depressed_emotions=depressed_emotions)),
     ]
 
 
@@ -52,19 +52,19 @@ def draw_curves(evaluation: Evaluation) -> list[Chart]:
     """Returns ROC and precision-recall curve, the reliability diagram and how P(depressed) is spread."""
     name, has_both = name_in_figure(evaluation.run.name), evaluation.has_both_groups
     figures = [
-        plots_scores.plot_roc(
+        scores.plot_roc(
             {name: evaluation.roc_curve} if has_both else {},
             {name: evaluation.scores["roc_auc"]},
             point=evaluation.roc_point,
         ),
-        plots_scores.plot_precision_recall(
+        scores.plot_precision_recall(
             {name: evaluation.precision_recall_curve} if has_both else {},
             {name: evaluation.average_precision},
             share_depressed=float(evaluation.is_depressed.mean()),
             point=evaluation.precision_recall_point,
         ),
-        plots_scores.plot_reliability(evaluation.reliability, evaluation.scores["ece"]),
-        plots_scores.plot_scores(
+        scores.plot_reliability(evaluation.reliability, evaluation.scores["ece"]),
+        scores.plot_scores(
             evaluation.is_depressed, evaluation.predictions.probabilities, evaluation.threshold, evaluation.band
         ),
     ]
@@ -74,22 +74,22 @@ def draw_curves(evaluation: Evaluation) -> list[Chart]:
 def draw_failures(evaluation: Evaluation, slices: Sequence[Slice]) -> list[Chart]:
     """Returns the slices and, where the model and the labels name emotions, the confusion of these."""
     accuracy = evaluation.scores["accuracy"]
-    charts = [Chart(plots_errors.plot_slices(slices, accuracy=None if math.isnan(accuracy) else accuracy))]
+    charts = [Chart(errors.plot_slices(slices, accuracy=None if math.isnan(accuracy) else accuracy))]
     if evaluation.emotion_confusion is not None:
         matrix, names = evaluation.emotion_confusion
         depressed_emotions = evaluation.dataset.depressed_emotions
-        charts.append(Chart(plots_errors.plot_emotion_confusion(matrix, names, depressed_emotions=depressed_emotions)))
+        charts.append(Chart(errors.plot_emotion_confusion(matrix, names, depressed_emotions=depressed_emotions)))
     return charts
 
 
 def draw_comparison(evaluation: Evaluation, scored: Sequence[ProtocolScore]) -> list[Chart]:
     """Returns the scores on pictures chosen in different ways, and what the article's code would print."""
     rows = [{**vars(score), "what": "<br>".join(textwrap.wrap(score.what, _MAX_LINE))} for score in scored]
-    figure = plots_comparison.plot_flattery(rows)
+    figure = comparison.plot_flattery(rows)
     layout = figure.layout  # room for the first row's second line
     figure.update_layout(height=layout.height + 16, margin_t=layout.margin.t + 16)
     figure.update_annotations(font_size=12)  # a phone has room for 60 letters then
-    return [Chart(figure), Chart(plots_comparison.plot_inversion(evaluation.confusion))]
+    return [Chart(figure), Chart(comparison.plot_inversion(evaluation.confusion))]
 
 
 def draw_robustness(evaluation: Evaluation, table: pd.DataFrame) -> list[Chart]:
@@ -97,7 +97,7 @@ def draw_robustness(evaluation: Evaluation, table: pd.DataFrame) -> list[Chart]:
     name, baseline = name_in_figure(evaluation.run.name), read_majority_baseline(evaluation.scores)
     return [
         Chart(
-            plots_comparison.plot_robustness(
+            comparison.plot_robustness(
                 {name: table[table["distortion"] == distortion]}, title=kind.title, unit=kind.unit, baseline=baseline
             )
         )

@@ -7,9 +7,9 @@ import sys
 import jinja2
 import pytest
 
-from facedep import rendering
 from facedep.paths import PROJECT_DIR
-from facedep.rendering import clean_line, escape_markdown, read_asset
+from facedep.reporting import rendering
+from facedep.reporting.rendering import clean_line, escape_markdown, read_asset
 
 TEMPLATES_DIR = PROJECT_DIR / "facedep" / "templates"
 HOSTILE = "a|b <b>x</b> **bold** `code` [link](http://evil.example) $x$ :red[y] www.evil.example\n# head\n- item"
