@@ -62,12 +62,12 @@ def measure_own_pipeline(*, source: str, recipe: str, split: str) -> dict[str, f
 
     The pictures are prepared before, as they are from the second epoch of any training on.
     """
-    from facedep.augmentation import augment_images
     from facedep.data.scan import load_images, scan_dataset
     from facedep.data.sources import load_dataset
     from facedep.data.splits import split_dataset
     from facedep.networks.recipes import find_recipe
-    from facedep.training_inputs import ArrayDataset, Batches
+    from facedep.training.augmentation import augment_images
+    from facedep.training.inputs import ArrayDataset, Batches
 
     found = find_recipe(recipe)
     dataset = load_dataset(source)
@@ -207,7 +207,7 @@ def _time_run(
 ) -> tuple[Path, dict[str, Any]]:
     from facedep.runs import run_folder
     from facedep.runs.writer import RunWriter
-    from facedep.training import train_run
+    from facedep.training.train import train_run
 
     run_dir = run_folder.create_run(config, f"{config.recipe} {time.time_ns()}")
     result: dict[str, Any] = {"rows": []}

@@ -47,8 +47,8 @@ from facedep.runs import run_folder
 from facedep.runs.jobs import JobWriter
 from facedep.runs.writer import RunWriter
 from facedep.tables import check_csv_path, write_csv
-from facedep.training_checkpoint import count_kept_epochs
-from facedep.training_checks import check_run
+from facedep.training.checkpoint import count_kept_epochs
+from facedep.training.checks import check_run
 
 if TYPE_CHECKING:
     from facedep.networks.classifier import Classifier
@@ -439,8 +439,8 @@ def _work(run_dir: Path, source: str, *, shows_progress: bool) -> int:
 def _train_to_an_end(config: run_folder.RunConfig, source: str, writer: RunWriter) -> int:
     """Trains, and returns the exit status. The outermost place: whatever goes wrong becomes the run's one sentence."""
     try:
-        from facedep.training import train_run
-        from facedep.training_prepare import StopRequestedError
+        from facedep.training.prepare import StopRequestedError
+        from facedep.training.train import train_run
 
         try:
             writer.write_status(train_run(config, source, writer))

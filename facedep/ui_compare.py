@@ -11,7 +11,6 @@ import streamlit as st
 from facedep import emotions, ui
 from facedep.data.sources import Dataset
 from facedep.errors import FacedepError
-from facedep.estimate import describe_seconds
 from facedep.evaluation import metrics
 from facedep.evaluation.evaluation import Evaluation, find_evaluation_key
 from facedep.evaluation.protocol_comparison import ProtocolScore, compare_protocols
@@ -29,6 +28,7 @@ from facedep.reporting.plots import scores as plots_scores
 from facedep.reporting.plots import training
 from facedep.reporting.report import build_report
 from facedep.runs import progress, run_folder
+from facedep.training.estimate import describe_seconds
 from facedep.ui_evaluate import follow_answers
 from facedep.ui_jobs import follow_job, forget_job, name_job
 

@@ -22,7 +22,6 @@ from facedep.data.export import export_dataset
 from facedep.data.scan import Scan, find_cache_path
 from facedep.data.sources import Dataset
 from facedep.errors import DataError
-from facedep.estimate import describe_seconds
 from facedep.evaluation.label_issues import find_label_hints
 from facedep.inference.embedding_map import read_map
 from facedep.inference.prediction_cache import find_seen, read_answers
@@ -30,6 +29,7 @@ from facedep.networks.majority_baseline import find_majority_baseline
 from facedep.reporting.plots import data, theme
 from facedep.runs import run_folder
 from facedep.tables import encode_csv
+from facedep.training.estimate import describe_seconds
 
 ANY = "all"
 PAGE_SIZE = 36

@@ -8,7 +8,6 @@ import streamlit as st
 
 from facedep import ui
 from facedep.data.splits import LEAK_FREE
-from facedep.estimate import describe_seconds
 from facedep.networks.card import Card
 from facedep.networks.card_scores import Scores
 from facedep.networks.recipes import RECIPES
@@ -16,6 +15,7 @@ from facedep.reporting.model_card import render_model_card
 from facedep.reporting.plots import training as plots_training
 from facedep.runs import progress, run_folder
 from facedep.runs.bundles import pack_run, unpack_run
+from facedep.training.estimate import describe_seconds
 
 _STATE_ICONS = {
     run_folder.FINISHED: ":material/check_circle:",

@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from facedep import estimate, ui, ui_runs, ui_scan
+from facedep import ui, ui_runs, ui_scan
 from facedep.data import sources, splits
 from facedep.data.scan import Scan, find_cache_path
 from facedep.errors import DataError
 from facedep.networks.recipes import RECIPES, Recipe
 from facedep.runs import run_folder
+from facedep.training import estimate
 
 MAX_SEED = 2**32 - 1
 

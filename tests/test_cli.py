@@ -186,7 +186,7 @@ def test_run_ended_at_once_is_stopped_and_not_left_running(write_pictures, monke
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    from facedep import training
+    from facedep.training import train as training
 
     monkeypatch.setattr(training, "train_run", interrupt)
     folder = write_pictures([f"{emotion}/{n}.png" for emotion in ("happy", "sad") for n in range(4)])

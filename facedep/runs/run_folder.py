@@ -89,7 +89,7 @@ class RunConfig:
         teacher: Name of a run whose answers to the training pictures are mixed into their labels; "" for none.
         refit_of: Name of a finished run of the same settings: this one trains on its train and val pictures
             together, for as many epochs as that one kept, and takes over its temperature and band; "" for none.
-        num_devices: Devices that share each batch; see `devices.py`.
+        num_devices: Devices that share each batch; see `training/devices.py`.
         num_progressive_resizing_epochs: Epochs at the start on smaller, plain pictures; see `Recipe`.
         ema_momentum: Of the running mean of the weights; see `Recipe`.
         drop_issues: Names of faults (`quality.find_faults`) whose pictures are cleaned away before the split.

@@ -14,12 +14,12 @@ import keras
 import numpy as np
 import pytest
 
-from facedep.devices import ONE_DEVICE, find_devices
 from facedep.errors import RunError
 from facedep.runs.run_folder import CHECKPOINT_FILE, METRICS_FILE, RunConfig, read_run
-from facedep.training_inputs import ArrayDataset, Batches
+from facedep.training.devices import ONE_DEVICE, find_devices
+from facedep.training.inputs import ArrayDataset, Batches
 
-PROJECT_DIR = Path(__file__).resolve().parent.parent
+PROJECT_DIR = Path(__file__).resolve().parents[2]
 BACKENDS = ["tensorflow", "jax"]
 
 # Fits a small network with batch normalization and dropout, as `facedep train` would, in the folder it is started in.

@@ -14,15 +14,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from facedep.augmentation import augment_images, mirror_images
 from facedep.data.image_cache import SmallerImages
-from facedep.devices import ONE_DEVICE, Devices
 from facedep.errors import RunError
 from facedep.networks.classifier import build_network
 from facedep.runs.writer import RunWriter
-from facedep.training_callbacks import TrainingMonitor
-from facedep.training_checkpoint import has_checkpoint
-from facedep.training_inputs import ArrayDataset, Augmentation, Batches, FitPlan
+from facedep.training.augmentation import augment_images, mirror_images
+from facedep.training.callbacks import TrainingMonitor
+from facedep.training.checkpoint import has_checkpoint
+from facedep.training.devices import ONE_DEVICE, Devices
+from facedep.training.inputs import ArrayDataset, Augmentation, Batches, FitPlan
 
 
 @dataclass(frozen=True)

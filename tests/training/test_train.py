@@ -18,9 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facedep import training, training_prepare
 from facedep.__main__ import main
-from facedep.augmentation import augment_images
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import scan_dataset
 from facedep.data.sources import load_dataset
@@ -41,9 +39,12 @@ from facedep.runs import run_folder
 from facedep.runs.progress import TOO_EARLY, UNJUDGED, judge_learning, read_progress
 from facedep.runs.run_folder import RunConfig
 from facedep.runs.writer import RunWriter
-from facedep.training_inputs import ArrayDataset, ClassSpec
+from facedep.training import prepare as training_prepare
+from facedep.training import train
+from facedep.training.augmentation import augment_images
+from facedep.training.inputs import ArrayDataset, ClassSpec
 
-PROJECT_DIR = Path(__file__).resolve().parent.parent
+PROJECT_DIR = Path(__file__).resolve().parents[2]
 NUM_BY_EMOTION = {"happy": 40, "neutral": 20, "sad": 30}
 CONFIG = RunConfig("compact", "pictures", num_epochs=2, batch_size=16, learning_rate=3e-3, seed=1, ema_momentum=0.95)
 
@@ -90,7 +91,7 @@ class Workshop:
         run_dir.mkdir()
         write_json(run_dir / run_folder.CONFIG_FILE, dataclasses.asdict(config))
         with self.entered(), RunWriter(run_dir) as writer:
-            writer.write_status(training.train_run(config, str(source), writer))
+            writer.write_status(train.train_run(config, str(source), writer))
         return run_dir
 
 

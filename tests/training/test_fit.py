@@ -15,21 +15,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facedep import fitting, processes, training_prepare
+from facedep import processes
 from facedep.__main__ import main
-from facedep.augmentation import augment_images, mirror_images
 from facedep.errors import RunError
 from facedep.files import write_json
-from facedep.fitting import fit_network
 from facedep.networks.classifier import build_network, compute_outputs, load_classifier
 from facedep.networks.recipes import COMPACT
 from facedep.runs import run_folder
 from facedep.runs.run_folder import CHECKPOINT_FILE, RunConfig
 from facedep.runs.writer import RunWriter
-from facedep.training_callbacks import TrainingMonitor
-from facedep.training_inputs import ArrayDataset, Batches, ClassSpec, FitPlan
+from facedep.training import fit as fitting
+from facedep.training import prepare as training_prepare
+from facedep.training.augmentation import augment_images, mirror_images
+from facedep.training.callbacks import TrainingMonitor
+from facedep.training.fit import fit_network
+from facedep.training.inputs import ArrayDataset, Batches, ClassSpec, FitPlan
 
-PROJECT_DIR = Path(__file__).resolve().parent.parent
+PROJECT_DIR = Path(__file__).resolve().parents[2]
 CONFIG = RunConfig("compact", "pictures", num_epochs=5, batch_size=16, learning_rate=3e-3, seed=3)
 GROUPS = ClassSpec(["depressed"], ["depressed"])
 PLAN = FitPlan(GROUPS, COMPACT, CONFIG)
@@ -252,7 +254,7 @@ def stopped_run(pictures) -> Path:
     """A run that was asked to end after its first whole epoch."""
     config = dataclasses.replace(CONFIG, num_epochs=3)
     run_dir = run_folder.create_run(config, "stopped")
-    from facedep.training import train_run
+    from facedep.training.train import train_run
 
     class StopAfterOne(RunWriter):
         @property

@@ -13,7 +13,6 @@ from facedep import emotions
 from facedep.data.scan import Scan, load_images, scan_dataset
 from facedep.data.sources import Dataset, load_dataset
 from facedep.data.splits import PARTS, Leak, count_leaks, merge_val_into_train, split_dataset
-from facedep.devices import Devices, find_devices, skip_graph_rewriting
 from facedep.errors import RunError
 from facedep.evaluation.subset_selection import clean_scan
 from facedep.networks.card import Card
@@ -31,9 +30,10 @@ from facedep.networks.recipes import Recipe, find_recipe
 from facedep.runs import run_folder
 from facedep.runs.run_folder import RunConfig
 from facedep.runs.writer import RunWriter
-from facedep.training_checkpoint import has_checkpoint
-from facedep.training_checks import check_run, read_final_fit_card
-from facedep.training_inputs import ArrayDataset, ClassSpec, FitPlan
+from facedep.training.checkpoint import has_checkpoint
+from facedep.training.checks import check_run, read_final_fit_card
+from facedep.training.devices import Devices, find_devices, skip_graph_rewriting
+from facedep.training.inputs import ArrayDataset, ClassSpec, FitPlan
 
 _TEACHER_SHARE = 0.5
 _SECONDS_BETWEEN_REPORTS = 0.5

@@ -12,14 +12,14 @@ from keras import ops
 from facedep.evaluation.metrics import compute_accuracy, compute_roc_auc
 from facedep.networks.classifier import compute_outputs, sum_depressed
 from facedep.runs.writer import RunWriter
-from facedep.training_checkpoint import (
+from facedep.training.checkpoint import (
     Checkpoint,
     build_damage_error,
     has_checkpoint,
     read_checkpoint,
     write_checkpoint,
 )
-from facedep.training_inputs import ArrayDataset, FitPlan
+from facedep.training.inputs import ArrayDataset, FitPlan
 
 _SECONDS_BETWEEN_POINTS = 0.3
 _MAX_DENSITY = 400  # later the points come less often, so that a run of hours keeps some thousand

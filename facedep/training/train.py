@@ -17,7 +17,6 @@ from facedep.data.sources import Dataset
 from facedep.data.splits import PARTS
 from facedep.evaluation.scores import score_answers
 from facedep.files import write_json, write_text
-from facedep.fitting import fit_network
 from facedep.networks import calibration
 from facedep.networks.card import (
     CARD_FILE,
@@ -38,9 +37,10 @@ from facedep.reporting.model_card import render_model_card
 from facedep.runs import run_folder
 from facedep.runs.run_folder import CHECKPOINT_FILE, RunConfig
 from facedep.runs.writer import RunWriter
-from facedep.training_callbacks import TrainingMonitor
-from facedep.training_inputs import ArrayDataset, ClassSpec
-from facedep.training_prepare import PreparedRun, prepare_run
+from facedep.training.callbacks import TrainingMonitor
+from facedep.training.fit import fit_network
+from facedep.training.inputs import ArrayDataset, ClassSpec
+from facedep.training.prepare import PreparedRun, prepare_run
 
 
 def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:

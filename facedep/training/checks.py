@@ -9,7 +9,7 @@ from facedep.networks.card import Card, read_card
 from facedep.networks.recipes import find_recipe
 from facedep.runs import run_folder
 from facedep.runs.run_folder import RunConfig
-from facedep.training_checkpoint import has_checkpoint, read_checkpoint
+from facedep.training.checkpoint import has_checkpoint, read_checkpoint
 
 
 def check_run(config: RunConfig, dataset: Dataset, *, run_dir: Path | None = None) -> None:

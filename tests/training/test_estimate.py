@@ -2,10 +2,10 @@
 
 import pytest
 
-from facedep.estimate import describe_seconds, estimate_training_seconds, find_last_speed, measure_speed
 from facedep.networks.recipes import ARTICLE, COMPACT
 from facedep.runs import run_folder
 from facedep.runs.writer import RunWriter
+from facedep.training.estimate import describe_seconds, estimate_training_seconds, find_last_speed, measure_speed
 
 
 def test_published_recipe_on_the_kaggle_set_is_estimated_as_it_was_measured():
