@@ -9,7 +9,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from facedep import emotions, ui
-from facedep.__main__ import main
+from facedep.cli.main import main
 from facedep.data import sample_faces
 from facedep.data.sources import load_dataset
 from facedep.inference import embedding_map as projection

@@ -15,8 +15,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from facedep import ui, ui_camera, ui_evaluate, ui_game
-from facedep.__main__ import main
 from facedep.audit.face_check import read_face_check
+from facedep.cli.main import main
 from facedep.data import sample_faces, sources
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import is_scanned, scan_dataset

@@ -10,9 +10,9 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from facedep.__main__ import main
 from facedep.audit import face_check
 from facedep.audit.face_check import check_faces, detect_faces, estimate_seconds, read_face_check
+from facedep.cli.main import main
 from facedep.data.sample_faces import SAMPLE_EMOTIONS, draw_sample_face
 from facedep.data.scan import scan_dataset
 from facedep.data.sources import Dataset, load_dataset

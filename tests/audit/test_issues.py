@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from facedep.__main__ import main
 from facedep.audit.issues import (
     FAULT_NAMES,
     MEASURES,
@@ -24,6 +23,7 @@ from facedep.audit.issues import (
     find_shared_pictures,
     measure_quality,
 )
+from facedep.cli.main import main
 from facedep.data import duplicates
 from facedep.data.scan import Scan, scan_dataset
 from facedep.data.sources import Dataset, load_dataset

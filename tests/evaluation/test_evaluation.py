@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from facedep import emotions
-from facedep.__main__ import main
 from facedep.audit.issues import measure_quality
 from facedep.audit.neighbors import build_appearance, score_lookup_table
+from facedep.cli.main import main
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import scan_dataset
 from facedep.data.sources import Dataset, load_dataset

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from facedep.__main__ import main
+from facedep.cli.main import main
 from facedep.data.scan import load_images, scan_dataset
 from facedep.data.sources import Dataset, load_dataset
 from facedep.dataset_spec import DatasetSpec

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from skimage import data as photographs
 
-from facedep.__main__ import main
+from facedep.cli.main import main
 from facedep.data import sample_faces
 from facedep.inference.batch import (
     PictureRow,

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageFilter
 from skimage import data as photographs
 
-from facedep.__main__ import main
+from facedep.cli.main import main
 from facedep.data import sample_faces
 from facedep.images.faces import crop_face, find_faces
 from facedep.images.opening import prepare_image, to_gray

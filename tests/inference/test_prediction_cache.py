@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pytest
 
-from facedep.__main__ import main
 from facedep.array_files import read_arrays, write_arrays
+from facedep.cli.main import main
 from facedep.data.scan import load_images, scan_dataset
 from facedep.data.sources import SAMPLE, Dataset, load_dataset
 from facedep.dataset_spec import DatasetSpec

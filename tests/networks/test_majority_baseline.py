@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from facedep.__main__ import _describe_scores
+from facedep.cli.main import _describe_scores
 from facedep.emotions import DEPRESSED, NON_DEPRESSED
 from facedep.evaluation.metrics import score_predictions
 from facedep.files import nan_to_null

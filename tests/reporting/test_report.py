@@ -21,8 +21,8 @@ import pytest
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
-from facedep import __main__ as cli
-from facedep.__main__ import main
+from facedep.cli import main as cli
+from facedep.cli.main import main
 from facedep.data import sample_faces
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import scan_dataset

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from facedep import processes
-from facedep.__main__ import main
+from facedep.cli.main import main
 from facedep.errors import RunError
 from facedep.files import write_json
 from facedep.networks.classifier import build_network, compute_outputs, load_classifier

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facedep.__main__ import main
+from facedep.cli.main import main
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import scan_dataset
 from facedep.data.sources import load_dataset

@@ -12,14 +12,14 @@ import pytest
 from kaggle_server import kaggle_environment
 from tqdm import tqdm
 
-from facedep import __main__ as cli
-from facedep.__main__ import main
+from facedep.cli import main as cli
+from facedep.cli.main import main
 from facedep.data.sources import load_dataset
 from facedep.files import write_json
 from facedep.networks.card import CARD_FILE
 from facedep.runs import run_folder
 
-PROJECT_DIR = Path(__file__).resolve().parent.parent
+PROJECT_DIR = Path(__file__).resolve().parents[2]
 
 
 def _start(*arguments: str, **options) -> subprocess.Popen:
