@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from facedep import ui
+from facedep.app import ui
 from facedep.data import sample_faces
 from facedep.errors import FacedepError
 from facedep.logs import configure_logging

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from facedep import ui, ui_compare, ui_evaluate, ui_game, ui_scan
-from facedep.ui_evaluate import COMPARE, CURVES, FAILS, FLATTERY, GAME, REPORT, ROBUSTNESS, SENTENCE, THRESHOLD
+from facedep.app import compare, evaluate, game, scanning, ui
+from facedep.app.evaluate import COMPARE, CURVES, FAILS, FLATTERY, GAME, REPORT, ROBUSTNESS, SENTENCE, THRESHOLD
 
 ui.start_page("How good is it, and for whom?")
 dataset = ui.load_current_dataset()
@@ -14,23 +14,23 @@ if dataset.index.empty:
 with st.container(horizontal=True, vertical_alignment="center"):
     st.markdown(f"Asked about **{ui.describe_source()}**.", width="content")
     st.page_link("pages/explore.py", label="Choose other pictures", icon=":material/grid_view:")
-scan = ui_scan.follow_scan(dataset)
+scan = scanning.follow_scan(dataset)
 if scan is None:
     st.stop()
-view = ui_evaluate.choose_view(dataset, scan)
+view = evaluate.choose_view(dataset, scan)
 if view is None:
     st.stop()
 
 parts = {
-    SENTENCE: ui_evaluate.show_sentence,
-    CURVES: ui_evaluate.show_curves,
-    THRESHOLD: ui_evaluate.show_threshold,
-    FAILS: ui_evaluate.show_failures,
-    FLATTERY: ui_compare.show_flattery,
-    ROBUSTNESS: ui_compare.show_robustness,
-    COMPARE: ui_compare.show_comparison,
-    GAME: ui_game.show_game,
-    REPORT: ui_compare.show_report,
+    SENTENCE: evaluate.show_sentence,
+    CURVES: evaluate.show_curves,
+    THRESHOLD: evaluate.show_threshold,
+    FAILS: evaluate.show_failures,
+    FLATTERY: compare.show_flattery,
+    ROBUSTNESS: compare.show_robustness,
+    COMPARE: compare.show_comparison,
+    GAME: game.show_game,
+    REPORT: compare.show_report,
 }
 tabs = dict(zip(parts, st.tabs(list(parts), key="evaluate_view", on_change="rerun"), strict=True))
 opened = next(title for title, tab in tabs.items() if tab.open)

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from facedep import ui, ui_explore, ui_scan
-from facedep.ui_explore import AVERAGE, FAULTS, GLANCE, LABELS, LOOK, MAP, TAKE
+from facedep.app import explore, scanning, ui
+from facedep.app.explore import AVERAGE, FAULTS, GLANCE, LABELS, LOOK, MAP, TAKE
 
 ui.start_page("Explore the faces")
 ui.show_source_chooser()
@@ -21,23 +21,23 @@ tabs = dict(zip(titles, st.tabs(titles, key="explore_view", on_change="rerun"), 
 opened = next(title for title, tab in tabs.items() if tab.open)
 with tabs[opened], ui.show_errors():
     if opened == GLANCE:
-        ui_explore.show_glance(dataset)
+        explore.show_glance(dataset)
         st.stop()
     if opened == LOOK:
-        ui_explore.show_pictures(dataset)
+        explore.show_pictures(dataset)
         st.stop()
-    scan = ui_scan.follow_scan(dataset)
+    scan = scanning.follow_scan(dataset)
     if scan is None:
         st.stop()
     if opened == AVERAGE:
-        ui_explore.show_average_faces(dataset, scan)
+        explore.show_average_faces(dataset, scan)
     elif opened == FAULTS:
-        ui_explore.show_leak(dataset, scan)
-        ui_explore.show_faults(dataset, scan)
+        explore.show_leak(dataset, scan)
+        explore.show_faults(dataset, scan)
     elif opened == TAKE:
-        ui_explore.show_take_away(dataset, scan)
+        explore.show_take_away(dataset, scan)
     else:
         model = ui.choose_model()
-        if ui_explore.follow_look(dataset, scan, model):
-            show = ui_explore.show_label_hints if opened == LABELS else ui_explore.show_map
+        if explore.follow_look(dataset, scan, model):
+            show = explore.show_label_hints if opened == LABELS else explore.show_map
             show(dataset, scan, model)

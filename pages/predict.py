@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from facedep import ui, ui_camera, ui_predict
+from facedep.app import camera, predict, ui
 from facedep.data import sample_faces
 from facedep.images.opening import FORMATS_TEXT, PICTURE_SUFFIXES
 from facedep.runs import run_folder
@@ -46,14 +46,14 @@ def _choose_example(place: int) -> None:
 
 def switch_camera_on(words: str) -> bool:
     """Offers the camera behind a switch that says what happens to the picture."""
-    return ui_camera.show_camera_words() and st.toggle(f"Switch the camera on. {words}", key="camera_on")
+    return camera.show_camera_words() and st.toggle(f"Switch the camera on. {words}", key="camera_on")
 
 
 def take_snapshot() -> list[tuple[str, Any]]:
     """Offers the camera, one picture at a time."""
     if not switch_camera_on("The picture stays in the memory of the computer that runs this app."):
         return []
-    file = ui_camera.take_snapshot(key=f"snapshot_{st.session_state.get('visit_number', 0)}")
+    file = camera.take_snapshot(key=f"snapshot_{st.session_state.get('visit_number', 0)}")
     return [("snapshot", file)] if file else []
 
 
@@ -73,7 +73,7 @@ def show_picture(title: str, content: Any, *, key: str) -> Any:
     is_whole = st.session_state.get(f"whole_{key}", False)
     answer = predict_picture(classifier, content, title, is_whole_picture=is_whole)
     other_answer = predict_picture(other, content, title, is_whole_picture=is_whole) if other else None
-    ui_predict.show_answer(classifier, answer, key=key, other=other, other_answer=other_answer)
+    predict.show_answer(classifier, answer, key=key, other=other, other_answer=other_answer)
     if answer.picture and (is_whole or not answer.faces or answer.faces[0].box):
         st.toggle("Answer for the whole picture, without a search for faces", key=f"whole_{key}")
     return answer
@@ -86,18 +86,18 @@ def show_live() -> None:
 
     def answer_frame(content: bytes, number: int) -> None:
         answer = predict_picture(classifier, content, "live picture")
-        ui_predict.keep_snapshot(classifier, answer, number=number)
+        predict.keep_snapshot(classifier, answer, number=number)
         with right:
             if answer.faces:
-                ui_predict.show_face(classifier, answer.faces[0], key="live")
+                predict.show_face(classifier, answer.faces[0], key="live")
             else:
                 st.info(answer.error or answer.note, icon=":material/visibility_off:")
 
     with left:
-        ui_camera.watch_camera(key=f"live_{st.session_state.get('visit_number', 0)}", answer=answer_frame)
-        ui_predict.show_movement(classifier)
-    ui_predict.show_strip(classifier)
-    ui_predict.show_forgetting()
+        camera.watch_camera(key=f"live_{st.session_state.get('visit_number', 0)}", answer=answer_frame)
+        predict.show_movement(classifier)
+    predict.show_strip(classifier)
+    predict.show_forgetting()
 
 
 def show_many(files: list[tuple[str, Any]]) -> None:
@@ -105,8 +105,8 @@ def show_many(files: list[tuple[str, Any]]) -> None:
     from facedep.inference.batch import list_pictures
 
     pictures = list_pictures(files)
-    answered = ui_predict.answer_many(classifier, pictures, state=" ".join(file.file_id for _, file in files))
-    number = ui_predict.show_table(answered, num_left_out=sum(picture.num_left_out for picture in pictures))
+    answered = predict.answer_many(classifier, pictures, state=" ".join(file.file_id for _, file in files))
+    number = predict.show_table(answered, num_left_out=sum(picture.num_left_out for picture in pictures))
     picture = pictures[number]
     st.subheader(picture.path)
     if picture.error:
@@ -114,7 +114,7 @@ def show_many(files: list[tuple[str, Any]]) -> None:
     else:
         with ui.show_errors():
             show_picture(picture.path, picture.read(), key=f"chosen_{number}")
-    ui_predict.show_forgetting()
+    predict.show_forgetting()
 
 
 ui.start_page("Show it a face")
@@ -136,16 +136,16 @@ else:
     is_on = False
     pictures = {CAMERA: take_snapshot, FILES: choose_files, EXAMPLES: choose_example}[route]()
 if not is_on:
-    ui_camera.forget_frames()
+    camera.forget_frames()
 if route != FILES or not pictures:
-    ui_predict.forget_files()
+    predict.forget_files()
 if not pictures and not is_on:
-    ui_predict.show_forgetting()
+    predict.show_forgetting()
     st.stop()
 ui.wait_for_warm_up()
 with ui.show_errors():
     classifier = ui.load_classifier(name)
-    ui_predict.warn_of_untrained(classifier)
+    predict.warn_of_untrained(classifier)
     other = ui.load_classifier(other_name) if other_name else None
 from facedep.inference.pipeline import predict_picture  # noqa: E402  imports TensorFlow, which is loaded by now
 
@@ -157,8 +157,8 @@ else:
     title, content = pictures[0]
     answer = show_picture(title, content if isinstance(content, bytes) else content.getvalue(), key=route)
     if route == CAMERA:
-        ui_predict.keep_snapshot(classifier, answer, number=content.file_id)
-        ui_predict.show_movement(classifier)
-        ui_predict.show_strip(classifier)
-    ui_predict.show_forgetting()
+        predict.keep_snapshot(classifier, answer, number=content.file_id)
+        predict.show_movement(classifier)
+        predict.show_strip(classifier)
+    predict.show_forgetting()
 ui.show_help_line()

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from facedep import ui, ui_runs, ui_scan
+from facedep.app import run_panels, scanning, ui
 from facedep.data import sources, splits
 from facedep.data.scan import Scan, find_cache_path
 from facedep.errors import DataError
@@ -160,7 +160,7 @@ def tell_of_pictures(dataset: sources.Dataset, config: run_folder.RunConfig) -> 
     """
     is_quick = RECIPES[config.recipe].starts_from_shipped
     needs_scan = is_quick or config.protocol != splits.LEAK_FREE
-    scan = ui_scan.follow_scan(dataset) if needs_scan else ui_scan.find_scan(dataset)
+    scan = scanning.follow_scan(dataset) if needs_scan else scanning.find_scan(dataset)
     if scan is None:
         return True
     if is_quick:
@@ -172,12 +172,12 @@ ui.start_page("Train a network")
 active = run_folder.find_active_run()
 if active:
     st.session_state.watched_run = active.name
-    ui_runs.show_live(active)
+    run_panels.show_live(active)
     st.caption("It goes on when this page is closed, and when the app is stopped. One training at a time.")
 else:
     watched = st.session_state.pop("watched_run", None)
     if watched and (run_folder.models_dir() / watched).is_dir():
-        st.session_state[ui_runs.PENDING_RUN] = watched
+        st.session_state[run_panels.PENDING_RUN] = watched
         st.toast("The training has ended. Its results are in the list below.")
     with st.expander(f"Data: {ui.describe_source()}", icon=":material/dataset:"):
         ui.show_source_chooser()
@@ -194,4 +194,4 @@ else:
             st.rerun()
 st.divider()
 st.header("Models")
-ui_runs.show_models()
+run_panels.show_models()

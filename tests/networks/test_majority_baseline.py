@@ -93,7 +93,7 @@ def test_predict_warns_of_a_model_that_is_no_better_than_the_larger_group(scores
     def page(scores):
         from types import SimpleNamespace
 
-        from facedep.ui_predict import warn_of_untrained
+        from facedep.app.predict import warn_of_untrained
 
         warn_of_untrained(SimpleNamespace(name="guessing", card={"scores": {"test": scores}}))
 
@@ -110,12 +110,12 @@ def test_train_compares_a_run_with_the_larger_group(scores):
 
         import streamlit as st
 
-        from facedep import ui_runs
+        from facedep.app import run_panels
 
         card = {"recipe": "compact", "scores": {"test": scores}}
         run = SimpleNamespace(name="guessing", state="finished", config=None, card=card)
-        ui_runs._show_scores(run)
-        st.json(ui_runs._describe_row(run))
+        run_panels._show_scores(run)
+        st.json(run_panels._describe_row(run))
 
     shown = AppTest.from_function(page, kwargs={"scores": scores}, default_timeout=60).run()
     assert not shown.exception

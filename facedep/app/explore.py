@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from facedep import emotions, ui, ui_gallery, ui_jobs, ui_scan
+from facedep import emotions
+from facedep.app import background_jobs, gallery, scanning, ui
 from facedep.audit import issues
 from facedep.audit.average_faces import compute_average_faces, compute_difference, describe_difference
 from facedep.audit.face_check import estimate_seconds, read_face_check
@@ -61,9 +62,9 @@ def follow_look(dataset: Dataset, scan: Scan, model: str) -> bool:
     answers = read_answers(run_dir, dataset)
     key = hashlib.sha256(f"{find_cache_path(dataset).stem} {model}".encode()).hexdigest()[:16]
     if answers is not None and answers.is_complete and read_map(run_dir, dataset) is not None:
-        ui_jobs.forget_job(f"look-{key}")
+        background_jobs.forget_job(f"look-{key}")
         return True
-    ui_jobs.follow_job(f"look-{key}", ["look", *dataset.spec.to_argv(), "--model", model])
+    background_jobs.follow_job(f"look-{key}", ["look", *dataset.spec.to_argv(), "--model", model])
     return False
 
 
@@ -73,7 +74,7 @@ def _offer_face_check(dataset: Dataset, scan: Scan) -> None:
         duration = describe_seconds(estimate_seconds(len(np.unique(scan.fingerprints))))
         with st.container(border=True), ui.show_errors(ends_page=False):
             st.markdown(f"**Pictures without a face** take a second look at each, {duration} here.")
-            ui_scan.follow_face_check(dataset, offer="Look for pictures without a face")
+            scanning.follow_face_check(dataset, offer="Look for pictures without a face")
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -111,9 +112,9 @@ def show_glance(dataset: Dataset) -> None:
         st.metric(f"“Always {baseline.label}” is right", f"{baseline.share:.0%}", border=True, width=250)
         st.metric("Emotions", index.loc[index["emotion"] != "", "emotion"].nunique(), border=True, width=140)
     rows = _shuffle(len(index))[:NUM_FIRST]
-    picked = ui_gallery.show_grid(dataset, rows.tolist(), key="first_pictures")
+    picked = gallery.show_grid(dataset, rows.tolist(), key="first_pictures")
     if picked is not None:
-        show_picture(dataset, ui_scan.find_scan(dataset), picked)
+        show_picture(dataset, scanning.find_scan(dataset), picked)
     _show_grouping(dataset)
     left, right = st.columns(2)
     with left:
@@ -199,7 +200,7 @@ def show_pictures(dataset: Dataset) -> None:
         )  # fmt: skip
         if chosen != ANY:
             keep &= (index[name] == chosen).to_numpy()
-    scan = ui_scan.find_scan(dataset)
+    scan = scanning.find_scan(dataset)
     if scan is not None:
         keep &= _filter_by_measure(dataset, scan)
     rows = _shuffle(len(index))
@@ -212,7 +213,7 @@ def show_pictures(dataset: Dataset) -> None:
         st.info("No picture passes these filters. Set one of them to “all”.")
         return
     st.caption(f"{len(rows):,} pictures. Click one for its details.")
-    picked = ui_gallery.show_grid(dataset, rows[(number - 1) * PAGE_SIZE : number * PAGE_SIZE].tolist(), key="gallery")
+    picked = gallery.show_grid(dataset, rows[(number - 1) * PAGE_SIZE : number * PAGE_SIZE].tolist(), key="gallery")
     if picked is not None:
         show_picture(dataset, scan, picked)
 
@@ -249,7 +250,7 @@ def show_picture(dataset: Dataset, scan: Scan | None, row: int) -> None:
         names = [fault.title.lower() for fault in load_faults(dataset, scan) if fault.rows[row]]
         facts = pd.Series({name.capitalize(): f"{measured[name]:.2f}" for name in _MEASURES})
         facts["Faults"] = ", ".join(names) or "none found"
-    ui_gallery.show_details(dataset, scan, row, facts)
+    gallery.show_details(dataset, scan, row, facts)
 
 
 # Average faces -------------------------------------------------------------------------------------------------------
@@ -347,7 +348,7 @@ def show_leak(dataset: Dataset, scan: Scan) -> None:
 def _score_lookup(
     path: str, labels: tuple, parts: tuple, part: str, _dataset: Dataset, _scan: Scan
 ) -> LookupScore | None:
-    appearance = ui_gallery.load_appearance(_dataset, _scan)
+    appearance = gallery.load_appearance(_dataset, _scan)
     return score_lookup_table(appearance, np.array(labels), np.array(parts), part)
 
 
@@ -394,7 +395,7 @@ def show_faults(dataset: Dataset, scan: Scan) -> None:
         st.dataframe(pd.DataFrame({"file": dataset.index["path"].to_numpy()[rows], "what is wrong": scan.errors[rows]}),
                      hide_index=True)  # fmt: skip
         return
-    picked = ui_gallery.show_grid(dataset, rows[:NUM_EXAMPLES].tolist(), key="fault_examples")
+    picked = gallery.show_grid(dataset, rows[:NUM_EXAMPLES].tolist(), key="fault_examples")
     if len(rows) > NUM_EXAMPLES:
         st.caption(f"{NUM_EXAMPLES} of {len(rows):,}. The tab “{LOOK}” shows all of them with the filter “Fault”.")
     if picked is not None:
@@ -423,7 +424,7 @@ def show_label_hints(dataset: Dataset, scan: Scan, model: str) -> None:
         f"{hints.self_confidence[row]:.0%}".replace("_", "-")
         for row in rows[:_NUM_HINTS]
     ]
-    picked = ui_gallery.show_grid(dataset, rows[:_NUM_HINTS].tolist(), key="hints", captions=captions)
+    picked = gallery.show_grid(dataset, rows[:_NUM_HINTS].tolist(), key="hints", captions=captions)
     st.caption("Label → what the model thinks, and how likely it finds the label.")
     if picked is not None:
         show_picture(dataset, scan, picked)
@@ -450,7 +451,7 @@ def show_map(dataset: Dataset, scan: Scan, model: str) -> None:
     if not rows:
         return
     st.markdown(f"**{len(rows):,} selected**")
-    picked = ui_gallery.show_grid(dataset, rows[:PAGE_SIZE], key="map_pictures")
+    picked = gallery.show_grid(dataset, rows[:PAGE_SIZE], key="map_pictures")
     if picked is not None:
         show_picture(dataset, scan, picked)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from facedep import ui_jobs
+from facedep.app import background_jobs
 from facedep.audit.face_check import read_face_check
 from facedep.data.scan import Scan, find_cache_path, is_only_in_memory, is_scanned, read_scan, scan_dataset
 from facedep.data.sources import Dataset
@@ -41,16 +41,16 @@ def follow_scan(dataset: Dataset) -> Scan | None:
     has_ended = jobs.read_job(name).state == jobs.FINISHED  # read first: its result is there before it says so
     scan = find_scan(dataset)
     if scan is not None:
-        ui_jobs.forget_job(name)
+        background_jobs.forget_job(name)
         if is_only_in_memory(dataset):
             st.caption(
                 f"What was found in these pictures could not be kept in {cache_dir()}; it stays in memory until the "
                 "app ends. Free some space there, or see that you may write to it."
             )
         return scan
-    if not (has_ended and ui_jobs.is_followed(name)):
+    if not (has_ended and background_jobs.is_followed(name)):
         with contextlib.suppress(RunError):  # its progress cannot be written, or no process can be started
-            ui_jobs.follow_job(name, ["check", *dataset.spec.to_argv()])
+            background_jobs.follow_job(name, ["check", *dataset.spec.to_argv()])
             return None
     _follow_server_scan(dataset)
     return None
@@ -68,9 +68,9 @@ def follow_face_check(dataset: Dataset, *, offer: str = "") -> bool:
     """
     name = f"faces-{find_cache_path(dataset).stem}"
     if read_face_check(dataset) is not None:
-        ui_jobs.forget_job(name)
+        background_jobs.forget_job(name)
         return True
-    ui_jobs.follow_job(name, ["check", "--faces", *dataset.spec.to_argv()], offer=offer)
+    background_jobs.follow_job(name, ["check", "--faces", *dataset.spec.to_argv()], offer=offer)
     return False
 
 
@@ -135,6 +135,6 @@ def _follow_server_scan(dataset: Dataset) -> None:
         job = scans.read(path)
         if job.state != jobs.RUNNING:
             st.rerun()
-        ui_jobs.show_progress(job)
+        background_jobs.show_progress(job)
 
     show()

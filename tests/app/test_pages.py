@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from facedep import ui, ui_camera, ui_evaluate, ui_game
+from facedep.app import camera, evaluate, game, ui
 from facedep.audit.face_check import read_face_check
 from facedep.cli.main import main
 from facedep.data import sample_faces, sources
@@ -515,7 +515,7 @@ def test_predict_compares_two_models_on_the_same_face(app):
     ],
 )
 def test_camera_is_offered_where_browsers_allow_one(address, is_allowed):
-    assert ui_camera.is_camera_allowed(address) is is_allowed
+    assert camera.is_camera_allowed(address) is is_allowed
 
 
 # Evaluate ------------------------------------------------------------------------------------------------------------
@@ -547,7 +547,7 @@ def read_sentence(app):
 
 
 def test_evaluate_says_in_one_sentence_how_good_a_model_is(app, small_set):
-    open_evaluate(app, ui_evaluate.SENTENCE)
+    open_evaluate(app, evaluate.SENTENCE)
     run_dir = models_dir() / runs.SHIPPED_RUN
     scores = evaluation.evaluate_run(run_dir, small_set, EvalSubset(subset="all")).scores
     assert read_sentence(app) == f"### {sentences.describe_accuracy(scores)}"
@@ -561,7 +561,7 @@ def test_evaluate_counts_pictures_that_the_model_was_trained_on_and_can_leave_th
     seen = scan_dataset(small_set).fingerprints[:6]
     path = models_dir() / runs.SHIPPED_RUN / FINGERPRINTS_FILE
     path.write_text("\n".join(seen) + "\n")
-    open_evaluate(app, ui_evaluate.SENTENCE)
+    open_evaluate(app, evaluate.SENTENCE)
     app.selectbox(key=f"part_{runs.SHIPPED_RUN}_{small_set.name}").set_value(EvalSubset(subset="all")).run()
     assert "It was trained on **6 of these" in texts(app)
     app.toggle(key=f"unseen_{runs.SHIPPED_RUN}_{small_set.name}").set_value(True).run()
@@ -571,7 +571,7 @@ def test_evaluate_counts_pictures_that_the_model_was_trained_on_and_can_leave_th
 
 def test_evaluate_moves_the_threshold_and_keeps_it_only_when_chosen_on_val(app, small_set):
     run_dir = models_dir() / runs.SHIPPED_RUN
-    open_evaluate(app, ui_evaluate.THRESHOLD)
+    open_evaluate(app, evaluate.THRESHOLD)
     slider = f"threshold:{runs.SHIPPED_RUN}"
     assert app.slider(key=slider).value == 0.5
     app.slider(key=slider).set_value(0.01).run()
@@ -592,12 +592,12 @@ def test_evaluate_moves_the_threshold_and_keeps_it_only_when_chosen_on_val(app, 
 def test_run_may_be_named_like_a_widget(app, small_set, name):
     (models_dir() / runs.SHIPPED_RUN).rename(models_dir() / name)
     app.session_state["evaluated"] = name
-    open_evaluate(app, ui_evaluate.THRESHOLD)
+    open_evaluate(app, evaluate.THRESHOLD)
     assert app.slider(key=f"threshold:{name}").value == 0.5
 
 
 def test_evaluate_plays_a_round_of_the_game(app, small_set):
-    open_evaluate(app, ui_evaluate.GAME)
+    open_evaluate(app, evaluate.GAME)
     for number in range(10):
         assert f"Face {number + 1} of 10" in app.get("progress")[0].proto.text
         app.button(key="guess_Depressed").click().run()
@@ -613,7 +613,7 @@ def test_evaluate_compares_with_a_run_of_which_only_the_scores_are_here(app, sma
     prediction_cache.keep_answers_beside(shipped, small_set)
     (shipped / "answers.npz").rename(lonely / "answers.npz")
     (lonely / "model.keras").unlink()
-    open_evaluate(app, ui_evaluate.COMPARE)
+    open_evaluate(app, evaluate.COMPARE)
     assert app.multiselect(key="compared").value == ["lonely"]
     assert "alone is right for 0" in texts(app)
     assert "may well be chance" in texts(app)
@@ -626,7 +626,7 @@ def test_evaluate_compares_with_a_run_of_which_only_the_scores_are_here(app, sma
 def test_second_click_of_a_double_click_is_no_guess_on_the_next_face():
     state = {"places": [3, 5], "guesses": []}
     for number in (0, 0, 1, 1):
-        ui_game._guess(state, number, number == 0)
+        game._guess(state, number, number == 0)
     assert state["guesses"] == [True, False]
 
 
@@ -635,14 +635,14 @@ def test_evaluate_compares_only_on_pictures_that_no_run_has_learned_from(app, sm
     seen = scan_dataset(small_set).fingerprints
     (models_dir() / "twin" / FINGERPRINTS_FILE).write_text("\n".join(seen[:4]) + "\n")
     dataset_predictions.compute_answers(models_dir() / "twin", small_set)
-    open_evaluate(app, ui_evaluate.COMPARE)
+    open_evaluate(app, evaluate.COMPARE)
     app.multiselect(key="compared").set_value(["twin"]).run()
     assert "only 26 were learned from by none of these models" in texts(app)
 
 
 def test_evaluate_says_that_a_model_learned_another_grouping(app, small_set):
     app.session_state["depressed_emotions"] = ("fear", "sad")
-    open_evaluate(app, ui_evaluate.THRESHOLD)
+    open_evaluate(app, evaluate.THRESHOLD)
     assert "learned to call neutral and sad faces *depressed*; these labels mean fear and sad" in texts(app)
     app.selectbox(key=f"part_{runs.SHIPPED_RUN}_{small_set.name}").set_value(EvalSubset(subset="val")).run()
     assert app.button(key="keep_threshold").disabled
@@ -659,21 +659,21 @@ def test_job_of_a_page_asks_again_where_scores_are_kept_but_answers_are_gone(app
 
 
 def test_evaluate_hands_out_a_report_and_the_card(app, small_set):
-    open_evaluate(app, ui_evaluate.REPORT)
+    open_evaluate(app, evaluate.REPORT)
     assert {button.key for button in app.get("download_button")} == {"report", "evaluate_card"}
     assert "No picture of a face is in them" in texts(app)
 
 
-@pytest.mark.parametrize("title", [ui_evaluate.CURVES, ui_evaluate.FAILS, ui_evaluate.FLATTERY, ui_evaluate.ROBUSTNESS])
+@pytest.mark.parametrize("title", [evaluate.CURVES, evaluate.FAILS, evaluate.FLATTERY, evaluate.ROBUSTNESS])
 def test_evaluate_shows_every_part(app, small_set, title):
     run_dir, rows = models_dir() / runs.SHIPPED_RUN, np.ones(len(small_set.index), bool)
     robustness_run.measure_robustness(run_dir, small_set, rows)
     open_evaluate(app, title)
-    num_charts = {ui_evaluate.CURVES: 5, ui_evaluate.FAILS: 1, ui_evaluate.FLATTERY: 2, ui_evaluate.ROBUSTNESS: 7}
+    num_charts = {evaluate.CURVES: 5, evaluate.FAILS: 1, evaluate.FLATTERY: 2, evaluate.ROBUSTNESS: 7}
     assert len(app.get("plotly_chart")) == num_charts[title]
 
 
-@pytest.mark.parametrize("title", [ui_evaluate.CURVES, ui_evaluate.THRESHOLD, ui_evaluate.FAILS, ui_evaluate.FLATTERY])
+@pytest.mark.parametrize("title", [evaluate.CURVES, evaluate.THRESHOLD, evaluate.FAILS, evaluate.FLATTERY])
 def test_a_click_in_evaluate_neither_splits_nor_measures_again(app, small_set, title, monkeypatch):
     calls = []
 

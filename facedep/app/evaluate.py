@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from facedep import emotions, ui, ui_gallery
+from facedep import emotions
+from facedep.app import gallery, ui
+from facedep.app.background_jobs import follow_job, forget_job, name_job
+from facedep.app.scanning import follow_face_check, follow_scan
 from facedep.data import splits
 from facedep.data.eval_subset import ALL, EvalSubset
 from facedep.data.scan import Scan
@@ -31,8 +34,6 @@ from facedep.reporting import sentences
 from facedep.reporting.plots import errors
 from facedep.reporting.plots import scores as plots_scores
 from facedep.runs import run_folder
-from facedep.ui_jobs import follow_job, forget_job, name_job
-from facedep.ui_scan import follow_face_check, follow_scan
 
 SENTENCE, CURVES, THRESHOLD, FAILS, FLATTERY, ROBUSTNESS, COMPARE, GAME, REPORT = (
     "In one sentence", "Curves", "Threshold", "Where it fails", "Honest or flattering", "Robustness", "Compare runs",
@@ -274,10 +275,10 @@ def show_pictures(view: Evaluation, places: np.ndarray, words: str, *, key: str)
     captions = [
         f"{names.iat[place].replace('_', '-')} · {view.predictions.probabilities[place]:.0%}" for place in shown
     ]
-    picked = ui_gallery.show_grid(view.dataset, view.indices[shown].tolist(), key=key, captions=captions)
+    picked = gallery.show_grid(view.dataset, view.indices[shown].tolist(), key=key, captions=captions)
     st.caption(f"The label, and P(“depressed”){f'; the first {_NUM_PICTURES}' if len(places) > len(shown) else ''}.")
     if picked is not None:
-        ui_gallery.show_details(view.dataset, view.scan, picked)
+        gallery.show_details(view.dataset, view.scan, picked)
 
 
 # Curves --------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from facedep import emotions, ui, ui_evaluate, ui_gallery
+from facedep import emotions
+from facedep.app import evaluate, gallery, ui
 from facedep.evaluation import game
 from facedep.evaluation.evaluation import Evaluation
 from facedep.inference.prediction_cache import find_seen
@@ -35,14 +36,14 @@ def show_game(view: Evaluation) -> None:
     result = game.score_game(guessed, truths, answered)
     state["rounds"][state["number"]] = (result.num_right_visitor, result.num_right_model, result.num_faces)
     st.markdown(f"### {result.sentence}")
-    if ui_evaluate.has_published_labels(view.dataset):
+    if evaluate.has_published_labels(view.dataset):
         st.markdown(game.PEOPLE_SENTENCE)
     captions = [
         f"{view.dataset.index['emotion'].iat[place] or view.dataset.index['label'].iat[place]} · "
         f"{view.predictions.probabilities[number]:.0%}"
         for place, number in zip(places, at, strict=True)
     ]
-    ui_gallery.show_grid(view.dataset, places.tolist(), key="game_pictures", captions=captions)
+    gallery.show_grid(view.dataset, places.tolist(), key="game_pictures", captions=captions)
     st.caption(
         "Beneath each face: its label, and the model's P(“depressed”). Where it is uncertain, the side that it leans "
         "to counts."
@@ -81,7 +82,7 @@ def _ask(view: Evaluation, state: dict[str, Any]) -> None:
     place = int(state["places"][number])
     st.progress(number / len(state["places"]), f"Face {number + 1} of {len(state['places'])}")
     left, right = st.columns([1, 1.6], gap="medium", vertical_alignment="center")
-    source = ui_gallery.encode_thumbnail(view.dataset, view.dataset.index["path"].iat[place])
+    source = gallery.encode_thumbnail(view.dataset, view.dataset.index["path"].iat[place])
     left.image(source, width=240)
     with right:
         words = " or ".join(sorted(view.dataset.depressed_emotions))

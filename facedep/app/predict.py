@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from facedep import emotions, ui, ui_gallery, ui_scan
+from facedep import emotions
+from facedep.app import gallery, scanning, ui
 from facedep.audit.neighbors import build_appearance, find_lookalikes
 from facedep.errors import FacedepError
 from facedep.images.opening import prepare_image
@@ -200,7 +201,7 @@ def _show_lookalikes(classifier: Any, prepared: np.ndarray, *, key: str) -> None
     except FacedepError as error:
         st.caption(f"The chosen data set cannot be read: {error}")
         return
-    scan = ui_scan.find_scan(dataset)
+    scan = scanning.find_scan(dataset)
     if scan is None:
         st.caption(
             f"{ui.describe_source()[0].upper()}{ui.describe_source()[1:]} have not been looked at yet. Open the "
@@ -212,7 +213,7 @@ def _show_lookalikes(classifier: Any, prepared: np.ndarray, *, key: str) -> None
         return
     is_learned = find_seen(run_folder.locate_run(classifier.name), scan.fingerprints) & scan.is_readable
     among = is_learned if is_learned.any() else scan.is_readable
-    appearance = ui_gallery.load_appearance(dataset, scan)
+    appearance = gallery.load_appearance(dataset, scan)
     own = build_appearance(prepare_image(prepared, scan.thumbnails.shape[1])[np.newaxis, :, :, 0])
     rows, correlations = find_lookalikes(
         np.concatenate([appearance, own]), len(appearance), _NUM_LOOKALIKES, among=np.append(among, False)
@@ -222,7 +223,7 @@ def _show_lookalikes(classifier: Any, prepared: np.ndarray, *, key: str) -> None
         f"{names.iat[row].replace('_', '-')} · {correlation:.2f}"
         for row, correlation in zip(rows, correlations, strict=True)
     ]
-    ui_gallery.show_grid(dataset, rows.tolist(), key=f"similar_{key}", captions=captions)
+    gallery.show_grid(dataset, rows.tolist(), key=f"similar_{key}", captions=captions)
     where = f"{is_learned.sum():,} pictures of {ui.describe_source()} that {classifier.name} has learned from"
     if not is_learned.any():
         where = f"{ui.describe_source()}, of which {classifier.name} has learned from none"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from facedep import ui, ui_evaluate, ui_explore
+from facedep.app import evaluate, explore, ui
 from facedep.audit import face_check
 from facedep.data import scan
 from facedep.data.scan import is_scanned, scan_dataset
@@ -91,7 +91,7 @@ def _wait_until(is_so) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize(("page", "tab"), [("explore", ui_explore.AVERAGE), ("evaluate", ui_evaluate.CURVES)])
+@pytest.mark.parametrize(("page", "tab"), [("explore", explore.AVERAGE), ("evaluate", evaluate.CURVES)])
 def test_a_page_follows_the_scan_in_the_background(app, started, measured, page, tab):
     _open(app, page, tab)
     assert [words[0] for words in started] == ["check"]
@@ -134,14 +134,14 @@ def no_cache(app, tmp_path, monkeypatch):
 
 
 def test_where_nothing_can_be_written_the_server_scans_once_and_says_so(app, dataset, measured, no_cache):
-    _open(app, "explore", ui_explore.AVERAGE)
+    _open(app, "explore", explore.AVERAGE)
     _wait_until(lambda: is_scanned(dataset))
     for _ in range(2):
         app.run()
         assert not app.exception
         assert app.get("plotly_chart")
         assert "it stays in memory until the app ends" in _read_captions(app)
-    for tab in (ui_explore.LOOK, ui_explore.FAULTS, ui_explore.TAKE):
+    for tab in (explore.LOOK, explore.FAULTS, explore.TAKE):
         _open(app, "explore", tab)
     _open(app, "train")
     app.radio(key="recipe").set_value("quick").run()
@@ -151,7 +151,7 @@ def test_where_nothing_can_be_written_the_server_scans_once_and_says_so(app, dat
 
 @pytest.mark.parametrize(
     ("page", "tab"),
-    [("explore", ui_explore.LABELS), ("explore", ui_explore.MAP), ("evaluate", ui_evaluate.CURVES)],
+    [("explore", explore.LABELS), ("explore", explore.MAP), ("evaluate", evaluate.CURVES)],
 )
 def test_work_that_needs_a_cache_says_so_where_there_is_none(app, dataset, no_cache, page, tab):
     scan_dataset(dataset)
@@ -166,7 +166,7 @@ def test_a_scan_that_breaks_off_in_the_server_is_a_sentence_and_can_be_tried_aga
         raise RunError("The memory ran out.")
 
     monkeypatch.setattr(scan, "_measure", fail)
-    _open(app, "explore", ui_explore.AVERAGE)
+    _open(app, "explore", explore.AVERAGE)
     _wait_until(lambda: app.run().warning)
     assert [warning.value for warning in app.warning] == ["The memory ran out."]
     monkeypatch.setattr(scan, "_measure", measure)
@@ -187,7 +187,7 @@ def test_a_page_never_looks_for_faces_itself_where_a_split_depends_on_them(app, 
     left_out = {"all": 0, "no_face": 0}
     card["data"] |= {"content_hash": dataset.content_hash, "split": "leak-free", "left_out": left_out, "thresholds": {}}
     path.write_text(json.dumps(card), "utf-8")
-    _open(app, "evaluate", ui_evaluate.CURVES)
+    _open(app, "evaluate", evaluate.CURVES)
     assert [words[:2] for words in started] == [["check", "--faces"]]
     assert app.get("progress")
     has_face = {"has_face": np.ones(len(dataset.index), bool)}

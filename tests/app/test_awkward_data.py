@@ -8,7 +8,10 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from facedep import emotions, ui
+from facedep import emotions
+from facedep.app import ui
+from facedep.app.evaluate import COMPARE, CURVES, FAILS, FLATTERY, GAME, REPORT, ROBUSTNESS, SENTENCE, THRESHOLD
+from facedep.app.explore import AVERAGE, FAULTS, GLANCE, LABELS, LOOK, MAP, TAKE
 from facedep.cli.main import main
 from facedep.data import sample_faces
 from facedep.data.sources import load_dataset
@@ -16,8 +19,6 @@ from facedep.inference import embedding_map as projection
 from facedep.networks import classifier as model
 from facedep.paths import PROJECT_DIR, models_dir
 from facedep.runs import jobs, run_folder
-from facedep.ui_evaluate import COMPARE, CURVES, FAILS, FLATTERY, GAME, REPORT, ROBUSTNESS, SENTENCE, THRESHOLD
-from facedep.ui_explore import AVERAGE, FAULTS, GLANCE, LABELS, LOOK, MAP, TAKE
 
 APP = str(PROJECT_DIR / "streamlit_app.py")
 TABS = {

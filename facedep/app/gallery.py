@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from facedep import ui
+from facedep.app import ui
 from facedep.audit.neighbors import build_appearance, find_lookalikes
 from facedep.data.scan import Scan, find_cache_path
 from facedep.data.sources import Dataset

@@ -8,7 +8,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from facedep import emotions, ui
+from facedep import emotions
+from facedep.app import ui
+from facedep.app.background_jobs import follow_job, forget_job, name_job
+from facedep.app.evaluate import follow_answers
 from facedep.data.sources import Dataset
 from facedep.errors import FacedepError
 from facedep.evaluation import metrics
@@ -29,8 +32,6 @@ from facedep.reporting.plots import training
 from facedep.reporting.report import build_report
 from facedep.runs import progress, run_folder
 from facedep.training.estimate import describe_seconds
-from facedep.ui_evaluate import follow_answers
-from facedep.ui_jobs import follow_job, forget_job, name_job
 
 MAX_COMPARED = 3
 _SETTINGS = {

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from facedep import ui
+from facedep.app import ui
 from facedep.data.splits import LEAK_FREE
 from facedep.networks.card import Card
 from facedep.networks.card_scores import Scores
