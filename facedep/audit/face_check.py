@@ -1,8 +1,8 @@
 """Which pictures of a data set show a face at all: a second pass over its thumbnails, slower than the scan.
 
 The pictures of such data sets are cut more tightly than any face detector expects. Each gets a border that repeats its
-edge and is enlarged, and BlazeFace's two networks (`images/faces.py`) score it: one look suffices for nine of ten faces, the
-others get up to five more, closer and mirrored, and the mean of all counts.
+edge and is enlarged, and BlazeFace's two networks (`images/faces.py`) score it: one look suffices for nine of ten
+faces, the others get up to five more, closer and mirrored, and the mean of all counts.
 
 Measured on real sets, each picture once. Of FER2013's 27,070 it passes 99.3 %; of the 193 others, seen one by one,
 some 45 are without a face (signs, texts, hands, black), the rest are faces from the side, behind hands or glasses,

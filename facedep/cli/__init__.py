@@ -1,1 +1,4 @@
-"""cli."""
+"""The command line.
+
+Main functions: `main.main`.
+"""

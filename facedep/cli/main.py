@@ -682,8 +682,3 @@ def _show_number(value: float | None) -> str:
 def _print_json(value: Any) -> None:
     """Prints JSON with null for whatever is undefined, in ASCII: any terminal and any file name can be printed so."""
     print(json.dumps(nan_to_null(value), indent=1))
-
-
-if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="backslashreplace")  # a name this terminal cannot show is no reason to break off
-    sys.exit(main())

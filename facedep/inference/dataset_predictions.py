@@ -1,4 +1,4 @@
-"""Ask a model about pictures of a data set, and keep what it answers; `inference/prediction_cache.py` reads it without a network."""
+"""Compute a model's predictions for a data set and keep them; `prediction_cache.py` reads them without a network."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What one model answers to the pictures of one data set, kept on disk: read here, computed in `inference/dataset_predictions.py`.
+"""One model's predictions for one data set, kept on disk: read here, computed in `dataset_predictions.py`.
 
 A network takes seconds to load and half a minute for 28,000 pictures, so a page only ever reads a file that a process
 of its own has written. Whatever makes the answers other ones makes another file: the weights, the temperature, what the

@@ -1,1 +1,1 @@
-"""plots."""
+"""Every chart, by subject. Functions return Plotly figures; none computes or shows anything."""
