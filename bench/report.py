@@ -12,7 +12,12 @@ from facedep.networks.recipes import ARTICLE, COMPACT, QUICK, Recipe
 
 _TRAINING_COST = 6  # operations for each multiply-add: forward once, backward twice, two each
 _FORWARD_COST = 2
-_BLUE, _ORANGE, _GREEN, _GRAY = "#0072B2", "#E69F00", "#009E73", "#8A94A6"  # Okabe & Ito, as in facedep/plots_theme.py
+_BLUE, _ORANGE, _GREEN, _GRAY = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#8A94A6",
+)  # Okabe & Ito, as in facedep/reporting/plots/theme.py
 _CURVES = (
     ("article_path", "the article's code path", _ORANGE),
     ("compact", "compact", _BLUE),
