@@ -17,7 +17,7 @@ _BLUE, _ORANGE, _GREEN, _GRAY = (
     "#E69F00",
     "#009E73",
     "#8A94A6",
-)  # Okabe & Ito, as in facedep/reporting/plots/theme.py
+)  # Okabe & Ito, as in every chart
 _CURVES = (
     ("article_path", "the article's code path", _ORANGE),
     ("compact", "compact", _BLUE),

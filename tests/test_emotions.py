@@ -23,8 +23,11 @@ SPELLINGS = {
 }
 
 
+WRITINGS = ["lower", "upper", "title", "numbered", "spaced"]
+
+
 @pytest.mark.parametrize(("emotion", "spelling"), [(e, s) for e, text in SPELLINGS.items() for s in text.split()])
-@pytest.mark.parametrize("write", [str.lower, str.upper, str.title, "0_{}".format, " {} ".format], ids=repr)
+@pytest.mark.parametrize("write", [str.lower, str.upper, str.title, "0_{}".format, " {} ".format], ids=WRITINGS)
 def test_usual_spellings_are_known_in_any_case(emotion, spelling, write):
     assert find_emotion(write(spelling)) == emotion
 
