@@ -29,7 +29,12 @@ DEPENDENCIES = PYPROJECT["project"]["dependencies"]
 EXTRAS = PYPROJECT["project"]["optional-dependencies"]
 SHIPPED_RUNS = (run_folder.SHIPPED_RUN, *run_folder.SHIPPED_SCORES)
 # Imported where the package that brings them is used, in the very release that it asks for.
-BROUGHT_BY_OTHERS = {"starlette": "streamlit", "requests": "kagglehub", "jax": "the extra of that name"}
+BROUGHT_BY_OTHERS = {
+    "starlette": "streamlit",
+    "requests": "kagglehub",
+    "jax": "the extra of that name",
+    "markupsafe": "jinja2",
+}
 
 
 def _read_requirements(name: str) -> list[str]:

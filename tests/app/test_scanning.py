@@ -185,7 +185,8 @@ def test_a_page_never_looks_for_faces_itself_where_a_split_depends_on_them(app, 
     path = models_dir() / run_folder.SHIPPED_RUN / CARD_FILE
     card = json.loads(path.read_text("utf-8"))
     left_out = {"all": 0, "no_face": 0}
-    card["data"] |= {"content_hash": dataset.content_hash, "split": "leak-free", "left_out": left_out, "thresholds": {}}
+    card["data"] |= {"content_hash": dataset.content_hash, "protocol": "leak-free"}
+    card["data"] |= {"dropped_issues": left_out, "issue_limits": {}}
     path.write_text(json.dumps(card), "utf-8")
     _open(app, "evaluate", evaluate.CURVES)
     assert [words[:2] for words in started] == [["check", "--faces"]]

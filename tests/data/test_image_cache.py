@@ -304,7 +304,7 @@ def test_several_processes_at_once_get_the_same_pictures(dataset):
     code = (
         "import sys, zlib, numpy as np\n"
         "from facedep.data import load_dataset\n"
-        "from facedep.scan import load_images, scan_dataset\n"
+        "from facedep.data.scan import load_images, scan_dataset\n"
         "dataset = load_dataset(sys.argv[1])\n"
         "images = load_images(dataset, scan_dataset(dataset), np.ones(5, bool), 24)\n"
         "print(zlib.crc32(np.asarray(images).tobytes()))"

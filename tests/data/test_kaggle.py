@@ -95,7 +95,7 @@ def _run_python(code: str) -> str:
 
 
 def test_the_import_pulls_in_neither_kagglehub_nor_requests():
-    code = "import sys, facedep.kaggle; print({'kagglehub', 'requests', 'filelock'} & set(sys.modules))"
+    code = "import sys, facedep.data.kaggle; print({'kagglehub', 'requests', 'filelock'} & set(sys.modules))"
     assert _run_python(code) == "set()"
 
 
@@ -238,7 +238,9 @@ def test_another_process_sees_the_download_which_a_second_start_leaves_alone(ser
     assert kaggle.read_download().state == "running"
     kaggle.start_download()
     _wait_until(lambda: kaggle.read_download().num_bytes)
-    seen = _run_python("from facedep.kaggle import *; s = read_download(); print(s.state, s.num_bytes, s.total_bytes)")
+    seen = _run_python(
+        "from facedep.data.kaggle import *; s = read_download(); print(s.state, s.num_bytes, s.total_bytes)"
+    )
     state, num_bytes, total_bytes = seen.split()
     assert state == "running"
     assert 0 < int(num_bytes) <= int(total_bytes) == len(BIG_ARCHIVE)

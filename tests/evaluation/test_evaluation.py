@@ -316,9 +316,9 @@ def test_no_network_is_imported_for_answers_that_are_kept(run_dir, dataset):
     code = f"""
 import sys
 from pathlib import Path
-from facedep.data import load_dataset
-from facedep.eval_subset import EvalSubset
-from facedep.evaluation import evaluate_run
+from facedep.data.sources import load_dataset
+from facedep.data.eval_subset import EvalSubset
+from facedep.evaluation.evaluation import evaluate_run
 dataset = load_dataset({dataset.source!r})
 for subset in ("all", "test"):
     evaluate_run(Path({str(run_dir)!r}), dataset, EvalSubset(subset=subset))

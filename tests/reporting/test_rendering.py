@@ -80,7 +80,7 @@ def test_the_digest_of_a_script_does_not_depend_on_the_line_ends_of_a_checkout(m
 
 
 def test_templates_are_found_from_any_folder(tmp_path):
-    code = "from facedep.rendering import read_asset; print(len(read_asset('report.css')))"
+    code = "from facedep.reporting.rendering import read_asset; print(len(read_asset('report.css')))"
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_DIR)}
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120

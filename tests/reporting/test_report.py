@@ -492,6 +492,7 @@ def test_colours_are_those_of_the_app(tmp_path, dataset):
 
 
 def test_report_brings_neither_a_network_nor_streamlit():
-    code = "import sys, facedep.report; sys.exit(any(n in sys.modules for n in ('keras', 'streamlit', 'tensorflow')))"
+    heavy = ("keras", "streamlit", "tensorflow")
+    code = f"import sys, facedep.reporting.report; sys.exit(any(name in sys.modules for name in {heavy}))"
     result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_DIR, capture_output=True, text=True, timeout=120)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")

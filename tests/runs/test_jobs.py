@@ -23,7 +23,7 @@ import os, sys, time
 sys.path.insert(0, {project!r})
 from pathlib import Path
 from facedep.errors import DataError
-from facedep.jobs import JobWriter
+from facedep.runs.jobs import JobWriter
 
 path = Path(sys.argv[sys.argv.index("--progress") + 1])
 print("arguments:", sys.argv[1:], flush=True)
@@ -43,7 +43,7 @@ STARTER = """
 import sys, time
 from pathlib import Path
 sys.executable = sys.argv[2]
-from facedep.jobs import start_job
+from facedep.runs.jobs import start_job
 
 print("ready", flush=True)
 while not Path(sys.argv[1]).exists():

@@ -32,8 +32,8 @@ FAKE_PYTHON = """#!{python}
 import sys, time
 sys.path.insert(0, {project!r})
 from pathlib import Path
-from facedep import runs
-from facedep.run_writer import RunWriter
+from facedep.runs import run_folder
+from facedep.runs.writer import RunWriter
 
 run_dir = Path(sys.argv[sys.argv.index("--run") + 1])
 print("arguments:", sys.argv[1:])
@@ -52,7 +52,7 @@ PARENT = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in a shell's background
 sys.executable = {fake!r}
-from facedep import runs
+from facedep.runs import run_folder
 
 run_dir = run_folder.create_run(run_folder.RunConfig("compact", "faces.zip", 1, 16, 0.001), "orphan")
 run_folder.start_worker(run_dir, "some folder")
@@ -63,7 +63,7 @@ time.sleep(60)
 STARTER = """
 import sys, time
 from pathlib import Path
-from facedep import runs
+from facedep.runs import run_folder
 from facedep.errors import RunError
 
 print("ready", flush=True)

@@ -29,13 +29,13 @@ from pathlib import Path
 import keras
 import numpy as np
 from keras import layers
-from facedep import training_callbacks
-from facedep.devices import find_devices
-from facedep.fitting import fit_network
-from facedep.recipes import COMPACT
-from facedep.run_writer import RunWriter
-from facedep.runs import STOP_FILE, RunConfig
-from facedep.training_inputs import ArrayDataset, ClassSpec, FitPlan
+from facedep.training import callbacks as training_callbacks
+from facedep.training.devices import find_devices
+from facedep.training.fit import fit_network
+from facedep.networks.recipes import COMPACT
+from facedep.runs.writer import RunWriter
+from facedep.runs.run_folder import STOP_FILE, RunConfig
+from facedep.training.inputs import ArrayDataset, ClassSpec, FitPlan
 
 num_devices, num_images, dropout, stop_after = json.loads(sys.argv[1])
 devices = find_devices(num_devices)
