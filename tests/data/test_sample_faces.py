@@ -89,7 +89,10 @@ def test_a_face_is_a_pure_function_of_its_arguments():
 
 
 def test_another_process_draws_the_same_face():
-    code = "import sys; from facedep.data.sample_faces import *; sys.stdout.buffer.write(draw_sample_face('fear', 7).tobytes())"
+    code = (
+        "import sys; from facedep.data.sample_faces import *; "
+        "sys.stdout.buffer.write(draw_sample_face('fear', 7).tobytes())"
+    )
     root = Path(__file__).resolve().parents[2]
     drawn = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=True).stdout
     assert drawn == draw_sample_face("fear", 7).tobytes()

@@ -174,7 +174,7 @@ def test_heic_is_read_by_whoever_has_not_registered_it(tmp_path):
     path = tmp_path / "face.HEIC"
     path.write_bytes(_HEIC)
     code = (
-        "import sys; from pathlib import Path; from facedep.images import open_picture;"
+        "import sys; from pathlib import Path; from facedep.images.opening import open_picture;"
         "assert 'pillow_heif' not in sys.modules; print(open_picture(Path(sys.argv[1]), 'x').size)"
     )
     result = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, cwd=PROJECT_DIR)

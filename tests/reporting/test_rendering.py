@@ -11,7 +11,7 @@ from facedep.paths import PROJECT_DIR
 from facedep.reporting import rendering
 from facedep.reporting.rendering import clean_line, escape_markdown, read_asset
 
-TEMPLATES_DIR = PROJECT_DIR / "facedep" / "templates"
+TEMPLATES_DIR = PROJECT_DIR / "facedep" / "reporting" / "templates"
 HOSTILE = "a|b <b>x</b> **bold** `code` [link](http://evil.example) $x$ :red[y] www.evil.example\n# head\n- item"
 
 
