@@ -537,9 +537,9 @@ def test_recorded_scores_are_at_the_cards_own_threshold(first_dir, workshop, tmp
     words = ["evaluate", "--model", str(run_dir), "--data", str(workshop.pictures), "--json"]
     with workshop.entered():
         assert main(words) == main([*words, "--record"]) == 0
-    recorded = read_card(run_dir)["evaluations"][-1]
-    assert recorded["threshold"] == 0.5
-    assert recorded["accuracy"] == read_card(run_dir).scores["test"]["accuracy"]
+    recorded = read_card(run_dir).evaluations[-1]
+    assert recorded.decision_threshold == 0.5
+    assert recorded.scores.accuracy == read_card(run_dir).scores["test"].accuracy
 
 
 def test_answers_kept_beside_the_card_are_scored_without_the_model(first_dir, workshop, tmp_path, capsys):
@@ -738,7 +738,7 @@ def test_too_few_pictures_end_the_run_as_failed_with_a_sentence(workshop, tmp_pa
 def test_split_that_the_folders_do_not_have_ends_the_run_before_any_picture_is_opened(workshop, monkeypatch):
     monkeypatch.setattr(training_prepare, "scan_dataset", None)
     with workshop.entered():
-        run_dir = run_folder.create_run(dataclasses.replace(CONFIG, split="supplied"), "no folders")
+        run_dir = run_folder.create_run(dataclasses.replace(CONFIG, protocol="supplied"), "no folders")
         assert main(["train", "--run", str(run_dir), "--data", str(workshop.pictures)]) == 1
     assert "so it has no supplied split" in run_folder.read_run(run_dir).message
 
