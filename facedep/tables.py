@@ -1,7 +1,5 @@
 """Tables as CSV files: the one way out, whether to a download or to a file."""
 
-import contextlib
-import os
 import shutil
 import unicodedata
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from facedep.errors import DataError
+from facedep.files import check_writable, write_atomically
 
 # A spreadsheet takes a cell that starts with one of these for a formula and runs it. Reference: OWASP, CSV Injection.
 _FORMULA_STARTS = ("=", "+", "-", "@")
@@ -34,12 +33,7 @@ def check_csv_path(path: Path) -> None:
         DataError: The file cannot be written.
     """
     try:
-        if path.is_dir():
-            raise IsADirectoryError(None, "it is a folder")
-        if not _is_special(path):
-            partial = _partial_path(path)
-            partial.touch()
-            partial.unlink()
+        check_writable(path)
     except OSError as error:
         raise _explain_disk_error(path, error) from None
 
@@ -56,10 +50,10 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
     """
     content = encode_csv(table)
     try:
-        if _is_special(path):
-            path.write_bytes(content)
-        else:
-            _replace_file(path, content)
+        with write_atomically(path) as partial:
+            partial.write_bytes(content)
+            if path.is_file():
+                shutil.copymode(path, partial)
     except OSError as error:
         raise _explain_disk_error(path, error) from None
 
@@ -78,27 +72,6 @@ def _make_harmless(text: str) -> str:
         for letter in text
     )
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
-
-
-def _is_special(path: Path) -> bool:
-    """Whether a path is a pipe or a device such as /dev/stdout, which is written to and never replaced."""
-    return path.exists() and not path.is_file()
-
-
-def _partial_path(path: Path) -> Path:
-    target = Path(os.path.realpath(path))  # a link stays one: the file it leads to is replaced
-    return target.with_name(f".{target.name}.{os.getpid()}.part")
-
-
-def _replace_file(path: Path, content: bytes) -> None:
-    partial = _partial_path(path)
-    try:
-        partial.write_bytes(content)
-        with contextlib.suppress(OSError):
-            shutil.copymode(path, partial)
-        os.replace(partial, os.path.realpath(path))
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _explain_disk_error(path: Path, error: OSError) -> DataError:
