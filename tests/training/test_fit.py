@@ -99,7 +99,7 @@ def test_fit_ends_when_no_better_epoch_came_for_as_long_as_the_recipe_waits(tmp_
 @pytest.mark.parametrize("patience", [1, 2])
 def test_patience_counts_from_the_first_epoch_after_the_early_ones(patience, tmp_path):
     recipe = dataclasses.replace(COMPACT, patience=patience)
-    config = dataclasses.replace(CONFIG, num_epochs=4, num_early_epochs=2)
+    config = dataclasses.replace(CONFIG, num_epochs=4, num_progressive_resizing_epochs=2)
     parts = {"train": _make_part(32), "val": _make_part(40)}
     with RunWriter(tmp_path) as writer:
         progress = fit_network(build_network(recipe, 1), parts, plan=FitPlan(GROUPS, recipe, config), writer=writer)
