@@ -72,7 +72,7 @@ def measure_own_pipeline(*, source: str, recipe: str, split: str) -> dict[str, f
     found = find_recipe(recipe)
     dataset = load_dataset(source)
     scan = scan_dataset(dataset)
-    rows = split_dataset(dataset.index, scan, split, seed=SEED) == "train"
+    rows = split_dataset(dataset.samples, scan, split, seed=SEED) == "train"
     images = load_images(dataset, scan, rows, found.input_size_px)
     part = ArrayDataset(images, np.zeros((len(images), 1), np.float32), np.zeros(len(images), bool))
     augment = augment_images if found.augments else None
@@ -154,7 +154,7 @@ def train_own_recipe(
     Args:
         source: As `data.load_dataset` takes it.
         recipe: Name of the recipe.
-        split: One of `splits.SPLIT_KINDS`.
+        split: One of `splits.PROTOCOLS`.
         num_epochs: Passes over the training pictures.
         max_steps: Asks for the end, as the app's stop button does, after so many steps; None for whole epochs.
         prepares_again: Whether to time the preparation once more, now that its results are in the cache.
@@ -162,7 +162,7 @@ def train_own_recipe(
     Returns:
         `rows` (`epoch`, `train_seconds`, `seconds` since the call, `val_roc_auc`), `prepare_seconds` (until all is
         ready for the first step), `prepare_again_seconds`, `seconds` (all, with scores and the saved model),
-        `cores_used` (on average), `num_images` by part, `num_seen_before` (pictures that a model it starts from was
+        `cores_used` (on average), `num_images` by part, `num_in_pretraining` (pictures that a model it starts from was
         trained on), `test_roc_auc`, `peak_bytes`, `import_bytes`.
     """
     import facedep.training  # noqa: F401  TensorFlow is loaded before the clock starts
@@ -173,7 +173,7 @@ def train_own_recipe(
     card = read_card(run_dir)
     result |= {
         "num_images": dict(card.data.num_images),
-        "num_seen_before": dict(card.data.num_in_training_set),
+        "num_in_pretraining": dict(card.data.num_in_training_set),
         "test_roc_auc": card.scores["test"].roc_auc,
         "peak_bytes": measure_peak_memory(),
         "import_bytes": import_bytes,
@@ -197,7 +197,7 @@ def _configure(recipe: str, split: str, num_epochs: int) -> Any:
         found.learning_rate,
         protocol=split,
         seed=SEED,
-        num_progressive_resizing_epochs=found.count_early_epochs(num_epochs),
+        num_progressive_resizing_epochs=found.count_progressive_resizing_epochs(num_epochs),
         ema_momentum=found.ema_momentum,
     )
 

@@ -27,25 +27,25 @@ def write_article_folders(source: str, out_dir: str, *, split: str, seed: int) -
     Args:
         source: As `data.load_dataset` takes it.
         out_dir: A folder that does not exist yet.
-        split: One of `splits.SPLIT_KINDS`.
+        split: One of `splits.PROTOCOLS`.
         seed: Of the split.
 
     Returns:
         The number of pictures in each part.
     """
     dataset = load_dataset(source)
-    parts = split_dataset(dataset.index, scan_dataset(dataset), split, seed=seed)
+    parts = split_dataset(dataset.samples, scan_dataset(dataset), split, seed=seed)
     Path(out_dir).mkdir(parents=True)
     counts = {}
     for part in ("train", "val", "test"):
-        chosen = dataclasses.replace(dataset, index=dataset.index[parts == part].reset_index(drop=True))
+        chosen = dataclasses.replace(dataset, samples=dataset.samples[parts == part].reset_index(drop=True))
         counts[part] = sum(export_dataset(chosen, Path(out_dir) / part).values())
     return counts
 
 
 def write_subset(dataset: Dataset, out_dir: Path, num_per_emotion: int) -> None:
     """Writes the first few pictures of each emotion in emotion folders, for a trial of the benchmark itself."""
-    chosen = dataset.index.groupby("emotion").head(num_per_emotion)
+    chosen = dataset.samples.groupby("emotion").head(num_per_emotion)
     for number, row in enumerate(chosen.itertuples()):
         target = out_dir / row.emotion / f"{number}{Path(row.path).suffix or '.png'}"
         target.parent.mkdir(parents=True, exist_ok=True)

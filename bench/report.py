@@ -231,7 +231,7 @@ def _list_cores(results: dict[str, Any]) -> str:
 def _describe_seen(quick: dict[str, Any] | None) -> str:
     if not quick:
         return "it was not measured"
-    seen = quick["num_seen_before"]
+    seen = quick["num_in_pretraining"]
     return "of these pictures that model had seen " + (
         ", ".join(f"{number:,} of the {part} part" for part, number in seen.items()) or "none that is known"
     )

@@ -282,7 +282,7 @@ def measure_prediction(bench: Bench) -> None:
     """Seconds from the start of a process to its first answer, and of warm calls."""
     samples = load_dataset(SAMPLE)
     picture = bench.work_dir / "face.png"
-    picture.write_bytes(samples.store.read_bytes(samples.index["path"].iloc[0]))
+    picture.write_bytes(samples.store.read_bytes(samples.samples["path"].iloc[0]))
     article_model, own_model = bench.work_dir / "article.keras", bench.work_dir / "models" / SHIPPED_RUN
     bench.call("save_article_model", cache="none", path=str(article_model))
     commands = {

@@ -7,7 +7,7 @@ from facedep.app.evaluate import COMPARE, CURVES, FAILS, FLATTERY, GAME, REPORT,
 
 ui.start_page("How good is it, and for whom?")
 dataset = ui.load_current_dataset()
-if dataset.index.empty:
+if dataset.samples.empty:
     st.info("No picture here has a label to be right about. Say on Explore what these folders hold, or choose others.")
     st.page_link("pages/explore.py", label="Open Explore", icon=":material/grid_view:")
     st.stop()
@@ -26,7 +26,7 @@ parts = {
     CURVES: evaluate.show_curves,
     THRESHOLD: evaluate.show_threshold,
     FAILS: evaluate.show_failures,
-    FLATTERY: compare.show_flattery,
+    FLATTERY: compare.show_protocol_comparison,
     ROBUSTNESS: compare.show_robustness,
     COMPARE: compare.show_comparison,
     GAME: game.show_game,

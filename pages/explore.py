@@ -9,7 +9,7 @@ ui.start_page("Explore the faces")
 ui.show_source_chooser()
 dataset = ui.load_current_dataset()
 ui.show_unknown_folders(dataset)
-if dataset.index.empty:
+if dataset.samples.empty:
     st.info(
         "Nothing to show yet: no folder here has a name that says what its pictures show. Say it above, or choose "
         "others."
@@ -33,11 +33,11 @@ with tabs[opened], ui.show_errors():
         explore.show_average_faces(dataset, scan)
     elif opened == FAULTS:
         explore.show_leak(dataset, scan)
-        explore.show_faults(dataset, scan)
+        explore.show_issues(dataset, scan)
     elif opened == TAKE:
         explore.show_take_away(dataset, scan)
     else:
         model = ui.choose_model()
-        if explore.follow_look(dataset, scan, model):
-            show = explore.show_label_hints if opened == LABELS else explore.show_map
+        if explore.follow_embedding(dataset, scan, model):
+            show = explore.show_label_issues if opened == LABELS else explore.show_map
             show(dataset, scan, model)

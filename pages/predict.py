@@ -72,8 +72,8 @@ def show_picture(title: str, content: Any, *, key: str) -> Any:
     """Answers for one picture and shows it all; returns the answer."""
     is_whole = st.session_state.get(f"whole_{key}", False)
     answer = predict_picture(classifier, content, title, is_whole_picture=is_whole)
-    other_answer = predict_picture(other, content, title, is_whole_picture=is_whole) if other else None
-    predict.show_answer(classifier, answer, key=key, other=other, other_answer=other_answer)
+    other_prediction = predict_picture(other, content, title, is_whole_picture=is_whole) if other else None
+    predict.show_prediction(classifier, answer, key=key, other=other, other_prediction=other_prediction)
     if answer.picture and (is_whole or not answer.faces or answer.faces[0].box):
         st.toggle("Answer for the whole picture, without a search for faces", key=f"whole_{key}")
     return answer
@@ -84,7 +84,7 @@ def show_live() -> None:
     """Answers for a picture from the camera every one and a half seconds: smile, frown, and watch it move."""
     left, right = st.columns(2, gap="medium")
 
-    def answer_frame(content: bytes, number: int) -> None:
+    def predict_frame(content: bytes, number: int) -> None:
         answer = predict_picture(classifier, content, "live picture")
         predict.keep_snapshot(classifier, answer, number=number)
         with right:
@@ -94,7 +94,7 @@ def show_live() -> None:
                 st.info(answer.error or answer.note, icon=":material/visibility_off:")
 
     with left:
-        camera.watch_camera(key=f"live_{st.session_state.get('visit_number', 0)}", answer=answer_frame)
+        camera.watch_camera(key=f"live_{st.session_state.get('visit_number', 0)}", answer=predict_frame)
         predict.show_movement(classifier)
     predict.show_strip(classifier)
     predict.show_forgetting()
@@ -105,8 +105,8 @@ def show_many(files: list[tuple[str, Any]]) -> None:
     from facedep.inference.batch import list_pictures
 
     pictures = list_pictures(files)
-    answered = predict.answer_many(classifier, pictures, state=" ".join(file.file_id for _, file in files))
-    number = predict.show_table(answered, num_left_out=sum(picture.num_left_out for picture in pictures))
+    answered = predict.predict_many(classifier, pictures, state=" ".join(file.file_id for _, file in files))
+    number = predict.show_table(answered, num_skipped=sum(picture.num_skipped for picture in pictures))
     picture = pictures[number]
     st.subheader(picture.path)
     if picture.error:

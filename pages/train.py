@@ -49,13 +49,13 @@ def choose_settings(dataset: sources.Dataset) -> run_folder.RunConfig:
         with first:
             split = st.selectbox(
                 "Split",
-                list(splits.SPLIT_KINDS),
-                format_func=lambda kind: splits.SPLIT_KINDS[kind].partition(":")[0],
-                key="split",
+                list(splits.PROTOCOLS),
+                format_func=lambda kind: splits.PROTOCOLS[kind].partition(":")[0],
+                key="protocol",
                 persist_state="session",
                 help="Which pictures it learns from, and which judge it.",
             )
-            st.caption(splits.SPLIT_KINDS[split].partition(": ")[2].capitalize() + ".")
+            st.caption(splits.PROTOCOLS[split].partition(": ")[2].capitalize() + ".")
             st.text_input("Name of the run", placeholder="recipe and time", key="run_name", persist_state="session")
         with second:
             batch_size = st.select_slider(
@@ -88,16 +88,16 @@ def choose_settings(dataset: sources.Dataset) -> run_folder.RunConfig:
         seed=int(seed),
         depressed_emotions=dataset.spec.depressed_emotions,
         folder_choices=dict(dataset.spec.folder_choices),
-        num_progressive_resizing_epochs=recipe.count_early_epochs(epochs),
+        num_progressive_resizing_epochs=recipe.count_progressive_resizing_epochs(epochs),
         ema_momentum=recipe.ema_momentum,
         drop_issues=ui.current_cleaning(),
-        issue_limits=ui.changed_thresholds(),
+        issue_limits=ui.changed_limits(),
     )
 
 
 def describe_time(recipe: Recipe, epochs: int, dataset: sources.Dataset) -> str:
     """Returns the estimate of the time in a sentence."""
-    num_images = len(dataset.index)
+    num_images = len(dataset.samples)
     last_speed = estimate.find_last_speed(recipe)
     seconds = estimate.estimate_training_seconds(
         recipe,
@@ -113,7 +113,7 @@ def describe_time(recipe: Recipe, epochs: int, dataset: sources.Dataset) -> str:
 
 def tell_what_is_known(scan: Scan) -> None:
     """Says how many of the pictures the model that `quick` starts from was trained on."""
-    num_seen, num_images = ui.count_seen_by_shipped(scan), len(scan.fingerprints)
+    num_seen, num_images = ui.count_in_shipped_training_set(scan), len(scan.fingerprints)
     if num_seen:
         st.warning(
             f"The model that this starts from was trained on {num_seen:,} of these {num_images:,} pictures, so part of "
@@ -132,7 +132,7 @@ def count_leaks(
     path: str, choices: dict[str, str], depressed: tuple[str, ...], kind: str, _dataset: sources.Dataset, _scan: Scan
 ) -> dict[str, splits.Leak]:
     """Returns the leaks of a split; the scan's path, the folder choices and the grouping name pictures and labels."""
-    return splits.count_leaks(splits.split_dataset(_dataset.index, _scan, kind), _scan)
+    return splits.count_leaks(splits.split_dataset(_dataset.samples, _scan, kind), _scan)
 
 
 def warn_of_split(dataset: sources.Dataset, scan: Scan, kind: str) -> bool:
@@ -158,7 +158,7 @@ def tell_of_pictures(dataset: sources.Dataset, config: run_folder.RunConfig) -> 
 
     Where something depends on the scan it is made in the background; a training makes its own, so it need not wait.
     """
-    is_quick = RECIPES[config.recipe].starts_from_shipped
+    is_quick = RECIPES[config.recipe].pretrained
     needs_scan = is_quick or config.protocol != splits.LEAK_FREE
     scan = scanning.follow_scan(dataset) if needs_scan else scanning.find_scan(dataset)
     if scan is None:

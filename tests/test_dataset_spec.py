@@ -90,7 +90,7 @@ def test_same_files_can_be_labelled_in_another_way(write_pictures):
     assert relabel_dataset(dataset, DatasetSpec("elsewhere")) is dataset
     spec = DatasetSpec("elsewhere", {"Foo": "happy"}, ("happy",))
     relabelled = relabel_dataset(dataset, spec)
-    assert relabelled.index["label"].tolist() == ["depressed", "non_depressed"]
+    assert relabelled.samples["label"].tolist() == ["depressed", "non_depressed"]
     assert relabelled.source == dataset.source
     assert relabelled.content_hash == dataset.content_hash
     assert (dataset.unknown_folders, relabelled.unknown_folders) == ({"Foo": 1}, {})

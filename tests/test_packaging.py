@@ -172,12 +172,12 @@ def test_installed_package_answers_from_any_folder_and_is_never_written_to(start
     assert [face["label"] for face in answer["faces"]] == ["non_depressed"]
 
     folder = write_pictures([f"{emotion}/{number}.png" for emotion in ("happy", "sad") for number in range(4)])
-    result = start("evaluate", "--data", str(folder), "--part", "all", "--json")
+    result = start("evaluate", "--data", str(folder), "--subset", "all", "--json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["num_images"] == 8
     assert len(list((tmp_path / "runs" / ".shipped" / run_folder.SHIPPED_RUN / "scores").glob("*.json"))) == 1
 
-    result = start("evaluate", "--data", str(folder), "--part", "all", "--record")
+    result = start("evaluate", "--data", str(folder), "--subset", "all", "--record")
     assert result.returncode == 1
     assert "is part of the installed package" in result.stderr
     assert _list_files(site) == before

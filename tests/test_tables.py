@@ -8,7 +8,7 @@ import sys
 import pandas as pd
 import pytest
 
-from facedep.audit.issues import build_flags_table, find_faults, measure_quality
+from facedep.audit.issues import build_flags_table, find_issues, measure_quality
 from facedep.data import sources
 from facedep.data.scan import scan_dataset
 from facedep.errors import DataError
@@ -36,10 +36,10 @@ def test_numbers_truth_values_and_missing_ones_stay_as_they_are():
 def test_table_of_the_data_set_runs_no_formula_either(write_pictures):
     folder = write_pictures(["sad/a.png", "happy/b.png"])
     dataset = sources.load_dataset(str(folder))
-    index = dataset.index.assign(path=[FORMULA, "b.png"])
+    index = dataset.samples.assign(path=[FORMULA, "b.png"])
     scan = scan_dataset(dataset)
-    quality = measure_quality(dataset.index, scan)
-    table = build_flags_table(index, quality, find_faults(dataset.index, scan, quality))
+    quality = measure_quality(dataset.samples, scan)
+    table = build_flags_table(index, quality, find_issues(dataset.samples, scan, quality))
     assert [row["path"] for row in read_cells(encode_csv(table))] == [f"'{FORMULA}", "b.png"]
 
 

@@ -11,16 +11,16 @@ import streamlit as st
 from facedep import emotions
 from facedep.app import ui
 from facedep.app.background_jobs import follow_job, forget_job, name_job
-from facedep.app.evaluate import follow_answers
+from facedep.app.evaluate import follow_predictions
 from facedep.data.sources import Dataset
 from facedep.errors import FacedepError
 from facedep.evaluation import metrics
 from facedep.evaluation.evaluation import Evaluation, find_evaluation_key
 from facedep.evaluation.protocol_comparison import ProtocolScore, compare_protocols
-from facedep.evaluation.robustness import DISTORTIONS, MAX_IMAGES, choose_measured, read_robustness
+from facedep.evaluation.robustness import CORRUPTIONS, MAX_IMAGES, choose_measured, read_robustness
 from facedep.evaluation.slices import MIN_IMAGES
 from facedep.evaluation.subset_selection import select_pictures
-from facedep.inference.prediction_cache import find_seen, read_answers
+from facedep.inference.prediction_cache import find_in_training_set, read_predictions
 from facedep.networks.decision_threshold import read_threshold
 from facedep.networks.majority_baseline import find_majority_baseline
 from facedep.networks.predictions import Predictions
@@ -53,7 +53,7 @@ _SETTINGS = {
 # Honest or flattering ------------------------------------------------------------------------------------------------
 
 
-def show_flattery(view: Evaluation) -> None:
+def show_protocol_comparison(view: Evaluation) -> None:
     """Shows one run's score on differently chosen pictures, beside a table that learned nothing, and the inversion."""
     st.write(sentences.LOOKUP_TEXT)
     try:
@@ -65,9 +65,9 @@ def show_flattery(view: Evaluation) -> None:
     if missing is not None:
         mask = select_pictures(view.run.path, view.dataset, view.scan, missing.subset).mask
         choice = {"like": view.run.name, "subset": missing.subset}
-        if follow_answers(view.run, view.dataset, view.scan, mask, **choice) is None:
+        if follow_predictions(view.run, view.dataset, view.scan, mask, **choice) is None:
             return
-    ui.show_chart(plots_comparison.plot_flattery([vars(score) for score in found]), key="flattery")
+    ui.show_chart(plots_comparison.plot_protocol_comparison([vars(score) for score in found]), key="flattery")
     table = pd.DataFrame(
         {
             "Scored on": [score.what for score in found],
@@ -88,8 +88,8 @@ def show_flattery(view: Evaluation) -> None:
 
 def _load_protocol_scores(view: Evaluation) -> list[ProtocolScore]:
     """Returns the scores, kept until another input or more answers are there."""
-    answers = read_answers(view.run.path, view.dataset)
-    num_answered = int(answers.is_answered.sum()) if answers else 0
+    answers = read_predictions(view.run.path, view.dataset)
+    num_answered = int(answers.is_predicted.sum()) if answers else 0
     key = find_evaluation_key(view.run.path, view.dataset)
     return _compare_protocols(key, num_answered, view.run.path, view.dataset)
 
@@ -125,12 +125,12 @@ def show_comparison(view: Evaluation) -> None:
     if not names:
         st.info("Choose at least one run to compare with.")
         return
-    answered = {view.run.name: read_answers(view.run.path, view.dataset)}
+    answered = {view.run.name: read_predictions(view.run.path, view.dataset)}
     found = {view.run.name: view.run, **{run.name: run for run in others if run.name in names}}
     for name, run in list(found.items())[1:]:
         choice = {"like": view.run.name, "subset": view.subset}
         try:
-            answered[name] = follow_answers(run, view.dataset, view.scan, view.mask, **choice)
+            answered[name] = follow_predictions(run, view.dataset, view.scan, view.mask, **choice)
         except FacedepError as error:
             st.warning(f"**{name}** cannot be compared here. {error}", icon=":material/block:")
             del found[name]
@@ -145,7 +145,7 @@ def show_comparison(view: Evaluation) -> None:
     thresholds = {name: read_threshold(run.path, run.card) for name, run in found.items()}
     is_right = {name: is_depressed == (predictions[name].probabilities >= thresholds[name]) for name in found}
     for name in list(found)[1:]:
-        comparison = metrics.compare_answers(is_right[view.run.name], is_right[name])
+        comparison = metrics.compare_predictions(is_right[view.run.name], is_right[name])
         st.markdown(sentences.describe_comparison(comparison, view.run.name, name))
     _show_compared_scores(is_depressed, predictions, is_right)
     _show_compared_settings(found)
@@ -155,7 +155,7 @@ def _leave_out_seen(view: Evaluation, found: dict[str, run_folder.Run]) -> np.nd
     """Returns the pictures that none of the runs has learned from, `bool`, shape `(all,)`; None where few are left."""
     rows = view.mask.copy()
     for run in found.values():
-        rows &= ~find_seen(run.path, view.scan.fingerprints)
+        rows &= ~find_in_training_set(run.path, view.scan.fingerprints)
     num_left, num_all = int(rows.sum()), int(view.mask.sum())
     if num_left < MIN_IMAGES:
         st.info(
@@ -171,7 +171,7 @@ def _leave_out_seen(view: Evaluation, found: dict[str, run_folder.Run]) -> np.nd
 def _can_answer(run: run_folder.Run, dataset: Dataset) -> bool:
     """Whether a run has its network here, or at least its answers to this data set."""
     try:
-        return run.has_model or read_answers(run.path, dataset) is not None
+        return run.has_model or read_predictions(run.path, dataset) is not None
     except FacedepError:
         return False
 
@@ -258,13 +258,13 @@ def show_robustness(view: Evaluation) -> None:
             return
         forget_job(job)
         tables[name] = table
-    is_depressed = (view.dataset.index["label"] == emotions.DEPRESSED).to_numpy()
+    is_depressed = (view.dataset.samples["label"] == emotions.DEPRESSED).to_numpy()
     baseline = find_majority_baseline(is_depressed[choose_measured(view.mask)])
     columns = st.columns(2)
-    for number, (name, distortion) in enumerate(DISTORTIONS.items()):
-        curves = {run: table[table["distortion"] == name] for run, table in tables.items()}
+    for number, (name, corruption) in enumerate(CORRUPTIONS.items()):
+        curves = {run: table[table["corruption"] == name] for run, table in tables.items()}
         figure = plots_comparison.plot_robustness(
-            curves, title=distortion.title, unit=distortion.unit, baseline=baseline
+            curves, title=corruption.title, unit=corruption.unit, baseline=baseline
         )
         with columns[number % 2]:
             ui.show_chart(figure, key=f"robustness_{name}")

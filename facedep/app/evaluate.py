@@ -19,11 +19,16 @@ from facedep.data.eval_subset import ALL, EvalSubset
 from facedep.data.scan import Scan
 from facedep.data.sources import SAMPLE, Dataset
 from facedep.evaluation import game
-from facedep.evaluation.evaluation import Evaluation, UnansweredError, find_evaluation_key, read_evaluation
+from facedep.evaluation.evaluation import Evaluation, MissingPredictionsError, find_evaluation_key, read_evaluation
 from facedep.evaluation.slices import find_confident_mistakes, find_worst
 from facedep.evaluation.subset_selection import list_available, needs_face_check
 from facedep.evaluation.training_spec import find_grouping_mismatch, find_training_dataset
-from facedep.inference.prediction_cache import Answers, find_seen, has_answers, read_answers
+from facedep.inference.prediction_cache import (
+    DatasetPredictions,
+    find_in_training_set,
+    has_predictions,
+    read_predictions,
+)
 from facedep.networks.decision_threshold import (
     choose_threshold,
     forget_threshold,
@@ -85,7 +90,7 @@ def choose_view(dataset: Dataset, scan: Scan) -> Evaluation | None:
         st.info("None of these pictures can be read, so no model can be judged on them. Choose others on Explore.")
         return None
     with middle:
-        place = options.index(_choose_first(dataset, run, options, has_seen_some=share_seen > 0))
+        place = options.index(_choose_first(dataset, run, options, has_training_images=share_seen > 0))
         subset = st.selectbox("Pictures", options, place, format_func=SUBSETS.get, key=f"part_{name}_{dataset.name}")
     with right:
         excludes_training_images = st.toggle(
@@ -106,12 +111,12 @@ def choose_view(dataset: Dataset, scan: Scan) -> Evaluation | None:
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _list_options(key: str, _run_dir: Path, _dataset: Dataset, _scan: Scan) -> tuple[list[EvalSubset], float]:
     """Returns the subsets that a data set has for a run, and the share of all pictures that it was trained on."""
-    share_seen = float(find_seen(_run_dir, _scan.fingerprints).mean())
+    share_seen = float(find_in_training_set(_run_dir, _scan.fingerprints).mean())
     return list_available(_run_dir, _dataset, _scan, SUBSETS), share_seen
 
 
 def _choose_first(
-    dataset: Dataset, run: run_folder.Run, options: list[EvalSubset], *, has_seen_some: bool
+    dataset: Dataset, run: run_folder.Run, options: list[EvalSubset], *, has_training_images: bool
 ) -> EvalSubset:
     """Returns the subset that is shown first: the run's own test part where it was trained on these pictures."""
     trained_on = run.card.data
@@ -119,7 +124,7 @@ def _choose_first(
         for subset in options:
             if (subset.protocol, subset.subset) == (trained_on.protocol, "test"):
                 return subset
-    first = EvalSubset(splits.LEAK_FREE, "test" if has_seen_some else ALL)
+    first = EvalSubset(splits.LEAK_FREE, "test" if has_training_images else ALL)
     return first if first in options else options[0]
 
 
@@ -133,10 +138,10 @@ def _follow_evaluation(run: run_folder.Run, dataset: Dataset, scan: Scan, subset
     key = find_evaluation_key(run.path, dataset, subset)
     try:
         view = _load_evaluation(key, run.path, dataset, subset)
-    except UnansweredError as missing:
-        follow_answers(run, dataset, scan, missing.mask, like=run.name, subset=subset)
+    except MissingPredictionsError as missing:
+        follow_predictions(run, dataset, scan, missing.mask, like=run.name, subset=subset)
         return None
-    forget_job(_name_answers_job(run, dataset, run.name, subset))
+    forget_job(_name_predictions_job(run, dataset, run.name, subset))
     return view
 
 
@@ -151,13 +156,13 @@ def _load_at_threshold(key: str, threshold: float, _view: Evaluation) -> Evaluat
     return _view.at_threshold(threshold)
 
 
-def _name_answers_job(run: run_folder.Run, dataset: Dataset, like: str, subset: EvalSubset) -> str:
+def _name_predictions_job(run: run_folder.Run, dataset: Dataset, like: str, subset: EvalSubset) -> str:
     return name_job("evaluate", dataset, run.name, like, *subset.to_argv())
 
 
-def follow_answers(
+def follow_predictions(
     run: run_folder.Run, dataset: Dataset, scan: Scan, mask: np.ndarray, *, like: str, subset: EvalSubset
-) -> Answers | None:
+) -> DatasetPredictions | None:
     """Returns a run's kept answers to some pictures, or shows how far the background process is and returns None.
 
     Args:
@@ -171,9 +176,9 @@ def follow_answers(
     Raises:
         ModelError: The run holds no model, and no answers to these pictures.
     """
-    answers = read_answers(run.path, dataset)
-    job = _name_answers_job(run, dataset, like, subset)
-    if has_answers(answers, scan, mask):
+    answers = read_predictions(run.path, dataset)
+    job = _name_predictions_job(run, dataset, like, subset)
+    if has_predictions(answers, scan, mask):
         forget_job(job)
         return answers
     choice = ["--model", run.name, "--like", like, *subset.to_argv()]
@@ -197,7 +202,7 @@ def show_sentence(view: Evaluation) -> None:
             "of real faces it does better (see its card, or choose the Kaggle set on Explore).",
             icon=":material/draw:",
         )
-    words = sentences.describe_answered(scores)
+    words = sentences.describe_coverage(scores)
     if has_published_labels(view.dataset):
         words = f"{words} {game.PEOPLE_SENTENCE}"
     st.markdown(words)
@@ -333,7 +338,7 @@ def show_threshold(view: Evaluation) -> None:
     scores, band = moved.scores, moved.band
     st.markdown(f"#### {sentences.describe_confusion(moved.confusion)}")
     words = f"**{scores['accuracy']:.1%}** in the right group, {scores['balanced_accuracy']:.1%} as the mean of both."
-    st.markdown(f"{words} {sentences.describe_answered(scores)}")
+    st.markdown(f"{words} {sentences.describe_coverage(scores)}")
     if view.band and not band:
         st.caption("So far from where its uncertain band was found, this model has none: it always answers.")
     left, right = st.columns(2)
@@ -383,7 +388,7 @@ def _find_threshold_problem(view: Evaluation) -> str:
             "To change it, choose **validation part, free of leaks** above: one chosen on test pictures would make "
             "their score too good."
         )
-    if view.scores["num_seen_in_training"]:
+    if view.scores["num_in_training_set"]:
         return "It learned from some of these pictures: leave them out (above) to choose a threshold on the others."
     if view.scores["grouping_mismatch"]:
         return "It was trained with another grouping of the emotions."

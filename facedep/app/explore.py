@@ -16,16 +16,16 @@ from facedep.app import background_jobs, gallery, scanning, ui
 from facedep.audit import issues
 from facedep.audit.average_faces import compute_average_faces, compute_difference, describe_difference
 from facedep.audit.face_check import estimate_seconds, read_face_check
-from facedep.audit.issues import Fault, Thresholds
+from facedep.audit.issues import Issue, IssueLimits
 from facedep.audit.neighbors import LookupScore, score_lookup_table
 from facedep.data import splits
 from facedep.data.export import export_dataset
 from facedep.data.scan import Scan, find_cache_path
 from facedep.data.sources import Dataset
 from facedep.errors import DataError
-from facedep.evaluation.label_issues import find_label_hints
+from facedep.evaluation.label_issues import find_label_issues
 from facedep.inference.embedding_map import read_map
-from facedep.inference.prediction_cache import find_seen, read_answers
+from facedep.inference.prediction_cache import find_in_training_set, read_predictions
 from facedep.networks.majority_baseline import find_majority_baseline
 from facedep.reporting.plots import data, theme
 from facedep.runs import run_folder
@@ -38,7 +38,7 @@ NUM_EXAMPLES = 18
 NUM_FIRST = 9
 _NUM_HINTS = 27
 _MANY_DOUBTS_SHARE = 0.4
-_FILTERS = {"split": "Split", "emotion": "Emotion", "label": "Group"}
+_FILTERS = {"subset": "Split", "emotion": "Emotion", "label": "Group"}
 _SLIDERS = {
     "min_entropy": ("Blank below, bits of entropy", 0.0, 8.0, 0.1),
     "min_highlights": ("Too dark: brightest parts below", 0.0, 1.0, 0.01),
@@ -53,18 +53,18 @@ _DEFAULT_CLEANING = ("blank", "exact_duplicate", "two_groups")
 # What has been looked at ---------------------------------------------------------------------------------------------
 
 
-def follow_look(dataset: Dataset, scan: Scan, model: str) -> bool:
+def follow_embedding(dataset: Dataset, scan: Scan, model: str) -> bool:
     """Returns whether a model's answers and the map are there; else shows how far the work on them is."""
     if not scan.is_readable.any():
         st.info(f"None of these files can be read. The tab “{FAULTS}” says what is wrong with each.")
         return False
     run_dir = run_folder.find_run_dir(model)
-    answers = read_answers(run_dir, dataset)
+    answers = read_predictions(run_dir, dataset)
     key = hashlib.sha256(f"{find_cache_path(dataset).stem} {model}".encode()).hexdigest()[:16]
     if answers is not None and answers.is_complete and read_map(run_dir, dataset) is not None:
-        background_jobs.forget_job(f"look-{key}")
+        background_jobs.forget_job(f"embed-{key}")
         return True
-    background_jobs.follow_job(f"look-{key}", ["look", *dataset.spec.to_argv(), "--model", model])
+    background_jobs.follow_job(f"embed-{key}", ["embed", *dataset.spec.to_argv(), "--model", model])
     return False
 
 
@@ -84,18 +84,18 @@ def _load_quality(cache_path: str, _index: pd.DataFrame, _scan: Scan) -> pd.Data
 
 def load_quality(dataset: Dataset, scan: Scan) -> pd.DataFrame:
     """Returns the table of measures, kept for the last data sets."""
-    return _load_quality(str(find_cache_path(dataset)), dataset.index, scan)
+    return _load_quality(str(find_cache_path(dataset)), dataset.samples, scan)
 
 
-def load_faults(dataset: Dataset, scan: Scan) -> list[Fault]:
+def load_issues(dataset: Dataset, scan: Scan) -> list[Issue]:
     """Returns the faults by the thresholds that the visitor has set."""
     measured, has_face = load_quality(dataset, scan), read_face_check(dataset)
-    return issues.find_faults(dataset.index, scan, measured, current_thresholds(), has_face=has_face)
+    return issues.find_issues(dataset.samples, scan, measured, current_limits(), has_face=has_face)
 
 
-def current_thresholds() -> Thresholds:
+def current_limits() -> IssueLimits:
     """Returns the thresholds as the sliders were last left."""
-    return Thresholds(**st.session_state.get("thresholds", {}))
+    return IssueLimits(**st.session_state.get("thresholds", {}))
 
 
 # At a glance ---------------------------------------------------------------------------------------------------------
@@ -103,27 +103,27 @@ def current_thresholds() -> Thresholds:
 
 def show_glance(dataset: Dataset) -> None:
     """Shows counts, balance and how emotions flow into the two groups; the grouping can be changed."""
-    index = dataset.index
-    is_depressed = index["label"] == emotions.DEPRESSED
+    samples = dataset.samples
+    is_depressed = samples["label"] == emotions.DEPRESSED
     with st.container(horizontal=True):
-        st.metric("Pictures", f"{len(index):,}", border=True, width=160)
+        st.metric("Pictures", f"{len(samples):,}", border=True, width=160)
         st.metric("Called depressed", f"{is_depressed.mean():.0%}", border=True, width=190)
         baseline = find_majority_baseline(is_depressed.to_numpy())
         st.metric(f"“Always {baseline.label}” is right", f"{baseline.share:.0%}", border=True, width=250)
-        st.metric("Emotions", index.loc[index["emotion"] != "", "emotion"].nunique(), border=True, width=140)
-    rows = _shuffle(len(index))[:NUM_FIRST]
+        st.metric("Emotions", samples.loc[samples["emotion"] != "", "emotion"].nunique(), border=True, width=140)
+    rows = _shuffle(len(samples))[:NUM_FIRST]
     picked = gallery.show_grid(dataset, rows.tolist(), key="first_pictures")
     if picked is not None:
         show_picture(dataset, scanning.find_scan(dataset), picked)
     _show_grouping(dataset)
     left, right = st.columns(2)
     with left:
-        _show_clickable(data.plot_emotions(index), "emotion", index, key="emotions")
+        _show_clickable(data.plot_emotions(samples), "emotion", samples, key="emotions")
     with right:
-        _show_clickable(data.plot_balance(index), "split", index, key="balance")
-    if (index["emotion"] != "").any():
-        ui.show_chart(data.plot_flow(index), key="flow")
-    neutral = (is_depressed & (index["emotion"] == "neutral")).sum() / max(1, is_depressed.sum())
+        _show_clickable(data.plot_balance(samples), "subset", samples, key="balance")
+    if (samples["emotion"] != "").any():
+        ui.show_chart(data.plot_flow(samples), key="flow")
+    neutral = (is_depressed & (samples["emotion"] == "neutral")).sum() / max(1, is_depressed.sum())
     words = " and ".join(sorted(dataset.depressed_emotions))
     note = f" {neutral:.0%} of the “depressed” pictures here are neutral faces." if neutral else ""
     st.markdown(
@@ -134,7 +134,7 @@ def show_glance(dataset: Dataset) -> None:
 
 def _show_grouping(dataset: Dataset) -> None:
     """Lets the visitor say which emotions count as *depressed*; the whole app follows."""
-    present = [emotion for emotion in emotions.EMOTIONS if (dataset.index["emotion"] == emotion).any()]
+    present = [emotion for emotion in emotions.EMOTIONS if (dataset.samples["emotion"] == emotion).any()]
     if len(present) < 2:
         return
     with st.expander("Change what is called *depressed*", icon=":material/tune:"):
@@ -153,18 +153,18 @@ def _show_grouping(dataset: Dataset) -> None:
             st.rerun()
 
 
-def _show_clickable(figure: theme.Figure, column: str, index: pd.DataFrame, *, key: str) -> None:
+def _show_clickable(figure: theme.Figure, column: str, samples: pd.DataFrame, *, key: str) -> None:
     """Shows bars; a click on one opens its pictures."""
 
     def choose() -> None:
         points = st.session_state[key]["selection"]["points"]
         if points:
             place = points[0]["y"] if column == "emotion" else points[0]["x"]
-            names = {shown: name for name, shown in data.PART_NAMES.items()} if column == "split" else {}
+            names = {shown: name for name, shown in data.SUBSET_NAMES.items()} if column == "subset" else {}
             name = names.get(place, place)
             for other in _FILTERS:
                 st.session_state[f"filter_{other}"] = ANY
-            if name in set(index[column]):
+            if name in set(samples[column]):
                 st.session_state[f"filter_{column}"] = name
             st.session_state.explore_view = LOOK
 
@@ -178,32 +178,32 @@ GLANCE, LOOK, AVERAGE, FAULTS, LABELS, MAP, TAKE = (
 )  # fmt: skip
 
 
-def list_filter_options(index: pd.DataFrame) -> dict[str, list[str]]:
+def list_filter_options(samples: pd.DataFrame) -> dict[str, list[str]]:
     """Returns the values that each filter offers."""
-    return {name: [ANY, *sorted(value for value in index[name].unique() if value)] for name in _FILTERS}
+    return {name: [ANY, *sorted(value for value in samples[name].unique() if value)] for name in _FILTERS}
 
 
 @st.fragment
 def show_pictures(dataset: Dataset) -> None:
     """Shows one page of pictures, filtered by what they are called and, once measured, by every measure and fault."""
-    index = dataset.index
-    options = list_filter_options(index)
+    samples = dataset.samples
+    options = list_filter_options(samples)
     for name, values in options.items():
         if st.session_state.get(f"filter_{name}", ANY) not in values:
             st.session_state[f"filter_{name}"] = ANY
     columns = st.columns(4, vertical_alignment="bottom")
-    keep = np.ones(len(index), bool)
+    keep = np.ones(len(samples), bool)
     for column, (name, title) in zip(columns, _FILTERS.items(), strict=False):
         chosen = column.selectbox(
             title, options[name], key=f"filter_{name}", format_func=lambda v: v.replace("_", "-"),
             persist_state="session",
         )  # fmt: skip
         if chosen != ANY:
-            keep &= (index[name] == chosen).to_numpy()
+            keep &= (samples[name] == chosen).to_numpy()
     scan = scanning.find_scan(dataset)
     if scan is not None:
         keep &= _filter_by_measure(dataset, scan)
-    rows = _shuffle(len(index))
+    rows = _shuffle(len(samples))
     rows = rows[keep[rows]]
     num_pages = max(1, -(-len(rows) // PAGE_SIZE))
     if st.session_state.get("gallery_page", 1) > num_pages:
@@ -225,10 +225,10 @@ def _shuffle(num_images: int) -> np.ndarray:
 
 def _filter_by_measure(dataset: Dataset, scan: Scan) -> np.ndarray:
     """Returns which pictures pass the filters by fault and by one measure: `bool`, shape `(n,)`."""
-    table, found = load_quality(dataset, scan), load_faults(dataset, scan)
+    table, found = load_quality(dataset, scan), load_issues(dataset, scan)
     titles = {fault.name: f"{fault.title} ({fault.num_images:,})" for fault in found if fault.num_images}
     left, middle, right = st.columns([1.2, 1, 1.8], vertical_alignment="bottom")
-    name = left.selectbox("Fault", [ANY, *titles], key="filter_fault", format_func=lambda n: titles.get(n, n))
+    name = left.selectbox("Issue", [ANY, *titles], key="filter_fault", format_func=lambda n: titles.get(n, n))
     keep = np.ones(len(table), bool)
     if name != ANY:
         keep &= next(fault.rows for fault in found if fault.name == name)
@@ -247,7 +247,7 @@ def show_picture(dataset: Dataset, scan: Scan | None, row: int) -> None:
     facts = None
     if scan is not None:
         measured = load_quality(dataset, scan).iloc[row]
-        names = [fault.title.lower() for fault in load_faults(dataset, scan) if fault.rows[row]]
+        names = [fault.title.lower() for fault in load_issues(dataset, scan) if fault.rows[row]]
         facts = pd.Series({name.capitalize(): f"{measured[name]:.2f}" for name in _MEASURES})
         facts["Faults"] = ", ".join(names) or "none found"
     gallery.show_details(dataset, scan, row, facts)
@@ -258,8 +258,8 @@ def show_picture(dataset: Dataset, scan: Scan | None, row: int) -> None:
 
 def show_average_faces(dataset: Dataset, scan: Scan) -> None:
     """Shows the mean face of each group and emotion, and what the two groups' means differ in."""
-    index = dataset.index
-    by_group = _compute_averages(str(find_cache_path(dataset)), tuple(index["label"]), scan)
+    samples = dataset.samples
+    by_group = _compute_averages(str(find_cache_path(dataset)), tuple(samples["label"]), scan)
     first, second = by_group.get(emotions.DEPRESSED), by_group.get(emotions.NON_DEPRESSED)
     if not first or not second:
         st.info("One of the two groups has no readable picture, so there is nothing to compare. Add pictures to it.")
@@ -273,7 +273,7 @@ def show_average_faces(dataset: Dataset, scan: Scan) -> None:
             data.plot_difference(compute_difference(first, second, is_brightness_removed=True)), key="difference"
         )
     st.markdown(describe_difference(first, second))
-    by_emotion = _compute_averages(str(find_cache_path(dataset)), tuple(index["emotion"]), scan)
+    by_emotion = _compute_averages(str(find_cache_path(dataset)), tuple(samples["emotion"]), scan)
     if by_emotion:
         st.markdown("**Each emotion: the mean above, the variation beneath** (bright where the pictures differ)")
         with st.container(horizontal=True, gap="small"):
@@ -293,19 +293,19 @@ def _compute_averages(cache_path: str, keys: tuple[str, ...], _scan: Scan) -> di
 
 def show_leak(dataset: Dataset, scan: Scan) -> None:
     """Shows in one sentence, computed here and now, what the supplied test measures."""
-    index = dataset.index
+    samples = dataset.samples
     st.subheader("Is the test a test?")
     st.write(
         "A network is judged on pictures it has not learned from. If a test picture is also in train, it is like an "
         "exam with last year's answers: remembering is enough."
     )
-    kinds = list(splits.SPLIT_KINDS)
-    has_own_split = {"train", "test"} <= set(index["split"])
+    kinds = list(splits.PROTOCOLS)
+    has_own_split = {"train", "test"} <= set(samples["subset"])
     first = splits.SUPPLIED if has_own_split else splits.LEAK_FREE
-    kind = st.radio("Split", kinds, kinds.index(first), format_func=splits.SPLIT_KINDS.get, key="leak_split")
+    kind = st.radio("Split", kinds, kinds.index(first), format_func=splits.PROTOCOLS.get, key="leak_split")
     try:
-        parts = splits.split_dataset(index, scan, kind)
-        clean = splits.split_dataset(index, scan, splits.LEAK_FREE)
+        parts = splits.split_dataset(samples, scan, kind)
+        clean = splits.split_dataset(samples, scan, splits.LEAK_FREE)
     except DataError as error:
         st.info(str(error))
         return
@@ -314,7 +314,7 @@ def show_leak(dataset: Dataset, scan: Scan) -> None:
         ui.show_chart(data.plot_leak(leak.num_images, leak.num_identical, leak.num_similar, part), key=f"leak_{part}")
     part = "test" if "test" in leaks else "val"
     leak, path = leaks[part], str(find_cache_path(dataset))
-    labels = tuple(index["label"] == emotions.DEPRESSED)
+    labels = tuple(samples["label"] == emotions.DEPRESSED)
     here = _score_lookup(path, labels, tuple(parts), part, dataset, scan)
     new = _score_lookup(path, labels, tuple(clean), "test", dataset, scan)
     lookup = (
@@ -353,17 +353,17 @@ def _score_lookup(
 
 
 @st.fragment
-def show_faults(dataset: Dataset, scan: Scan) -> None:
+def show_issues(dataset: Dataset, scan: Scan) -> None:
     """Shows every kind of fault with its count, examples and advice; sliders judge again without reading a file."""
     with st.expander("Where a measure becomes a fault", icon=":material/tune:"):
-        defaults = dataclasses.asdict(Thresholds())
+        defaults = dataclasses.asdict(IssueLimits())
         chosen = {
             name: st.slider(title, low, high, float(defaults[name]), step, key=f"threshold_{name}",
                             persist_state="session")
             for name, (title, low, high, step) in _SLIDERS.items()
         }  # fmt: skip
         st.session_state.thresholds = chosen
-    found = load_faults(dataset, scan)
+    found = load_issues(dataset, scan)
     st.subheader("Faults found")
     num_unique = len(set(scan.fingerprints[scan.is_readable].tolist()))
     st.markdown(f"**{num_unique:,} different pictures among {len(scan.fingerprints):,} files.**")
@@ -392,12 +392,12 @@ def show_faults(dataset: Dataset, scan: Scan) -> None:
     if fault.sets is not None:
         rows = rows[np.argsort(fault.sets[rows], kind="stable")]
     if fault.name == "damaged":
-        st.dataframe(pd.DataFrame({"file": dataset.index["path"].to_numpy()[rows], "what is wrong": scan.errors[rows]}),
-                     hide_index=True)  # fmt: skip
+        paths = dataset.samples["path"].to_numpy()[rows]
+        st.dataframe(pd.DataFrame({"file": paths, "what is wrong": scan.errors[rows]}), hide_index=True)
         return
     picked = gallery.show_grid(dataset, rows[:NUM_EXAMPLES].tolist(), key="fault_examples")
     if len(rows) > NUM_EXAMPLES:
-        st.caption(f"{NUM_EXAMPLES} of {len(rows):,}. The tab “{LOOK}” shows all of them with the filter “Fault”.")
+        st.caption(f"{NUM_EXAMPLES} of {len(rows):,}. The tab “{LOOK}” shows all of them with the filter “Issue”.")
     if picked is not None:
         show_picture(dataset, scan, picked)
 
@@ -405,20 +405,20 @@ def show_faults(dataset: Dataset, scan: Scan) -> None:
 # Doubtful labels and the map -----------------------------------------------------------------------------------------
 
 
-def show_label_hints(dataset: Dataset, scan: Scan, model: str) -> None:
+def show_label_issues(dataset: Dataset, scan: Scan, model: str) -> None:
     """Shows the pictures whose label a trained model finds least likely, beside what it thinks they show."""
-    answers = read_answers(run_folder.find_run_dir(model), dataset)
-    is_seen = find_seen(run_folder.find_run_dir(model), scan.fingerprints)
-    hints = find_label_hints(answers, dataset.index, is_seen=is_seen)
+    answers = read_predictions(run_folder.find_run_dir(model), dataset)
+    in_training_set = find_in_training_set(run_folder.find_run_dir(model), scan.fingerprints)
+    hints = find_label_issues(answers, dataset.samples, in_training_set=in_training_set)
     rows = hints.ranking
     st.markdown(
         f"**{len(rows):,} labels look doubtful to {model}.** The least likely ones come first. This is a hint, not a "
         "verdict: the model is often wrong itself, and people agree with such labels about two times in three."
     )
-    if len(rows) > _MANY_DOUBTS_SHARE * len(dataset.index):
+    if len(rows) > _MANY_DOUBTS_SHARE * len(dataset.samples):
         st.info("So many doubts say more about the model than about the labels: it knows other faces than these.")
-    if is_seen.any():
-        st.caption(f"It was trained on {is_seen.sum():,} of these pictures, and is too sure of those.")
+    if in_training_set.any():
+        st.caption(f"It was trained on {in_training_set.sum():,} of these pictures, and is too sure of those.")
     captions = [
         f"{hints.class_names[hints.given[row]]} → {hints.class_names[hints.suggested[row]]}, "
         f"{hints.self_confidence[row]:.0%}".replace("_", "-")
@@ -435,7 +435,7 @@ def show_label_hints(dataset: Dataset, scan: Scan, model: str) -> None:
 def show_map(dataset: Dataset, scan: Scan, model: str) -> None:
     """Shows all pictures laid out by their look; points can be selected, and their pictures are shown."""
     places = read_map(run_folder.find_run_dir(model), dataset)
-    names = np.where(dataset.index["emotion"] != "", dataset.index["emotion"], dataset.index["label"])
+    names = np.where(dataset.samples["emotion"] != "", dataset.samples["emotion"], dataset.samples["label"])
     is_shown = scan.is_readable & np.isfinite(places).all(axis=1)
     st.caption(
         f"Each point is a picture; near ones look alike to {model}. Draw a box or a lasso around some to see them."
@@ -461,7 +461,7 @@ def show_map(dataset: Dataset, scan: Scan, model: str) -> None:
 
 def show_take_away(dataset: Dataset, scan: Scan) -> None:
     """Offers the cleaned index, the flags and the regrouped folders, and hands the cleaned data to the Train page."""
-    found = load_faults(dataset, scan)
+    found = load_issues(dataset, scan)
     titles = {fault.name: f"{fault.title} ({fault.num_images:,})" for fault in found if fault.num_images}
     names = st.pills(
         "Clean away",
@@ -471,15 +471,15 @@ def show_take_away(dataset: Dataset, scan: Scan) -> None:
         selection_mode="multi",
         key="cleaning_choice",
     )
-    stays = issues.choose_clean(dataset.index, found, names)
+    stays = issues.choose_clean(dataset.samples, found, names)
     st.markdown(f"**{stays.sum():,} of {len(stays):,} pictures stay.** No file is touched.")
     is_anything_left = bool((stays & scan.is_readable).any())
     if not is_anything_left:
         st.info("Nothing is left to train on. Clean less away, or choose other pictures above.")
-    table = issues.build_flags_table(dataset.index, load_quality(dataset, scan), found)
+    table = issues.build_flags_table(dataset.samples, load_quality(dataset, scan), found)
     with st.container(horizontal=True):
         st.download_button(
-            "Cleaned index (CSV)", lambda: encode_csv(dataset.index[stays]), "cleaned.csv", "text/csv",
+            "Cleaned index (CSV)", lambda: encode_csv(dataset.samples[stays]), "cleaned.csv", "text/csv",
             icon=":material/download:", key="download_clean", on_click="ignore",
         )  # fmt: skip
         st.download_button(

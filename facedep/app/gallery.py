@@ -11,7 +11,7 @@ import streamlit as st
 from PIL import Image
 
 from facedep.app import ui
-from facedep.audit.neighbors import build_appearance, find_lookalikes
+from facedep.audit.neighbors import build_appearance, find_nearest_neighbors
 from facedep.data.scan import Scan, find_cache_path
 from facedep.data.sources import Dataset
 from facedep.errors import ImageError
@@ -59,14 +59,14 @@ def show_grid(dataset: Dataset, rows: Sequence[int], *, key: str, captions: Sequ
 
     Args:
         dataset: The data set.
-        rows: Which pictures, as places in its index.
+        rows: Which pictures, as positions among its samples.
         key: The widget's key.
         captions: A few words beneath each; by default its emotion, or its group where none is named.
     """
-    index = dataset.index
+    samples = dataset.samples
     shown = []
     for number, row in enumerate(rows):
-        path, emotion, label = index["path"].iat[row], index["emotion"].iat[row], index["label"].iat[row]
+        path, emotion, label = samples["path"].iat[row], samples["emotion"].iat[row], samples["label"].iat[row]
         name = emotion or label.replace("_", "-")
         caption = captions[number] if captions else name
         source = encode_thumbnail(dataset, path)
@@ -98,10 +98,10 @@ def show_details(dataset: Dataset, scan: Scan | None, row: int, facts: pd.Series
     Args:
         dataset: The data set.
         scan: Its scan, or None where it has not been looked at yet.
-        row: The picture's place in the index.
+        row: The picture's position among the samples.
         facts: Further facts, a name and a value each.
     """
-    picture = dataset.index.iloc[row]
+    picture = dataset.samples.iloc[row]
     left, right = st.columns([1, 1.4])
     with left:
         try:
@@ -112,7 +112,7 @@ def show_details(dataset: Dataset, scan: Scan | None, row: int, facts: pd.Series
         "File": picture["path"],
         "Emotion": picture["emotion"] or "not named",
         "Group": picture["label"].replace("_", "-"),
-        "Split": picture["split"] or "none",
+        "Split": picture["subset"] or "none",
     }
     if scan is not None and scan.is_readable[row]:
         known["Size"] = f"{scan.sizes[row, 0]} x {scan.sizes[row, 1]} pixels"
@@ -122,10 +122,12 @@ def show_details(dataset: Dataset, scan: Scan | None, row: int, facts: pd.Series
     if scan is None or not scan.is_readable[row]:
         return
     st.markdown("**What looks most like it**")
-    rows, correlations = find_lookalikes(load_appearance(dataset, scan), row, NUM_LOOKALIKES, among=scan.is_readable)
+    rows, correlations = find_nearest_neighbors(
+        load_appearance(dataset, scan), row, NUM_LOOKALIKES, among=scan.is_readable
+    )
     captions = [
-        f"{dataset.index['emotion'].iat[other] or dataset.index['label'].iat[other]}"
-        f"{', ' + dataset.index['split'].iat[other] if dataset.index['split'].iat[other] else ''}"
+        f"{dataset.samples['emotion'].iat[other] or dataset.samples['label'].iat[other]}"
+        f"{', ' + dataset.samples['split'].iat[other] if dataset.samples['split'].iat[other] else ''}"
         f" · {correlation:.2f}"
         for other, correlation in zip(rows, correlations, strict=True)
     ]

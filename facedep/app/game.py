@@ -10,7 +10,7 @@ from facedep import emotions
 from facedep.app import evaluate, gallery, ui
 from facedep.evaluation import game
 from facedep.evaluation.evaluation import Evaluation
-from facedep.inference.prediction_cache import find_seen
+from facedep.inference.prediction_cache import find_in_training_set
 from facedep.reporting.plots import comparison
 
 
@@ -39,7 +39,7 @@ def show_game(view: Evaluation) -> None:
     if evaluate.has_published_labels(view.dataset):
         st.markdown(game.PEOPLE_SENTENCE)
     captions = [
-        f"{view.dataset.index['emotion'].iat[place] or view.dataset.index['label'].iat[place]} · "
+        f"{view.dataset.samples['emotion'].iat[place] or view.dataset.samples['label'].iat[place]} · "
         f"{view.predictions.probabilities[number]:.0%}"
         for place, number in zip(places, at, strict=True)
     ]
@@ -63,8 +63,8 @@ def show_game(view: Evaluation) -> None:
 
 
 def _start_round(view: Evaluation, key: str, number: int, rounds: dict[int, tuple[int, int, int]]) -> dict[str, Any]:
-    is_seen = find_seen(view.run.path, view.scan.fingerprints)
-    is_depressed = (view.dataset.index["label"] == emotions.DEPRESSED).to_numpy()
+    is_seen = find_in_training_set(view.run.path, view.scan.fingerprints)
+    is_depressed = (view.dataset.samples["label"] == emotions.DEPRESSED).to_numpy()
     places = game.pick_faces(is_depressed, view.mask & ~is_seen, seed=number)
     state = {"key": key, "number": number, "places": places, "guesses": [], "rounds": rounds}
     st.session_state.game = state
@@ -82,7 +82,7 @@ def _ask(view: Evaluation, state: dict[str, Any]) -> None:
     place = int(state["places"][number])
     st.progress(number / len(state["places"]), f"Face {number + 1} of {len(state['places'])}")
     left, right = st.columns([1, 1.6], gap="medium", vertical_alignment="center")
-    source = gallery.encode_thumbnail(view.dataset, view.dataset.index["path"].iat[place])
+    source = gallery.encode_thumbnail(view.dataset, view.dataset.samples["path"].iat[place])
     left.image(source, width=240)
     with right:
         words = " or ".join(sorted(view.dataset.depressed_emotions))

@@ -15,10 +15,10 @@ import streamlit as st
 
 from facedep import emotions
 from facedep.app import gallery, scanning, ui
-from facedep.audit.neighbors import build_appearance, find_lookalikes
+from facedep.audit.neighbors import build_appearance, find_nearest_neighbors
 from facedep.errors import FacedepError
 from facedep.images.opening import prepare_image
-from facedep.inference.prediction_cache import find_seen
+from facedep.inference.prediction_cache import find_in_training_set
 from facedep.reporting.plots import prediction
 from facedep.runs import run_folder
 from facedep.tables import encode_csv
@@ -61,15 +61,15 @@ def warn_of_untrained(classifier: Any) -> None:
 # One answer ----------------------------------------------------------------------------------------------------------
 
 
-def show_answer(classifier: Any, answer: Any, *, key: str, other: Any = None, other_answer: Any = None) -> None:
+def show_prediction(classifier: Any, answer: Any, *, key: str, other: Any = None, other_prediction: Any = None) -> None:
     """Shows a picture's answer: the picture, what the model sees, the gauge, the words, the reasons.
 
     Args:
         classifier: The model.
-        answer: Its `predict.PictureAnswer`.
+        answer: Its `predict.PicturePrediction`.
         key: Tells the widgets of several answers on a page apart.
         other: A second model; None for one answer.
-        other_answer: The second model's answer to the same picture: the same faces in the same order.
+        other_prediction: The second model's answer to the same picture: the same faces in the same order.
     """
     from facedep.inference.pipeline import mark_faces
 
@@ -92,7 +92,7 @@ def show_answer(classifier: Any, answer: Any, *, key: str, other: Any = None, ot
             if other is None:
                 show_face(classifier, face, key=f"{key}_{place}")
             else:
-                _show_both((classifier, other), (face, other_answer.faces[place - 1]), key=f"{key}_{place}")
+                _show_both((classifier, other), (face, other_prediction.faces[place - 1]), key=f"{key}_{place}")
         for caution in face.cautions:
             st.warning(caution, icon=":material/visibility:")
         if face.is_seen:
@@ -107,7 +107,7 @@ def show_answer(classifier: Any, answer: Any, *, key: str, other: Any = None, ot
 def show_face(classifier: Any, face: Any, *, key: str) -> None:
     """Shows one face's answer in words, as a gauge, and the emotions behind it."""
     st.subheader("Uncertain: too close to call" if face.is_uncertain else describe_label(face.label, classifier))
-    band = classifier.uncertain_band
+    band = classifier.abstention_band
     figure = prediction.plot_probability(face.probability_depressed, classifier.threshold, band)
     ui.show_chart(figure, key=f"gauge_{key}")
     if face.is_uncertain:
@@ -156,14 +156,14 @@ def show_why(classifier: Any, prepared: np.ndarray, *, key: str) -> None:
         if not box.open:
             return
         _show_map(classifier, prepared, key=key)
-        _show_lookalikes(classifier, prepared, key=key)
+        _show_nearest_neighbors(classifier, prepared, key=key)
 
 
 def _show_map(classifier: Any, prepared: np.ndarray, *, key: str) -> None:
     from facedep.inference.explain import (
         compute_class_activation_map,
         compute_occlusion_map,
-        measure_steadiness,
+        measure_stability,
         overlay_map,
     )
 
@@ -183,7 +183,7 @@ def _show_map(classifier: Any, prepared: np.ndarray, *, key: str) -> None:
         else "What the last layer adds up, place by place. **Blue** speaks for “depressed”, **orange** against."
     )
     right.markdown(f"{how} This shows where the model looked, not whether it was right to.")
-    steady = measure_steadiness(classifier, prepared)
+    steady = measure_stability(classifier, prepared)
     words = f"Mirrored, shifted a little, lighter or darker it says {steady.lowest:.0%} to {steady.highest:.0%}"
     if steady.has_flipped:
         right.warning(f"{words}: **the answer flips**, so take none of them at its word.", icon=":material/sync:")
@@ -193,7 +193,7 @@ def _show_map(classifier: Any, prepared: np.ndarray, *, key: str) -> None:
         right.markdown(f"{words}: the answer stays the same.")
 
 
-def _show_lookalikes(classifier: Any, prepared: np.ndarray, *, key: str) -> None:
+def _show_nearest_neighbors(classifier: Any, prepared: np.ndarray, *, key: str) -> None:
     """Shows the pictures of the chosen data set that look most like the face; if any were learned from, of those."""
     st.markdown("**Faces that look most like it**")
     try:
@@ -211,14 +211,14 @@ def _show_lookalikes(classifier: Any, prepared: np.ndarray, *, key: str) -> None
     if not scan.is_readable.any():
         st.caption(f"None of the pictures of {ui.describe_source()} can be read. Choose others on Explore.")
         return
-    is_learned = find_seen(run_folder.locate_run(classifier.name), scan.fingerprints) & scan.is_readable
+    is_learned = find_in_training_set(run_folder.locate_run(classifier.name), scan.fingerprints) & scan.is_readable
     among = is_learned if is_learned.any() else scan.is_readable
     appearance = gallery.load_appearance(dataset, scan)
     own = build_appearance(prepare_image(prepared, scan.thumbnails.shape[1])[np.newaxis, :, :, 0])
-    rows, correlations = find_lookalikes(
+    rows, correlations = find_nearest_neighbors(
         np.concatenate([appearance, own]), len(appearance), _NUM_LOOKALIKES, among=np.append(among, False)
     )
-    names = dataset.index["emotion"].where(dataset.index["emotion"] != "", dataset.index["label"])
+    names = dataset.samples["emotion"].where(dataset.samples["emotion"] != "", dataset.samples["label"])
     captions = [
         f"{names.iat[row].replace('_', '-')} · {correlation:.2f}"
         for row, correlation in zip(rows, correlations, strict=True)
@@ -233,7 +233,7 @@ def _show_lookalikes(classifier: Any, prepared: np.ndarray, *, key: str) -> None
 # Many pictures -------------------------------------------------------------------------------------------------------
 
 
-def answer_many(classifier: Any, pictures: Sequence[Any], *, state: str) -> list[list[Any]]:
+def predict_many(classifier: Any, pictures: Sequence[Any], *, state: str) -> list[list[Any]]:
     """Returns the rows of each picture, with a progress bar; what was answered before is not asked again.
 
     Args:
@@ -241,7 +241,7 @@ def answer_many(classifier: Any, pictures: Sequence[Any], *, state: str) -> list
         pictures: From `predict_many.list_pictures`.
         state: What the files are: rows of another state are forgotten.
     """
-    from facedep.inference.batch import answer_pictures
+    from facedep.inference.batch import predict_pictures
 
     state = (state, classifier.name, id(classifier), classifier.threshold)  # another object once the model was changed
     kept = st.session_state.get("many", {})
@@ -250,19 +250,19 @@ def answer_many(classifier: Any, pictures: Sequence[Any], *, state: str) -> list
     done = kept["pictures"]  # a touch of another widget breaks off a run: the next one goes on behind what is kept
     if len(done) < len(pictures):
         bar = st.progress(0.0)
-        for rows in answer_pictures(classifier, pictures[len(done) :]):
+        for rows in predict_pictures(classifier, pictures[len(done) :]):
             done.append(rows)
             bar.progress(len(done) / len(pictures), f"{len(done):,} of {len(pictures):,} pictures")
         bar.empty()
     return done
 
 
-def show_table(answered: Sequence[Sequence[Any]], *, num_left_out: int = 0) -> int:
+def show_table(answered: Sequence[Sequence[Any]], *, num_skipped: int = 0) -> int:
     """Shows one line for each face, sortable, with downloads; returns the number of the chosen picture.
 
     Args:
-        answered: The rows of each picture, from `answer_many`.
-        num_left_out: Files in archives that are no pictures.
+        answered: The rows of each picture, from `predict_many`.
+        num_skipped: Files in archives and folders that are no pictures.
     """
     from facedep.inference.batch import build_json, build_table
 
@@ -272,7 +272,7 @@ def show_table(answered: Sequence[Sequence[Any]], *, num_left_out: int = 0) -> i
     num_faces = sum(not np.isnan(row.probability_depressed) for row in rows)
     words = [_count(len(answered), "picture"), f"{_count(num_faces, 'face')} answered"]
     words += [f"{num_failed:,} could not be read"] if num_failed else []
-    words += [f"{_count(num_left_out, 'other file')} left out"] if num_left_out else []
+    words += [f"{_count(num_skipped, 'other file')} left out"] if num_skipped else []
     st.markdown(f"**{' · '.join(words)}.** Click a column's name to sort, a line to see its whole answer.")
     shown = pd.DataFrame(
         {
@@ -340,7 +340,7 @@ def keep_snapshot(classifier: Any, answer: Any, *, number: Any) -> None:
 
     Args:
         classifier: The model that answered.
-        answer: Its `predict.PictureAnswer`.
+        answer: Its `predict.PicturePrediction`.
         number: Tells one picture from the next.
     """
     if st.session_state.get("last_snapshot") == (number, classifier.name) or not answer.faces:
@@ -356,7 +356,7 @@ def show_movement(classifier: Any) -> None:
     """Shows how P(depressed) moved from snapshot to snapshot of this visit."""
     if visit := _find_visit(classifier):
         probabilities = [snapshot.probability for snapshot in visit]
-        figure = prediction.plot_visit(probabilities, classifier.threshold, classifier.uncertain_band)
+        figure = prediction.plot_visit(probabilities, classifier.threshold, classifier.abstention_band)
         ui.show_chart(figure, key="visit_chart")
 
 

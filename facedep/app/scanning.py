@@ -50,7 +50,7 @@ def follow_scan(dataset: Dataset) -> Scan | None:
         return scan
     if not (has_ended and background_jobs.is_followed(name)):
         with contextlib.suppress(RunError):  # its progress cannot be written, or no process can be started
-            background_jobs.follow_job(name, ["check", *dataset.spec.to_argv()])
+            background_jobs.follow_job(name, ["audit", *dataset.spec.to_argv()])
             return None
     _follow_server_scan(dataset)
     return None
@@ -70,7 +70,7 @@ def follow_face_check(dataset: Dataset, *, offer: str = "") -> bool:
     if read_face_check(dataset) is not None:
         background_jobs.forget_job(name)
         return True
-    background_jobs.follow_job(name, ["check", "--faces", *dataset.spec.to_argv()], offer=offer)
+    background_jobs.follow_job(name, ["audit", "--faces", *dataset.spec.to_argv()], offer=offer)
     return False
 
 
@@ -95,11 +95,11 @@ class ServerScans:
         with self._lock:
             if self.read(path).state == jobs.RUNNING:
                 return
-            self._report(path, 0, len(dataset.index))
+            self._report(path, 0, len(dataset.samples))
         threading.Thread(target=self._work, args=(path, dataset), daemon=True).start()
 
     def _report(self, path: Path, num_done: int, num_images: int) -> None:
-        self._jobs[path] = jobs.Job(jobs.RUNNING, "Looking at every picture", num_done, num_images)
+        self._jobs[path] = jobs.Job(jobs.RUNNING, "Reading every picture", num_done, num_images)
 
     def _work(self, path: Path, dataset: Dataset) -> None:
         ended = jobs.Job(jobs.FAILED, message="The pictures could not all be looked at. The app's log says more.")

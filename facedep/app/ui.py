@@ -14,12 +14,12 @@ import streamlit as st
 from PIL import Image
 
 from facedep import emotions
-from facedep.audit.issues import Thresholds
+from facedep.audit.issues import IssueLimits
 from facedep.data import kaggle, sample_faces, sources
 from facedep.data.scan import Scan
 from facedep.dataset_spec import DatasetSpec
 from facedep.errors import FacedepError
-from facedep.inference.prediction_cache import find_seen
+from facedep.inference.prediction_cache import find_in_training_set
 from facedep.networks.card import MODEL_FILE
 from facedep.networks.decision_threshold import THRESHOLD_FILE
 from facedep.notices import HELP_LINE, NOTICE
@@ -152,9 +152,9 @@ def current_cleaning() -> tuple[str, ...]:
     return st.session_state.get("cleaning", ())
 
 
-def changed_thresholds() -> dict[str, float]:
+def changed_limits() -> dict[str, float]:
     """Returns the thresholds of faults that the visitor has moved away from the default."""
-    defaults = dataclasses.asdict(Thresholds())
+    defaults = dataclasses.asdict(IssueLimits())
     chosen = st.session_state.get("thresholds", {})
     return {name: value for name, value in chosen.items() if value != defaults[name]}
 
@@ -181,9 +181,9 @@ def load_dataset(spec: DatasetSpec) -> sources.Dataset:
     return sources.load_dataset(spec)
 
 
-def count_seen_by_shipped(scan: Scan) -> int:
+def count_in_shipped_training_set(scan: Scan) -> int:
     """Returns how many of the scanned pictures the model that comes with the app was trained on; 0 where it is gone."""
-    return int(find_seen(run_folder.locate_run(run_folder.SHIPPED_RUN), scan.fingerprints).sum())
+    return int(find_in_training_set(run_folder.locate_run(run_folder.SHIPPED_RUN), scan.fingerprints).sum())
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

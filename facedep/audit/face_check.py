@@ -51,7 +51,7 @@ def check_faces(dataset: Dataset, scan: Scan, *, on_progress: Callable[[int, int
         on_progress: Called now and then with the number of different pictures looked at and of all.
 
     Returns:
-        `bool` array of shape `(n,)`, in index order; False for damaged files.
+        `bool` array of shape `(n,)`, in the order of the samples; False for damaged files.
 
     Raises:
         ModelError: The face detector is not installed.
@@ -73,7 +73,7 @@ def check_faces(dataset: Dataset, scan: Scan, *, on_progress: Callable[[int, int
 def read_face_check(dataset: Dataset) -> np.ndarray | None:
     """Returns what `check_faces` found, `bool` of shape `(n,)`; None where it has not been kept or is damaged."""
     kept = read_arrays(_find_path(dataset), ["has_face"])
-    if kept is None or kept["has_face"].shape != (len(dataset.index),) or kept["has_face"].dtype != bool:
+    if kept is None or kept["has_face"].shape != (len(dataset.samples),) or kept["has_face"].dtype != bool:
         return None
     return kept["has_face"]
 

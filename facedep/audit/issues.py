@@ -1,6 +1,6 @@
-"""Which pictures of a data set are faulty: measured once, judged by thresholds as often as these are moved.
+"""The issues of a data set's pictures: measured once, judged by limits as often as these are moved.
 
-`measure_quality` gives one table of numbers without any threshold, `find_faults` compares it with `Thresholds` and says
+`measure_quality` gives one table of numbers without any limit, `find_issues` compares it with `IssueLimits` and says
 what to do. For the 28,089 pictures of FER2013 the first takes 1.3 s and the second 25 ms: a slider opens no file again.
 All is measured on the 48 x 48 thumbnails, as what cannot be seen there cannot be learned from. The kinds of fault are
 CleanVision's; the library itself would open every file once more, and its thresholds are for larger photographs.
@@ -16,14 +16,14 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from facedep.data.image_cache import SelectedImages
+from facedep.data.image_cache import ImageSubset
 from facedep.data.scan import THUMBNAIL_SIZE_PX, Scan
-from facedep.data.splits import PARTS
+from facedep.data.splits import SUBSETS
 
 _IMAGES_AT_ONCE = 2000  # as float32 these take 18 MB
 _SHADOWS_QUANTILE, _HIGHLIGHTS_QUANTILE = 0.05, 0.95
 _USUAL_SIZE_SHARE = 0.9  # of the pictures; a size that so many have is the data set's usual one
-FAULT_NAMES = (
+ISSUE_NAMES = (
     "damaged", "no_face", "blank", "dark", "bright", "low_contrast", "blurred", "odd_size",
     "exact_duplicate", "near_duplicate", "leak", "two_emotions", "two_groups",
 )  # fmt: skip
@@ -31,7 +31,7 @@ MEASURES = ("brightness", "shadows", "highlights", "contrast", "sharpness", "ent
 
 
 @dataclass(frozen=True)
-class Thresholds:
+class IssueLimits:
     """Where a measure becomes a fault, chosen by looking at the pictures around each on two real sets of faces.
 
     Attributes:
@@ -61,7 +61,7 @@ class Thresholds:
 
 
 @dataclass(frozen=True, eq=False)
-class Fault:
+class Issue:
     """One kind of fault and the pictures that have it.
 
     Attributes:
@@ -104,18 +104,18 @@ class Fault:
 
 @dataclass(frozen=True)
 class SharedPictures:
-    """How many pictures of one supplied part are also in another.
+    """How many pictures of one supplied subset are also in another.
 
     Attributes:
-        part: "val" or "test".
-        other_part: "train" or "val".
-        num_images: Readable pictures in `part`.
-        num_identical: Those with a pixel-identical copy in the other part.
+        subset: "val" or "test".
+        other_subset: "train" or "val".
+        num_images: Readable pictures in `subset`.
+        num_identical: Those with a pixel-identical copy in the other subset.
         num_similar: Those with an identical or near-identical picture in it.
     """
 
-    part: str
-    other_part: str
+    subset: str
+    other_subset: str
     num_images: int
     num_identical: int
     num_similar: int
@@ -124,9 +124,11 @@ class SharedPictures:
     def sentence(self) -> str:
         """The finding in words, for readers who know no jargon."""
         verb = "is" if self.num_similar == 1 else "are"
-        words = f"{self.num_similar:,} of the {self.num_images:,} {self.part} pictures {verb} also in {self.other_part}"
+        words = (
+            f"{self.num_similar:,} of the {self.num_images:,} {self.subset} pictures {verb} also in {self.other_subset}"
+        )
         if self.num_similar == 0:
-            return f"None of the {self.num_images:,} {self.part} pictures is also in {self.other_part}."
+            return f"None of the {self.num_images:,} {self.subset} pictures is also in {self.other_subset}."
         if self.num_identical == self.num_similar:
             return f"{words}, pixel for pixel."
         exactly = (
@@ -135,15 +137,15 @@ class SharedPictures:
         return f"{words}: {exactly}."
 
 
-def measure_quality(index: pd.DataFrame, scan: Scan) -> pd.DataFrame:
-    """Returns what is measured of each picture, in index order; no threshold is in it.
+def measure_quality(samples: pd.DataFrame, scan: Scan) -> pd.DataFrame:
+    """Returns what is measured of each picture, in the order of the samples; no threshold is in it.
 
     Args:
-        index: The data set's index table.
+        samples: The data set's samples table.
         scan: Its scan.
 
     Returns:
-        A table with the index's row labels and the columns
+        A table with the samples' row labels and the columns
         - `brightness`: mean gray level, 0 (black) .. 1 (white);
         - `shadows`, `highlights`: the gray levels that 5 % and 95 % of the pixels do not exceed, 0..1;
         - `contrast`: `highlights` less `shadows`, 0..1;
@@ -159,10 +161,10 @@ def measure_quality(index: pd.DataFrame, scan: Scan) -> pd.DataFrame:
         Entropy and percentiles as in CleanVision's `low_information`, `dark` and `light`. Energy of the Laplacian: LAP1
         in Pertuz et al. 2013, "Analysis of focus measure operators for shape-from-focus".
     """
-    if len(index) != len(scan.errors):
-        raise ValueError(f"{len(index)} rows in the index, {len(scan.errors)} pictures in the scan")
-    images = SelectedImages(scan.thumbnails[..., np.newaxis], np.arange(len(index)))
-    starts = range(0, max(1, len(index)), _IMAGES_AT_ONCE)
+    if len(samples) != len(scan.errors):
+        raise ValueError(f"{len(samples)} samples, {len(scan.errors)} pictures in the scan")
+    images = ImageSubset(scan.thumbnails[..., np.newaxis], np.arange(len(samples)))
+    starts = range(0, max(1, len(samples)), _IMAGES_AT_ONCE)
     measured = [_measure_thumbnails(images[start : start + _IMAGES_AT_ONCE][..., 0]) for start in starts]
     quality = pd.concat(measured, ignore_index=True)
     quality["width"], quality["height"] = scan.sizes.T.astype(float)
@@ -170,8 +172,8 @@ def measure_quality(index: pd.DataFrame, scan: Scan) -> pd.DataFrame:
     quality.loc[~is_readable] = np.nan
     quality["aspect"] = quality["width"] / quality["height"]
     quality["picture"] = np.where(is_readable, pd.factorize(scan.fingerprints.astype(object))[0], -1)
-    quality["group"] = scan.groups
-    return quality.set_axis(index.index)
+    quality["group"] = scan.duplicate_groups
+    return quality.set_axis(samples.index)
 
 
 def _measure_thumbnails(images: np.ndarray) -> pd.DataFrame:
@@ -211,37 +213,37 @@ def _measure_sharpness(images: np.ndarray) -> np.ndarray:
     return np.square(inner).sum(axis=(1, 2), dtype=float) / np.where(steps > 0, 8 * steps, np.nan)
 
 
-def find_faults(
-    index: pd.DataFrame,
+def find_issues(
+    samples: pd.DataFrame,
     scan: Scan,
     quality: pd.DataFrame,
-    thresholds: Thresholds | None = None,
+    thresholds: IssueLimits | None = None,
     *,
     has_face: np.ndarray | None = None,
-) -> list[Fault]:
-    """Returns every kind of fault, also those that no picture has, always in the order of `FAULT_NAMES`.
+) -> list[Issue]:
+    """Returns every kind of fault, also those that no picture has, always in the order of `ISSUE_NAMES`.
 
     A picture may have several; a black one is blank, too dark and of low contrast. A damaged file has no other.
 
     Args:
-        index: The data set's index table; another grouping of the emotions needs only a new call.
+        samples: The data set's samples table; another grouping of the emotions needs only a new call.
         scan: Its scan.
         quality: From `measure_quality`.
         thresholds: The default ones where None.
         has_face: From `face_check.check_faces`: `bool` array of shape `(n,)`. Where None, as long as nobody has looked
             for faces, there is no fault "no_face".
     """
-    limits = thresholds or Thresholds()
+    limits = thresholds or IssueLimits()
     measures = {name: quality[name].to_numpy() for name in MEASURES}
     pictures, groups = quality["picture"].to_numpy(), quality["group"].to_numpy()
-    parts, everywhere = _number_parts(index), np.ones(len(index), bool)
+    parts, everywhere = _number_subsets(samples), np.ones(len(samples), bool)
 
-    def single(name: str, title: str, advice: str, rows: np.ndarray) -> Fault:
-        return Fault(name, title, advice, rows, rows)
+    def single(name: str, title: str, advice: str, rows: np.ndarray) -> Issue:
+        return Issue(name, title, advice, rows, rows)
 
-    def contradiction(name: str, title: str, advice: str, column: str) -> Fault:
-        rows = _is_varied(groups, np.where(index[column] != "", pd.factorize(index[column])[0], -1))
-        return Fault(name, title, advice, rows, rows, groups)
+    def contradiction(name: str, title: str, advice: str, column: str) -> Issue:
+        rows = _is_varied(groups, np.where(samples[column] != "", pd.factorize(samples[column])[0], -1))
+        return Issue(name, title, advice, rows, rows, groups)
 
     damaged = single(
         "damaged",
@@ -304,15 +306,15 @@ def find_faults(
             "show one face that fills the picture; crop them or take them out.",
             _find_odd_sizes(measures["width"], measures["height"], limits),
         ),
-        Fault(
+        Issue(
             "exact_duplicate",
             "Exact duplicates",
             "The same pixels more than once: they count double in training and in every score. Keep the first of each.",
-            _is_varied(pictures, np.arange(len(index))),
+            _is_varied(pictures, np.arange(len(samples))),
             _find_repeats(pictures, everywhere),
             pictures,
         ),
-        Fault(
+        Issue(
             "near_duplicate",
             "Near duplicates",
             "One photograph saved again, shifted, mirrored, brighter or with a watermark. Keep the first of each, or "
@@ -321,7 +323,7 @@ def find_faults(
             _find_near_repeats(groups, pictures, everywhere),
             groups,
         ),
-        Fault(
+        Issue(
             "leak",
             "In several parts of the supplied split",
             "The same or nearly the same picture stands in train and in val or test, so a score measures memory. "
@@ -347,7 +349,7 @@ def find_faults(
     ]
 
 
-def _find_odd_sizes(width: np.ndarray, height: np.ndarray, limits: Thresholds) -> np.ndarray:
+def _find_odd_sizes(width: np.ndarray, height: np.ndarray, limits: IssueLimits) -> np.ndarray:
     """Returns where a file's size is unlike the others', far from square or too small: `bool`, shape `(n,)`."""
     is_known = ~np.isnan(width)
     if not is_known.any():
@@ -364,9 +366,9 @@ def _find_odd_sizes(width: np.ndarray, height: np.ndarray, limits: Thresholds) -
     return is_known & (is_odd | (shorter < limits.min_side_px) | (longer > limits.max_elongation * shorter))
 
 
-def _number_parts(index: pd.DataFrame) -> np.ndarray:
+def _number_subsets(samples: pd.DataFrame) -> np.ndarray:
     """Returns 0, 1, 2 for the supplied train, val, test, and -1 for none: `int64`, shape `(n,)`."""
-    return index["split"].map({part: number for number, part in enumerate(PARTS)}).fillna(-1).to_numpy(np.int64)
+    return samples["subset"].map({part: number for number, part in enumerate(SUBSETS)}).fillna(-1).to_numpy(np.int64)
 
 
 def _is_varied(sets: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -409,7 +411,7 @@ def _find_early_copies(groups: np.ndarray, parts: np.ndarray, among: np.ndarray)
     return counts & (parts < latest[groups])
 
 
-def choose_clean(index: pd.DataFrame, faults: list[Fault], names: Collection[str]) -> np.ndarray:
+def choose_clean(samples: pd.DataFrame, faults: list[Issue], names: Collection[str]) -> np.ndarray:
     """Returns which pictures stay when the chosen faults are cleaned away: `bool`, shape `(n,)`.
 
     In this order, so that no photograph loses all its pictures because two rules each keep another one:
@@ -420,8 +422,8 @@ def choose_clean(index: pd.DataFrame, faults: list[Fault], names: Collection[str
     4. `near_duplicate`: of each group the first left stays, and so do exact copies of it unless 3 was chosen as well.
 
     Args:
-        index: The data set's index table.
-        faults: From `find_faults`.
+        samples: The data set's samples table.
+        faults: From `find_issues`.
         names: Names of the faults to clean away.
 
     Raises:
@@ -432,11 +434,11 @@ def choose_clean(index: pd.DataFrame, faults: list[Fault], names: Collection[str
         raise ValueError(f"unknown faults {', '.join(sorted(unknown))}, expected some of {', '.join(by_name)}")
     pictures, groups = by_name["exact_duplicate"].sets, by_name["near_duplicate"].sets
     find_going: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-        "leak": lambda stays: _find_early_copies(groups, _number_parts(index), stays),
+        "leak": lambda stays: _find_early_copies(groups, _number_subsets(samples), stays),
         "exact_duplicate": lambda stays: _find_repeats(pictures, stays),
         "near_duplicate": lambda stays: _find_near_repeats(groups, pictures, stays),
     }
-    stays = np.ones(len(index), bool)
+    stays = np.ones(len(samples), bool)
     for name in set(names) - set(find_going):
         stays &= ~by_name[name].rows
     for name, find in find_going.items():
@@ -445,35 +447,35 @@ def choose_clean(index: pd.DataFrame, faults: list[Fault], names: Collection[str
     return stays
 
 
-def build_flags_table(index: pd.DataFrame, quality: pd.DataFrame, faults: list[Fault]) -> pd.DataFrame:
+def build_flags_table(samples: pd.DataFrame, quality: pd.DataFrame, faults: list[Issue]) -> pd.DataFrame:
     """Returns one row per picture for a download: path, split, emotion, label, all measures, a `bool` for each fault.
 
     Args:
-        index: The data set's index table.
+        samples: The data set's samples table.
         quality: From `measure_quality`. Its numbers are rounded to four decimals here.
-        faults: From `find_faults`.
+        faults: From `find_issues`.
     """
     sizes = {"width": "Int64", "height": "Int64"}  # whole numbers or nothing, where 48.0 would be read as measured
-    flags = pd.DataFrame({fault.name: fault.rows for fault in faults}, index=index.index)
-    table = index[["path", "split", "emotion", "label"]]
+    flags = pd.DataFrame({fault.name: fault.rows for fault in faults}, index=samples.index)
+    table = samples[["path", "subset", "emotion", "label"]]
     return pd.concat([table, quality.round(4).astype(sizes), flags], axis=1)
 
 
-def find_shared_pictures(index: pd.DataFrame, quality: pd.DataFrame) -> list[SharedPictures]:
+def find_shared_pictures(samples: pd.DataFrame, quality: pd.DataFrame) -> list[SharedPictures]:
     """Returns for each two parts of the supplied split how many pictures of the later one are also in the earlier one.
 
     Pairs with an empty part are left out: a data set without such folders gives an empty list.
 
     Args:
-        index: The data set's index table.
+        samples: The data set's samples table.
         quality: From `measure_quality`.
     """
-    parts, pictures, groups = _number_parts(index), quality["picture"].to_numpy(), quality["group"].to_numpy()
+    parts, pictures, groups = _number_subsets(samples), quality["picture"].to_numpy(), quality["group"].to_numpy()
     shared = []
     for later, earlier in ((2, 0), (1, 0), (2, 1)):
         rows, others = ((parts == part) & (pictures >= 0) for part in (later, earlier))
         if rows.any() and others.any():
             num_identical = int(np.isin(pictures[rows], pictures[others]).sum())
             num_similar = int(np.isin(groups[rows], groups[others]).sum())
-            shared.append(SharedPictures(PARTS[later], PARTS[earlier], int(rows.sum()), num_identical, num_similar))
+            shared.append(SharedPictures(SUBSETS[later], SUBSETS[earlier], int(rows.sum()), num_identical, num_similar))
     return shared

@@ -23,7 +23,7 @@ class LookupScore:
     Attributes:
         accuracy: Share of the part's pictures that get their own group, 0..1, high is good.
         majority_baseline: What always answering the part's larger group gets: what is below it has found nothing.
-        num_images: Pictures in the part.
+        num_images: Pictures in the subset.
         num_identical: Those with the same picture in train, an evenly brighter or darker one included.
         num_remembered: Pictures in train.
     """
@@ -57,7 +57,7 @@ def build_appearance(thumbnails: np.ndarray) -> np.ndarray:
     return appearance
 
 
-def find_lookalikes(
+def find_nearest_neighbors(
     appearance: np.ndarray, row: int, num: int, *, among: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the pictures that look most like one, the nearest first, without itself.

@@ -49,24 +49,26 @@ def find_near_duplicate_groups(thumbnails: np.ndarray) -> np.ndarray:
     num_images = len(thumbnails)
     is_blank = _map_in_batches(lambda batch: batch.std(axis=(1, 2)), thumbnails) < _BLANK_STANDARD_DEVIATION
     content = np.nonzero(~is_blank)[0]
-    groups = np.zeros(num_images, np.int64)  # the blank ones stay in group 0
-    groups[content] = is_blank.any() + (_group_pictures(thumbnails[content]) if len(content) > 1 else 0)
-    return groups
+    duplicate_groups = np.zeros(num_images, np.int64)  # the blank ones stay in group 0
+    duplicate_groups[content] = is_blank.any() + (_group_pictures(thumbnails[content]) if len(content) > 1 else 0)
+    return duplicate_groups
 
 
 def _group_pictures(images: np.ndarray) -> np.ndarray:
     """Returns a group number for each picture that is not blank, mirrored ones included: `int64`, shape `(n,)`."""
-    groups = np.arange(len(images))
+    duplicate_groups = np.arange(len(images))
     mirrored = images[:, :, ::-1]
     for is_blurred, radius in ((False, np.sqrt(2 - 2 * SURE_CORRELATION)), (True, _CANDIDATE_RADIUS)):
         straight_points, mirrored_points = _project(images, is_blurred=is_blurred)
         tree = cKDTree(straight_points)
         straight_pairs = tree.query_pairs(radius, output_type="ndarray")
-        groups = _join_near_identical(groups, straight_pairs, images, images)
+        duplicate_groups = _join_near_identical(duplicate_groups, straight_pairs, images, images)
         distances = tree.sparse_distance_matrix(cKDTree(mirrored_points), radius, output_type="ndarray")
         mirrored_pairs = np.stack([distances["i"], distances["j"]], axis=1)
-        groups = _join_near_identical(groups, mirrored_pairs[distances["i"] < distances["j"]], images, mirrored)
-    return groups
+        duplicate_groups = _join_near_identical(
+            duplicate_groups, mirrored_pairs[distances["i"] < distances["j"]], images, mirrored
+        )
+    return duplicate_groups
 
 
 def _standardise(images: np.ndarray) -> np.ndarray:
@@ -107,21 +109,26 @@ def _project(images: np.ndarray, *, is_blurred: bool) -> tuple[np.ndarray, np.nd
     return (straight - mean) @ components, (mirrored - mean) @ components
 
 
-def _join_near_identical(groups: np.ndarray, pairs: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+def _join_near_identical(
+    duplicate_groups: np.ndarray, pairs: np.ndarray, left: np.ndarray, right: np.ndarray
+) -> np.ndarray:
     """Returns the groups joined by the pairs whose pixels agree, without a shift or after the best small one.
 
     A pair already in one group is not compared: of a film's 1,000 frames 500,000 pairs are alike, and comparing all
     takes minutes. Random order joins such a crowd with its first few thousand pairs.
     """
     for some in np.array_split(np.random.default_rng(0).permutation(pairs), max(1, len(pairs) // _PAIRS_AT_ONCE)):
-        some = some[groups[some[:, 0]] != groups[some[:, 1]]]
+        some = some[duplicate_groups[some[:, 0]] != duplicate_groups[some[:, 1]]]
         first, second = left[some[:, 0]], right[some[:, 1]]
         unshifted = (_standardise(first) * _standardise(second)).sum(axis=1)
         near = (unshifted >= SURE_CORRELATION) | (_correlate_shifted(first, second) >= NEAR_CORRELATION)
-        edges = groups[some[near]]
-        graph = coo_array((np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])), shape=(len(groups), len(groups)))
-        groups = connected_components(graph, directed=False)[1].astype(np.int64)[groups]
-    return groups
+        edges = duplicate_groups[some[near]]
+        graph = coo_array(
+            (np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])),
+            shape=(len(duplicate_groups), len(duplicate_groups)),
+        )
+        duplicate_groups = connected_components(graph, directed=False)[1].astype(np.int64)[duplicate_groups]
+    return duplicate_groups
 
 
 def _correlate_shifted(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -3,11 +3,11 @@
 import argparse
 from dataclasses import dataclass
 
-from facedep.data.splits import LEAK_FREE, PARTS, PUBLISHED, SPLIT_KINDS
+from facedep.data.splits import LEAK_FREE, PROTOCOLS, PUBLISHED, SUBSETS
 from facedep.errors import DataError
 
 ALL = "all"
-SUBSETS = (*PARTS, ALL)
+EVAL_SUBSETS = (*SUBSETS, ALL)
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class EvalSubset:
     """A choice of the pictures that are scored.
 
     Attributes:
-        protocol: One of `splits.SPLIT_KINDS`: how the pictures are split.
+        protocol: One of `splits.PROTOCOLS`: how the pictures are split.
         subset: "train", "val", "test", or "all": every picture, pixel-identical ones once.
         excludes_training_images: Whether the pictures that the run was trained on are left out.
         seed: Of the split; None for the run's own.
@@ -31,29 +31,31 @@ class EvalSubset:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        if self.protocol not in SPLIT_KINDS:
-            raise ValueError(f"unknown protocol {self.protocol!r}, expected one of {', '.join(SPLIT_KINDS)}")
-        if self.subset not in SUBSETS:
-            raise ValueError(f"unknown subset {self.subset!r}, expected one of {', '.join(SUBSETS)}")
+        if self.protocol not in PROTOCOLS:
+            raise ValueError(f"unknown protocol {self.protocol!r}, expected one of {', '.join(PROTOCOLS)}")
+        if self.subset not in EVAL_SUBSETS:
+            raise ValueError(f"unknown subset {self.subset!r}, expected one of {', '.join(EVAL_SUBSETS)}")
         if (self.protocol, self.subset) == (PUBLISHED, "test"):
             raise DataError("The published split has no test part. Ask for its val part, or for another split.")
 
     def to_argv(self) -> list[str]:
         """Returns the command-line arguments that `read_eval_subset` reads back."""
-        argv = ["--split", self.protocol, "--part", self.subset]
+        argv = ["--protocol", self.protocol, "--subset", self.subset]
         if self.excludes_training_images:
-            argv.append("--leave-out-seen")
+            argv.append("--exclude-training-images")
         if self.seed is not None:
-            argv += ["--split-seed", str(self.seed)]
+            argv += ["--seed", str(self.seed)]
         return argv
 
 
 def add_eval_subset_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options that say which pictures are scored, for `read_eval_subset`."""
-    parser.add_argument("--split", default=LEAK_FREE, choices=SPLIT_KINDS, help=f"default: {LEAK_FREE}")
-    parser.add_argument("--part", default="test", choices=SUBSETS)
-    parser.add_argument("--leave-out-seen", action="store_true", help="only pictures that the model was not trained on")
-    parser.add_argument("--split-seed", type=int, metavar="N", help="of the split; default: that of the model's own")
+    parser.add_argument("--protocol", default=LEAK_FREE, choices=PROTOCOLS, help=f"default: {LEAK_FREE}")
+    parser.add_argument("--subset", default="test", choices=EVAL_SUBSETS)
+    parser.add_argument(
+        "--exclude-training-images", action="store_true", help="only pictures that the model was not trained on"
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="of the split; default: that of the model's own")
 
 
 def read_eval_subset(options: argparse.Namespace) -> EvalSubset:
@@ -62,4 +64,4 @@ def read_eval_subset(options: argparse.Namespace) -> EvalSubset:
     Raises:
         DataError: The split has no such part.
     """
-    return EvalSubset(options.split, options.part, options.leave_out_seen, options.split_seed)
+    return EvalSubset(options.protocol, options.subset, options.exclude_training_images, options.seed)

@@ -13,15 +13,15 @@ from facedep.files import write_folder_atomically
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')  # characters that no file name may hold on Windows
 
 
-def build_export_names(index: pd.DataFrame) -> list[str]:
-    """Returns each picture's file name in the regrouped data set, in index order, unique within each group.
+def build_export_names(samples: pd.DataFrame) -> list[str]:
+    """Returns each sample's file name in the regrouped data set, unique within each group.
 
     Split and emotion are spelled as the data set's folders spell them ("train_Surprize_12.png"); a data set without
     splits gives "all_...". A second picture of the same name gets "_2" before its ending, where the article's code
     would overwrite the first.
     """
     names, taken = [], set()
-    for path, label, split, folder in index[["path", "label", "split", "folder"]].itertuples(index=False):
+    for path, label, split, folder in samples[["path", "label", "subset", "folder"]].itertuples(index=False):
         original = PurePosixPath(path)
         split_folder = next((part for part in reversed(original.parts[:-1]) if emotions.find_split(part)), split)
         stem = _FORBIDDEN.sub("_", f"{split_folder or 'all'}_{folder}_{original.stem}")
@@ -57,7 +57,7 @@ def export_dataset(dataset: Dataset, out_dir: Path) -> dict[str, int]:
         with write_folder_atomically(target) as partial:
             for group in emotions.GROUPS:
                 (partial / group).mkdir()
-            for row, name in zip(dataset.index.itertuples(), build_export_names(dataset.index), strict=True):
+            for row, name in zip(dataset.samples.itertuples(), build_export_names(dataset.samples), strict=True):
                 (partial / row.label / name).write_bytes(dataset.store.read_bytes(row.path))
                 counts[row.label] += 1
     except OSError as error:

@@ -29,7 +29,7 @@ _SPARE_BYTES = 100 * 1024**2  # left free on the disk, for the run's model and i
 _BLOCK_BYTES = 1024**2
 
 
-class SelectedImages:
+class ImageSubset:
     """Some pictures of a larger array, read when they are asked for: `uint8`, shape `(n, size, size, 1)`, 0-255.
 
     `len`, `shape`, `dtype`, indexing, iterating and `np.asarray` work as on an array. What they give is a copy of the
@@ -62,15 +62,15 @@ class SelectedImages:
         return self[:].astype(dtype or self.dtype, copy=False)
 
 
-class SmallerImages:
+class ResizedImages:
     """Pictures made smaller when they are asked for: `uint8`, shape `(n, size_px, size_px, 1)`, 0-255.
 
     Args:
-        images: Array (or `SelectedImages`) of shape `(n, size, size, 1)`, 0-255.
+        images: Array (or `ImageSubset`) of shape `(n, size, size, 1)`, 0-255.
         size_px: The side that they get.
     """
 
-    def __init__(self, images: np.ndarray | SelectedImages, size_px: int):
+    def __init__(self, images: np.ndarray | ImageSubset, size_px: int):
         self._images, self._size_px = images, size_px
         self.shape, self.dtype = (len(images), size_px, size_px, 1), images.dtype
 
@@ -94,7 +94,7 @@ def _release_pages(images: np.ndarray) -> None:
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def find_decoded_path(key: str, size_px: int) -> Path:
+def find_image_cache_path(key: str, size_px: int) -> Path:
     """Returns where the prepared pictures of one state of a data set are kept.
 
     Args:
@@ -104,11 +104,11 @@ def find_decoded_path(key: str, size_px: int) -> Path:
     return cache_dir() / "decoded" / f"{key}-{size_px}.npy"
 
 
-def open_decoded(path: Path, num_images: int, size_px: int) -> np.ndarray | None:
+def open_image_cache(path: Path, num_images: int, size_px: int) -> np.ndarray | None:
     """Returns kept pictures as a read-only map: `uint8`, shape `(num_images, size_px, size_px, 1)`, 0-255.
 
     Args:
-        path: From `find_decoded_path`.
+        path: From `find_image_cache_path`.
         num_images: How many there must be.
         size_px: Their side.
 
@@ -133,13 +133,13 @@ def open_decoded(path: Path, num_images: int, size_px: int) -> np.ndarray | None
         return None
 
 
-def keep_decoded(path: Path, num_images: int, size_px: int, images: Iterable[np.ndarray]) -> np.ndarray | None:
-    """Writes prepared pictures and returns them as `open_decoded` does, or None where the disk does not take them.
+def write_image_cache(path: Path, num_images: int, size_px: int, images: Iterable[np.ndarray]) -> np.ndarray | None:
+    """Writes prepared pictures and returns them as `open_image_cache` does, or None where the disk does not take them.
 
     Several processes may write the same file at once: each writes its own, and the last one stays.
 
     Args:
-        path: From `find_decoded_path`.
+        path: From `find_image_cache_path`.
         num_images: How many there are.
         size_px: Their side.
         images: The pictures one by one: `uint8` arrays of shape `(size_px, size_px)`, with or without a last 1. None
@@ -163,7 +163,7 @@ def keep_decoded(path: Path, num_images: int, size_px: int, images: Iterable[np.
             file.write(checksum.to_bytes(4, "little"))
     except OSError as error:  # on Windows also where another process has written and opened the same file meanwhile
         _logger.warning("Prepared pictures could not be kept: %s", describe_error(error))
-    return open_decoded(path, num_images, size_px)
+    return open_image_cache(path, num_images, size_px)
 
 
 def _build_header(num_images: int, size_px: int) -> bytes:

@@ -102,7 +102,7 @@ def _download(report: Callable[[int, int | None], None], no_answer_seconds: floa
     answers: dict = {}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}  # the first tells the client when this process dies
 
-    def read_answers() -> None:
+    def read_messages() -> None:
         for line in client.stdout:
             with contextlib.suppress(ValueError):  # the torn last line of a client that was ended
                 answers.update(json.loads(line))
@@ -110,7 +110,7 @@ def _download(report: Callable[[int, int | None], None], no_answer_seconds: floa
     _clear_leftovers()
     try:
         with (_state_dir() / "log.txt").open("wb") as log, _start_client(stderr=log, **pipes) as client:
-            (reader := threading.Thread(target=read_answers, daemon=True)).start()
+            (reader := threading.Thread(target=read_messages, daemon=True)).start()
             try:
                 _watch(client, answers, report=report, no_answer_seconds=no_answer_seconds)
             finally:

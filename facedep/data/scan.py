@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facedep.data.image_cache import SelectedImages, find_decoded_path, keep_decoded, open_decoded
+from facedep.data.image_cache import ImageSubset, find_image_cache_path, open_image_cache, write_image_cache
 from facedep.data.sources import Dataset
 from facedep.errors import ImageError
 from facedep.files import evict_oldest, write_atomically
@@ -29,8 +29,13 @@ _logger = logging.getLogger(__name__)
 
 THUMBNAIL_SIZE_PX = 48
 _MAX_KEPT = 8  # scans in the cache; FER2013's takes 2 MB beside its thumbnails
-_VERSION = "2"  # to be raised when what is stored, how pictures are prepared or how duplicates are found changes
-_KEPT_FIELDS = ("fingerprints", "groups", "sizes", "errors")  # the thumbnails lie in a file that can be mapped
+_VERSION = "3"  # to be raised when what is stored, how pictures are prepared or how duplicates are found changes
+_KEPT_FIELDS = (
+    "fingerprints",
+    "duplicate_groups",
+    "sizes",
+    "errors",
+)  # the thumbnails lie in a file that can be mapped
 _MAX_IN_MEMORY = 4  # scans that the cache does not take; FER2013's takes 65 MB
 _in_memory: dict[Path, "Scan"] = {}  # those, by where they would be kept, the latest last
 _measuring = threading.Lock()  # one scan at a time: the next caller finds the result, and OpenCV's setting is shared
@@ -38,12 +43,12 @@ _measuring = threading.Lock()  # one scan at a time: the next caller finds the r
 
 @dataclass(frozen=True)
 class Scan:
-    """What was measured of each picture, in the order of the data set's index.
+    """What was measured of each picture, in the order of the data set's samples.
 
     Attributes:
         fingerprints: 16 hex digits of each picture's gray pixels, "" where it cannot be read: `str`, shape `(n,)`.
-        groups: Equal for pictures that show the same photograph, exactly or nearly: `int64`, shape `(n,)`; -1 where it
-            cannot be read.
+        duplicate_groups: Equal for pictures that show the same photograph, exactly or nearly: `int64`, shape `(n,)`;
+            -1 where it cannot be read.
         sizes: Width and height in pixels: `int32`, shape `(n, 2)`; 0 where it cannot be read.
         thumbnails: Prepared gray pictures: `uint8`, shape `(n, 48, 48)`, 0-255, mapped from disk, not to be changed;
             black where it cannot be read.
@@ -51,7 +56,7 @@ class Scan:
     """
 
     fingerprints: np.ndarray
-    groups: np.ndarray
+    duplicate_groups: np.ndarray
     sizes: np.ndarray
     thumbnails: np.ndarray
     errors: np.ndarray
@@ -85,7 +90,7 @@ def scan_dataset(dataset: Dataset, *, on_progress: Callable[[int, int], None] | 
         if scan is None:
             cache_path = find_cache_path(dataset)
             with _single_opencv_thread():
-                measured = _measure(dataset, dataset.index["path"].tolist(), on_progress)
+                measured = _measure(dataset, dataset.samples["path"].tolist(), on_progress)
             scan = _write_cache(cache_path, measured)
             if scan is None:
                 scan = _in_memory[cache_path] = measured
@@ -98,13 +103,13 @@ def read_scan(dataset: Dataset) -> Scan | None:
     """Returns the scan from the cache or this process's memory; None if it has to be made, or is damaged."""
     cache_path = find_cache_path(dataset)
     scan = _in_memory.get(cache_path)
-    return _read_cache(cache_path, len(dataset.index)) if scan is None else scan
+    return _read_cache(cache_path, len(dataset.samples)) if scan is None else scan
 
 
 def is_scanned(dataset: Dataset) -> bool:
     """Returns whether the scan is in the cache or in this process's memory, so that `scan_dataset` is quick."""
     cache_path = find_cache_path(dataset)
-    is_kept = cache_path.exists() and find_decoded_path(cache_path.stem, THUMBNAIL_SIZE_PX).exists()
+    is_kept = cache_path.exists() and find_image_cache_path(cache_path.stem, THUMBNAIL_SIZE_PX).exists()
     return is_kept or cache_path in _in_memory
 
 
@@ -115,7 +120,7 @@ def is_only_in_memory(dataset: Dataset) -> bool:
 
 def find_cache_path(dataset: Dataset) -> Path:
     """Returns where the scan of these very pictures is kept: another state or choice of files, another path."""
-    paths = dataset.index["path"].tolist()
+    paths = dataset.samples["path"].tolist()
     key = hashlib.sha256("\n".join([_VERSION, dataset.store.state_key, *paths]).encode()).hexdigest()[:16]
     return cache_dir() / "scans" / f"{key}.npz"
 
@@ -152,8 +157,8 @@ def _measure(dataset: Dataset, paths: list[str], on_progress: Callable[[int, int
             on_progress(number, num_images)
     if on_progress:
         on_progress(num_images, num_images)
-    groups = _group(np.array(fingerprints, dtype=str), thumbnails)
-    return Scan(np.array(fingerprints, dtype=str), groups, sizes, thumbnails, np.array(errors, dtype=str))
+    duplicate_groups = _group(np.array(fingerprints, dtype=str), thumbnails)
+    return Scan(np.array(fingerprints, dtype=str), duplicate_groups, sizes, thumbnails, np.array(errors, dtype=str))
 
 
 def load_images(
@@ -163,7 +168,7 @@ def load_images(
     size_px: int,
     *,
     on_progress: Callable[[int, int], None] | None = None,
-) -> SelectedImages:
+) -> ImageSubset:
     """Returns some pictures prepared for a network: `uint8`, shape `(n, size_px, size_px, 1)`, 0-255.
 
     They stay on disk, so that memory does not grow with their number. The first call for a size prepares all of the
@@ -181,26 +186,26 @@ def load_images(
     """
     chosen = np.nonzero(rows)[0]
     if size_px == THUMBNAIL_SIZE_PX:
-        return SelectedImages(scan.thumbnails[..., np.newaxis], chosen)
-    num_images = len(dataset.index)
-    path = find_decoded_path(find_cache_path(dataset).stem, size_px)
-    images = open_decoded(path, num_images, size_px)
+        return ImageSubset(scan.thumbnails[..., np.newaxis], chosen)
+    num_images = len(dataset.samples)
+    path = find_image_cache_path(find_cache_path(dataset).stem, size_px)
+    images = open_image_cache(path, num_images, size_px)
     if images is None:
         prepared = _prepare(dataset, scan, np.arange(num_images), size_px, on_progress)
-        images = keep_decoded(path, num_images, size_px, prepared)
+        images = write_image_cache(path, num_images, size_px, prepared)
     if images is None:
         images = np.empty((len(chosen), size_px, size_px, 1), np.uint8)
         for number, image in enumerate(_prepare(dataset, scan, chosen, size_px, on_progress)):
             images[number] = image
         chosen = np.arange(len(chosen))
-    return SelectedImages(images, chosen)
+    return ImageSubset(images, chosen)
 
 
 def _prepare(
     dataset: Dataset, scan: Scan, rows: np.ndarray, size_px: int, on_progress: Callable[[int, int], None] | None
 ) -> Iterator[np.ndarray]:
     """Yields pictures of shape `(size_px, size_px, 1)`, black where the scan could not read them."""
-    paths, is_readable = dataset.index["path"].tolist(), scan.is_readable
+    paths, is_readable = dataset.samples["path"].tolist(), scan.is_readable
     for number, row in enumerate(rows):
         if on_progress and number % 100 == 0:
             on_progress(number, len(rows))
@@ -216,11 +221,11 @@ def _group(fingerprints: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
         find_near_duplicate_groups,  # brings SciPy, 0.25 s that the first page can do without
     )
 
-    groups = np.full(len(fingerprints), -1, np.int64)
+    duplicate_groups = np.full(len(fingerprints), -1, np.int64)
     readable = np.nonzero(fingerprints != "")[0]
     _, first, inverse = np.unique(fingerprints[readable], return_index=True, return_inverse=True)
-    groups[readable] = find_near_duplicate_groups(thumbnails[readable[first]])[inverse]
-    return groups
+    duplicate_groups[readable] = find_near_duplicate_groups(thumbnails[readable[first]])[inverse]
+    return duplicate_groups
 
 
 def _read_cache(path: Path, num_images: int) -> Scan | None:
@@ -235,7 +240,7 @@ def _read_cache(path: Path, num_images: int) -> Scan | None:
         return None
     if len(kept["errors"]) != num_images:
         return None
-    thumbnails = open_decoded(find_decoded_path(path.stem, THUMBNAIL_SIZE_PX), num_images, THUMBNAIL_SIZE_PX)
+    thumbnails = open_image_cache(find_image_cache_path(path.stem, THUMBNAIL_SIZE_PX), num_images, THUMBNAIL_SIZE_PX)
     return None if thumbnails is None else Scan(**kept, thumbnails=thumbnails[..., 0])
 
 
@@ -249,6 +254,6 @@ def _write_cache(path: Path, scan: Scan) -> Scan | None:
     except OSError as error:
         _logger.warning("The scan could not be kept: %s", describe_error(error))
         return None
-    thumbnails_path = find_decoded_path(path.stem, THUMBNAIL_SIZE_PX)
-    thumbnails = keep_decoded(thumbnails_path, len(scan.thumbnails), THUMBNAIL_SIZE_PX, scan.thumbnails)
+    thumbnails_path = find_image_cache_path(path.stem, THUMBNAIL_SIZE_PX)
+    thumbnails = write_image_cache(thumbnails_path, len(scan.thumbnails), THUMBNAIL_SIZE_PX, scan.thumbnails)
     return None if thumbnails is None else replace(scan, thumbnails=thumbnails[..., 0])

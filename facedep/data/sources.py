@@ -1,4 +1,4 @@
-"""Data sources (Kaggle, a folder, a .zip, drawn samples) and the one index table that every part of the project reads.
+"""Data sources (Kaggle, a folder, a .zip, drawn faces) and the one table of samples that the whole project reads.
 
 A source is named by one short text, the same on the command line, in a page's address and in the worker's arguments:
 `sample`, `kaggle`, or the path of a folder or .zip file.
@@ -36,14 +36,14 @@ LAYOUT_TEXT = (
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set: its index table and where its pictures lie.
+    """A data set: its samples table and where its pictures lie.
 
     Attributes:
         name: What it is called in records: a file or folder name, never a path.
         spec: What loads it again on this computer; its source is `sample`, `kaggle` or a full path.
         store: Where the pictures' bytes come from.
-        index: One row per picture in path order, columns `path` (inside the store), `emotion` (empty where the data
-            set names only the two groups), `label` (`depressed` or `non_depressed`), `split` (`train`, `val`, `test`
+        samples: One row per picture in path order, columns `path` (inside the store), `emotion` (empty where the data
+            set names only the two groups), `label` (`depressed` or `non_depressed`), `subset` (`train`, `val`, `test`
             as the folders say, or empty) and `folder` (the class folder as spelled in the data set).
         unknown_folders: Number of pictures in each folder that names no known class and was left out.
     """
@@ -51,7 +51,7 @@ class Dataset:
     name: str
     spec: DatasetSpec
     store: Store
-    index: pd.DataFrame
+    samples: pd.DataFrame
     unknown_folders: Mapping[str, int]
 
     @property
@@ -67,7 +67,7 @@ class Dataset:
     @cached_property
     def label_hash(self) -> str:
         """64 hex digits that name what the pictures are labelled as and how the data set itself splits them."""
-        labels = "\n".join(self.index[["emotion", "label", "split"]].to_numpy().ravel())
+        labels = "\n".join(self.samples[["emotion", "label", "subset"]].to_numpy().ravel())
         return hashlib.sha256(labels.encode()).hexdigest()
 
     @property
@@ -109,10 +109,10 @@ def relabel_dataset(dataset: Dataset, spec: DatasetSpec) -> Dataset:
 
 
 def _build_dataset(name: str, spec: DatasetSpec, store: Store) -> Dataset:
-    index, unknown_folders = _build_index(
+    samples, unknown_folders = _build_index(
         store.paths, _enclosing_name(store), dict(spec.folder_choices), spec.depressed_emotions
     )
-    return Dataset(name, spec, store, index, unknown_folders)
+    return Dataset(name, spec, store, samples, unknown_folders)
 
 
 def _open_store(source: str) -> tuple[Store, str, str]:
@@ -124,7 +124,7 @@ def _open_store(source: str) -> tuple[Store, str, str]:
         if root is None:
             raise DataError(
                 "The Kaggle data set is not on this computer yet. Get it on the Explore page or with "
-                "`python -m facedep fetch`, or choose the sample faces."
+                "`python -m facedep download`, or choose the sample faces."
             )
         return FolderStore(root), kaggle.KAGGLE_HANDLE, KAGGLE
     typed = os.path.expanduser(source.strip().strip("\"'"))
@@ -151,7 +151,7 @@ def _build_index(
     folder_choices: Mapping[str, str],
     depressed_emotions: tuple[str, ...],
 ) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Returns the index table and the number of pictures in each folder of unknown name."""
+    """Returns the samples table and the number of pictures in each folder of unknown name."""
     rows, unknown = [], Counter()
     folders = [PurePosixPath(path).parent for path in paths]
     placed = {
@@ -167,7 +167,7 @@ def _build_index(
             rows.append((path, emotion, label, split, class_folder))
         elif folder_choices.get(class_folder) != LEAVE_OUT:
             unknown[class_folder] += 1
-    return pd.DataFrame(rows, columns=["path", "emotion", "label", "split", "folder"], dtype=str), dict(unknown)
+    return pd.DataFrame(rows, columns=["path", "emotion", "label", "subset", "folder"], dtype=str), dict(unknown)
 
 
 def _class_path(folder: PurePosixPath) -> PurePosixPath:
@@ -197,10 +197,10 @@ def _place_folder(
 
 def check_trainable(dataset: Dataset) -> None:
     """Raises `DataError` unless both groups have pictures, saying which is missing and what would help."""
-    counts = dataset.index["label"].value_counts()
+    counts = dataset.samples["label"].value_counts()
     for group in emotions.GROUPS:
         if not counts.get(group):
-            found = ", ".join(sorted({*dataset.index["folder"], *dataset.unknown_folders})) or "no folder"
+            found = ", ".join(sorted({*dataset.samples["folder"], *dataset.unknown_folders})) or "no folder"
             raise DataError(
                 f"{dataset.name} has no {group.replace('_', '-')} pictures (found: {found}), so there is nothing to "
                 f"tell apart. {LAYOUT_TEXT}"

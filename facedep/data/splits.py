@@ -15,13 +15,13 @@ from facedep.data.scan import Scan
 from facedep.errors import DataError
 
 LEAK_FREE, SUPPLIED, SUPPLIED_CLEAN, PUBLISHED = "leak-free", "supplied", "supplied-clean", "published"
-SPLIT_KINDS = {
+PROTOCOLS = {
     LEAK_FREE: "Leak-free: copies and near-copies stay on one side, 70 % train, 15 % val, 15 % test",
     SUPPLIED: "As supplied: the data set's own train, val and test folders",
     SUPPLIED_CLEAN: "As supplied, copies left out: no train picture that looks like val or test, no val like test",
     PUBLISHED: "As published: all pooled, the first 20 % of each group in name order are val, no test",
 }
-PARTS = ("train", "val", "test")
+SUBSETS = ("train", "val", "test")
 _SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
 _PUBLISHED_VAL_SHARE = 0.2
 _MIN_PUBLISHED = 5  # pictures of a group: the first that one fifth of, rounded down, is not zero
@@ -30,10 +30,10 @@ _MIN_LEAK_FREE, _MIN_WITHOUT_VAL_FOLDER = 2, 4  # pictures of an emotion: with f
 
 @dataclass(frozen=True)
 class Leak:
-    """How many pictures of a part are also in train.
+    """How many pictures of a subset are also in train.
 
     Attributes:
-        num_images: Pictures in the part.
+        num_images: Pictures in the subset.
         num_identical: Those with a pixel-identical copy in train.
         num_similar: Those with an identical or near-identical picture in train.
     """
@@ -43,75 +43,75 @@ class Leak:
     num_similar: int
 
 
-def split_dataset(index: pd.DataFrame, scan: Scan, kind: str, *, seed: int = 0) -> np.ndarray:
-    """Returns each picture's part: `str` array of shape `(n,)`, "train", "val", "test", or "" for left out.
+def split_dataset(samples: pd.DataFrame, scan: Scan, protocol: str, *, seed: int = 0) -> np.ndarray:
+    """Returns each picture's subset: `str` array of shape `(n,)`, "train", "val", "test", or "" for left out.
 
     Damaged files are always left out. `leak-free` counts identical pictures once (the first in path order).
 
     Args:
-        index: The data set's index table.
+        samples: The data set's samples table.
         scan: Its scan.
-        kind: One of `SPLIT_KINDS`.
+        protocol: One of `PROTOCOLS`.
         seed: For `leak-free`: another seed, another cut. Not used by the others, but for a missing supplied val part.
 
     Raises:
         DataError: The data set has no folders for the supplied split, or too few pictures to be split.
-        ValueError: `kind` is unknown.
+        ValueError: the protocol is unknown.
     """
-    if kind == LEAK_FREE:
-        parts = _split_leak_free(index, scan, _SHARES, seed)
-    elif kind in (SUPPLIED, SUPPLIED_CLEAN):
-        parts = _split_supplied(index, scan, seed, is_clean=kind == SUPPLIED_CLEAN)
-    elif kind == PUBLISHED:
-        parts = _split_published(index, scan)
+    if protocol == LEAK_FREE:
+        subsets = _split_leak_free(samples, scan, _SHARES, seed)
+    elif protocol in (SUPPLIED, SUPPLIED_CLEAN):
+        subsets = _split_supplied(samples, scan, seed, is_clean=protocol == SUPPLIED_CLEAN)
+    elif protocol == PUBLISHED:
+        subsets = _split_published(samples, scan)
     else:
-        raise ValueError(f"unknown split {kind!r}, expected one of {', '.join(SPLIT_KINDS)}")
-    for part in ("train", "val"):
-        _check_groups(part, index["label"][parts == part])
-    return parts
+        raise ValueError(f"unknown protocol {protocol!r}, expected one of {', '.join(PROTOCOLS)}")
+    for subset in ("train", "val"):
+        _check_groups(subset, samples["label"][subsets == subset])
+    return subsets
 
 
-def check_split(index: pd.DataFrame, kind: str) -> None:
+def check_protocol(samples: pd.DataFrame, protocol: str) -> None:
     """Raises `DataError` where the file names alone rule a split out, so that no picture need be opened to say so.
 
     What passes may still be too little for `split_dataset`, which knows copies and damaged files.
 
     Args:
-        index: The data set's index table.
-        kind: One of `SPLIT_KINDS`.
+        samples: The data set's samples table.
+        protocol: One of `PROTOCOLS`.
     """
-    if kind == LEAK_FREE:
-        _check_groups("val", _find_labels_with(index, ["label", "emotion"], _MIN_LEAK_FREE))
-    elif kind == PUBLISHED:
-        _check_groups("val", _find_labels_with(index, ["label"], _MIN_PUBLISHED))
+    if protocol == LEAK_FREE:
+        _check_groups("val", _find_labels_with(samples, ["label", "emotion"], _MIN_LEAK_FREE))
+    elif protocol == PUBLISHED:
+        _check_groups("val", _find_labels_with(samples, ["label"], _MIN_PUBLISHED))
     else:
-        train, val = (index[index["split"] == part] for part in ("train", "val"))
-        _check_folders(index["split"])
+        train, val = (samples[samples["subset"] == subset] for subset in ("train", "val"))
+        _check_folders(samples["subset"])
         _check_groups("train", train["label"])
         if val.empty:
             _check_groups("val", _find_labels_with(train, ["label", "emotion"], _MIN_WITHOUT_VAL_FOLDER))
-        elif kind == SUPPLIED:  # a clean one may drop all of val and take another out of train
+        elif protocol == SUPPLIED:  # a clean one may drop all of val and take another out of train
             _check_groups("val", val["label"])
 
 
-def _find_labels_with(index: pd.DataFrame, columns: list[str], min_images: int) -> pd.Series:
+def _find_labels_with(samples: pd.DataFrame, columns: list[str], min_images: int) -> pd.Series:
     """Returns the labels of those sets of rows, equal in some columns, that have enough pictures."""
-    counts = index.groupby(columns).size()
+    counts = samples.groupby(columns).size()
     return counts[counts >= min_images].reset_index()["label"]
 
 
-def _check_groups(part: str, labels: pd.Series) -> None:
+def _check_groups(subset: str, labels: pd.Series) -> None:
     missing = sorted(set(emotions.GROUPS) - set(labels))
     if missing:
         raise DataError(
-            f"Too few pictures for this split: its {part} part has no "
+            f"Too few pictures for this split: its {subset} part has no "
             f"{' and no '.join(missing).replace('_', '-')} ones. "
             "Add pictures to that group (at least ten different ones), or choose another split."
         )
 
 
-def _check_folders(parts: np.ndarray | pd.Series) -> None:
-    missing = {"train", "test"} - set(parts)
+def _check_folders(subsets: np.ndarray | pd.Series) -> None:
+    missing = {"train", "test"} - set(subsets)
     if missing:
         raise DataError(
             f"This data set has no {' and no '.join(sorted(missing))} folder, so it has no supplied split. "
@@ -119,20 +119,20 @@ def _check_folders(parts: np.ndarray | pd.Series) -> None:
         )
 
 
-def _split_leak_free(index: pd.DataFrame, scan: Scan, shares: dict[str, float], seed: int) -> np.ndarray:
+def _split_leak_free(samples: pd.DataFrame, scan: Scan, shares: dict[str, float], seed: int) -> np.ndarray:
     """Splits whole near-duplicate groups, emotion by emotion, so that each part gets its share of each emotion."""
-    parts = np.full(len(index), "", dtype="<U5")
+    subsets = np.full(len(samples), "", dtype="<U5")
     table = pd.DataFrame(
         {
-            "group": scan.groups,
+            "group": scan.duplicate_groups,
             "fingerprint": scan.fingerprints,
-            "stratum": np.where(index["emotion"] != "", index["emotion"], index["label"]),
+            "stratum": np.where(samples["emotion"] != "", samples["emotion"], samples["label"]),
         }
     )
     table = table[scan.is_readable].drop_duplicates("fingerprint")
     sizes = table.groupby("group", sort=True).agg(stratum=("stratum", "first"), num_images=("stratum", "size"))
     rng = np.random.default_rng(seed)
-    part_of_group: dict[int, str] = {}
+    subset_of_group: dict[int, str] = {}
     for _, members in sizes.groupby("stratum", sort=True):
         order = rng.permutation(len(members))
         numbers, counts = members.index.to_numpy()[order], members["num_images"].to_numpy()[order]
@@ -140,73 +140,73 @@ def _split_leak_free(index: pd.DataFrame, scan: Scan, shares: dict[str, float], 
         middles = (np.cumsum(counts) - counts / 2) / counts.sum()
         edges = np.cumsum(list(shares.values()))[:-1]
         names = list(shares)
-        part_of_group.update(
+        subset_of_group.update(
             (int(number), names[int(place)])
             for number, place in zip(numbers, np.searchsorted(edges, middles, side="right"), strict=True)
         )
-    parts[table.index] = [part_of_group[int(group)] for group in table["group"]]
-    return parts
+    subsets[table.index] = [subset_of_group[int(group)] for group in table["group"]]
+    return subsets
 
 
-def _split_supplied(index: pd.DataFrame, scan: Scan, seed: int, *, is_clean: bool) -> np.ndarray:
+def _split_supplied(samples: pd.DataFrame, scan: Scan, seed: int, *, is_clean: bool) -> np.ndarray:
     """Returns the folders' own parts; where there is no val folder, 15 % of train become val, copies kept together.
 
     A clean one leaves out of each earlier part what looks like a picture of a later one. On the Kaggle set, whose val
     is a copy of its test, that is all of val, which then comes out of train too.
     """
-    parts = np.where(scan.is_readable, index["split"].to_numpy(dtype=str), "").astype("<U5")
-    _check_folders(parts)
+    subsets = np.where(scan.is_readable, samples["subset"].to_numpy(dtype=str), "").astype("<U5")
+    _check_folders(subsets)
     if is_clean:
-        parts[(parts != "test") & np.isin(scan.groups, scan.groups[parts == "test"])] = ""
-        parts[(parts == "train") & np.isin(scan.groups, scan.groups[parts == "val"])] = ""
-    if "val" not in parts:
-        rows = np.nonzero(parts == "train")[0]
+        subsets[(subsets != "test") & np.isin(scan.duplicate_groups, scan.duplicate_groups[subsets == "test"])] = ""
+        subsets[(subsets == "train") & np.isin(scan.duplicate_groups, scan.duplicate_groups[subsets == "val"])] = ""
+    if "val" not in subsets:
+        rows = np.nonzero(subsets == "train")[0]
         inner = _split_leak_free(
-            index.iloc[rows].reset_index(drop=True), scan.select(rows), {"train": 0.85, "val": 0.15}, seed
+            samples.iloc[rows].reset_index(drop=True), scan.select(rows), {"train": 0.85, "val": 0.15}, seed
         )
-        parts[rows] = inner
-    return parts
+        subsets[rows] = inner
+    return subsets
 
 
-def _split_published(index: pd.DataFrame, scan: Scan) -> np.ndarray:
+def _split_published(samples: pd.DataFrame, scan: Scan) -> np.ndarray:
     """Returns train and val as `ImageDataGenerator(validation_split=0.2)` cuts the article's two folders.
 
     Keras takes the first `int(0.2 * n)` files of each folder in name order as validation.
     Reference: `keras/src/legacy/preprocessing/image.py`, `DirectoryIterator` and `BatchFromFilesMixin`.
     """
-    parts = np.where(scan.is_readable, "train", "").astype("<U5")
-    names = np.array(build_export_names(index), dtype=object)
+    subsets = np.where(scan.is_readable, "train", "").astype("<U5")
+    names = np.array(build_export_names(samples), dtype=object)
     for group in emotions.GROUPS:
-        rows = np.nonzero((index["label"] == group).to_numpy() & scan.is_readable)[0]
-        rows = rows[np.argsort(names[rows], kind="stable")]
-        parts[rows[: int(_PUBLISHED_VAL_SHARE * len(rows))]] = "val"
-    return parts
+        rows = np.nonzero((samples["label"] == group).to_numpy() & scan.is_readable)[0]
+        rows = rows[np.argsort(names[rows], protocol="stable")]
+        subsets[rows[: int(_PUBLISHED_VAL_SHARE * len(rows))]] = "val"
+    return subsets
 
 
-def merge_val_into_train(index: pd.DataFrame, scan: Scan, parts: np.ndarray, kind: str) -> np.ndarray:
+def merge_val_into_train(samples: pd.DataFrame, scan: Scan, subsets: np.ndarray, protocol: str) -> np.ndarray:
     """Returns the parts for a final fit: val becomes train, and so does what was left out only for looking like val.
 
     Args:
-        index: The data set's index table.
+        samples: The data set's samples table.
         scan: Its scan.
-        parts: From `split_dataset`.
-        kind: The kind of split that it was.
+        subsets: From `split_dataset`.
+        protocol: The protocol of that split.
     """
-    merged = np.where(parts == "val", "train", parts)
-    if kind == SUPPLIED_CLEAN:
-        is_like_test = np.isin(scan.groups, scan.groups[parts == "test"])
-        merged[(parts == "") & scan.is_readable & ~is_like_test & (index["split"] != "test").to_numpy()] = "train"
+    merged = np.where(subsets == "val", "train", subsets)
+    if protocol == SUPPLIED_CLEAN:
+        is_like_test = np.isin(scan.duplicate_groups, scan.duplicate_groups[subsets == "test"])
+        merged[(subsets == "") & scan.is_readable & ~is_like_test & (samples["subset"] != "test").to_numpy()] = "train"
     return merged
 
 
-def count_leaks(parts: np.ndarray, scan: Scan) -> dict[str, Leak]:
+def count_leaks(subsets: np.ndarray, scan: Scan) -> dict[str, Leak]:
     """Returns for val and test, where they have pictures, how many of these are also in train."""
-    train = parts == "train"
+    train = subsets == "train"
     leaks = {}
-    for part in ("val", "test"):
-        rows = parts == part
+    for subset in ("val", "test"):
+        rows = subsets == subset
         if rows.any():
             identical = np.isin(scan.fingerprints[rows], scan.fingerprints[train])
-            similar = np.isin(scan.groups[rows], scan.groups[train])
-            leaks[part] = Leak(int(rows.sum()), int(identical.sum()), int(similar.sum()))
+            similar = np.isin(scan.duplicate_groups[rows], scan.duplicate_groups[train])
+            leaks[subset] = Leak(int(rows.sum()), int(identical.sum()), int(similar.sum()))
     return leaks

@@ -63,14 +63,17 @@ class FolderStore:
         self.root = root
 
     @cached_property
-    def _files(self) -> dict[str, os.stat_result]:
-        files = {}
+    def _listing(self) -> tuple[dict[str, os.stat_result], int]:
+        """The pictures by path, and how many other files there are."""
+        files: dict[str, os.stat_result] = {}
+        num_others = 0
         for folder, folder_names, names in os.walk(self.root, onerror=_refuse_folder):
             folder_names[:] = [name for name in folder_names if not name.startswith(".")]
             for name in names:
                 path = Path(folder, name)
                 relative = path.relative_to(self.root).as_posix()
                 if not _is_picture(PurePosixPath(relative)):
+                    num_others += not _is_hidden(PurePosixPath(relative))
                     continue
                 shown = relative.encode(errors="replace").decode()
                 if shown != relative:
@@ -81,7 +84,16 @@ class FolderStore:
                     continue
                 if stat.S_ISREG(info.st_mode):
                     files[relative] = info
-        return files
+        return files, num_others
+
+    @property
+    def _files(self) -> dict[str, os.stat_result]:
+        return self._listing[0]
+
+    @property
+    def num_others(self) -> int:
+        """How many files are no pictures by their name; hidden ones are not counted."""
+        return self._listing[1]
 
     @property
     def paths(self) -> list[str]:

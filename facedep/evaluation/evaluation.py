@@ -24,12 +24,18 @@ from facedep.data.scan import Scan, scan_dataset
 from facedep.data.sources import Dataset
 from facedep.errors import ModelError
 from facedep.evaluation import metrics
-from facedep.evaluation.scores import find_depressed, score_answers
+from facedep.evaluation.scores import SELECTIVE_SCORES, find_depressed, score_predictions
 from facedep.evaluation.slices import Slice, find_slices
 from facedep.evaluation.subset_selection import Selection, select_pictures
 from facedep.evaluation.training_spec import find_grouping_mismatch, find_training_spec
 from facedep.files import evict_oldest, nan_to_null, null_to_nan, read_json, write_json
-from facedep.inference.prediction_cache import Answers, find_answers_key, find_seen, has_answers, read_answers
+from facedep.inference.prediction_cache import (
+    DatasetPredictions,
+    find_in_training_set,
+    find_predictions_key,
+    has_predictions,
+    read_predictions,
+)
 from facedep.logs import describe_error
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, Card, read_card
 from facedep.networks.decision_threshold import find_band, read_threshold
@@ -40,12 +46,12 @@ from facedep.runs import run_folder
 _logger = logging.getLogger(__name__)
 
 SCORES_DIR = "scores"
-_VERSION = 3  # to be raised when what is scored or how changes
+_VERSION = 4  # to be raised when what is scored or how changes
 _MAX_KEPT = 50  # files of 4 kB in each run's folder
 _NAN = float("nan")
 
 
-class UnansweredError(ModelError):
+class MissingPredictionsError(ModelError):
     """A run has not answered all of the pictures that are to be scored.
 
     Args:
@@ -72,8 +78,8 @@ class Evaluation:
         mask: `bool` array of shape `(N,)`: these pictures, n of them.
         predictions: The answers to them.
         threshold: P(depressed) at and above which the answer is *depressed*.
-        scores: All of `score_answers`, and what was scored: `model`, `data`, `content_hash`, `split`, `part`,
-            `threshold`, `num_seen_in_training`, `num_left_out_seen`, `num_unreadable`, `num_also_in_train`,
+        scores: All of `score_predictions`, and what was scored: `model`, `data`, `content_hash`, `protocol`,
+            `subset`, `decision_threshold`, `num_in_training_set`, `num_skipped`, `num_unreadable`, `num_also_in_train`,
             `grouping_mismatch` (see `find_grouping_mismatch`). Undefined scores are NaN.
     """
 
@@ -98,8 +104,8 @@ class Evaluation:
 
     @cached_property
     def samples(self) -> pd.DataFrame:
-        """The pictures' rows of the index table."""
-        return self.dataset.index[self.mask]
+        """The pictures' rows of the samples table."""
+        return self.dataset.samples[self.mask]
 
     @cached_property
     def indices(self) -> np.ndarray:
@@ -181,9 +187,10 @@ class Evaluation:
         if threshold == self.threshold:
             return self
         band = find_band(self.card, threshold)
-        scores = score_answers(self.samples, self.predictions, threshold=threshold, band=band)
-        kept = {name: value for name, value in self.scores.items() if name != "answered"}
-        return dataclasses.replace(self, threshold=threshold, scores={**kept, **scores, "threshold": threshold})
+        scores = score_predictions(self.samples, self.predictions, threshold=threshold, band=band)
+        kept = {name: value for name, value in self.scores.items() if name not in SELECTIVE_SCORES}
+        scores = {**kept, **scores, "decision_threshold": threshold}
+        return dataclasses.replace(self, threshold=threshold, scores=scores)
 
 
 def evaluate_run(
@@ -212,13 +219,13 @@ def evaluate_run(
     """
     report = on_progress or (lambda *_: None)
     scan, selection = _select(run_dir, dataset, subset, report)
-    answers = read_answers(run_dir, dataset)
-    if not has_answers(answers, scan, selection.mask):
-        report("Waking the model", 0, 0)
-        from facedep.inference.dataset_predictions import compute_answers  # brings Keras, 7 s
+    answers = read_predictions(run_dir, dataset)
+    if not has_predictions(answers, scan, selection.mask):
+        report("Loading the model", 0, 0)
+        from facedep.inference.dataset_predictions import compute_predictions  # brings Keras, 7 s
 
-        asking = partial(report, "Asking the model")
-        answers = compute_answers(run_dir, dataset, rows=selection.mask, on_progress=asking)
+        asking = partial(report, "Running the model")
+        answers = compute_predictions(run_dir, dataset, rows=selection.mask, on_progress=asking)
     report("Counting", 0, 0)
     return _score(run_dir, dataset, subset, threshold, scan=scan, selection=selection, answers=answers)
 
@@ -235,15 +242,15 @@ def read_evaluation(
         threshold: P(depressed) at and above which the answer is *depressed*; by default the one in force.
 
     Raises:
-        UnansweredError: Not all of the pictures are answered yet.
+        MissingPredictionsError: Not all of the pictures are answered yet.
         DataError: The data set has no such split or part, or nothing of it is left.
         ModelError: The folder holds no usable model; or only answers, and to other pictures.
     """
     scan, selection = _select(run_dir, dataset, subset, lambda *_: None)
-    answers = read_answers(run_dir, dataset)
-    if not has_answers(answers, scan, selection.mask):
+    answers = read_predictions(run_dir, dataset)
+    if not has_predictions(answers, scan, selection.mask):
         message = f"{run_dir.name!r} has not answered these pictures of {dataset.name} yet. Evaluate it on them first."
-        raise UnansweredError(message, selection.mask)
+        raise MissingPredictionsError(message, selection.mask)
     return _score(run_dir, dataset, subset, threshold, scan=scan, selection=selection, answers=answers)
 
 
@@ -305,7 +312,7 @@ def _select(
     run_dir: Path, dataset: Dataset, subset: EvalSubset, report: Callable[[str, int, int], None]
 ) -> tuple[Scan, Selection]:
     read_card(run_dir)  # a folder without a usable card is refused before every picture is looked at
-    scan = scan_dataset(dataset, on_progress=partial(report, "Looking at every picture"))
+    scan = scan_dataset(dataset, on_progress=partial(report, "Reading every picture"))
     looking = partial(report, "Looking for faces")
     return scan, select_pictures(run_dir, dataset, scan, subset, on_progress=looking)
 
@@ -318,7 +325,7 @@ def _score(
     *,
     scan: Scan,
     selection: Selection,
-    answers: Answers,
+    answers: DatasetPredictions,
 ) -> Evaluation:  # seven parameters: what its two callers have found, each used once
     run, mask, card = run_folder.read_run(run_dir), selection.mask, read_card(run_dir)
     threshold = read_threshold(run_dir, card) if threshold is None else threshold
@@ -329,12 +336,14 @@ def _score(
             "model": run_dir.name,
             "data": dataset.name,
             "content_hash": dataset.content_hash,
-            "split": subset.protocol,
-            "part": subset.subset,
-            "threshold": threshold,
-            **score_answers(dataset.index[mask], predictions, threshold=threshold, band=find_band(card, threshold)),
-            "num_seen_in_training": int((mask & find_seen(run_dir, scan.fingerprints)).sum()),
-            "num_left_out_seen": selection.num_excluded,
+            "protocol": subset.protocol,
+            "subset": subset.subset,
+            "decision_threshold": threshold,
+            **score_predictions(
+                dataset.samples[mask], predictions, threshold=threshold, band=find_band(card, threshold)
+            ),
+            "num_in_training_set": int((mask & find_in_training_set(run_dir, scan.fingerprints)).sum()),
+            "num_skipped": selection.num_excluded,
             "num_also_in_train": selection.num_also_in_train,
             "num_unreadable": int((~scan.is_readable).sum()),
             "grouping_mismatch": find_grouping_mismatch(run_dir, dataset),
@@ -360,7 +369,7 @@ def _describe_inputs(run_dir: Path, dataset: Dataset, subset: EvalSubset | None,
         seen = ""
     return {
         "version": _VERSION,
-        "answers": find_answers_key(run_dir, dataset),
+        "answers": find_predictions_key(run_dir, dataset),
         "labels": dataset.label_hash,
         "seen": seen,
         "band": find_band(card, threshold),

@@ -13,15 +13,15 @@ import numpy as np
 import pandas as pd
 
 from facedep import emotions
-from facedep.inference.prediction_cache import Answers
+from facedep.inference.prediction_cache import DatasetPredictions
 
 # A network that is equally sure of a whole class is not to miss its own mean by the last digit.
 _TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
-class LabelHints:
-    """How a model finds each picture's given label, in the order of the data set's index.
+class LabelIssues:
+    """How a model finds each picture's given label, in the order of the data set's samples.
 
     Attributes:
         class_names: The labels that were compared: the model's emotions, or the two groups.
@@ -35,7 +35,7 @@ class LabelHints:
         confident_joint: How many pictures of a given label (row) are confidently counted to a label (column): `int64`,
             shape `(classes, classes)`.
         is_suspicious: `bool`, shape `(n,)`: confidently counted to another label than the given one.
-        is_seen: `bool`, shape `(n,)`: the model was trained on it with this label, and is too sure of that.
+        in_training_set: `bool`, shape `(n,)`: the model was trained on it with this label, and is too sure of that.
     """
 
     class_names: tuple[str, ...]
@@ -45,7 +45,7 @@ class LabelHints:
     thresholds: np.ndarray
     confident_joint: np.ndarray
     is_suspicious: np.ndarray
-    is_seen: np.ndarray
+    in_training_set: np.ndarray
 
     @property
     def ranking(self) -> np.ndarray:
@@ -54,21 +54,23 @@ class LabelHints:
         return rows[np.argsort(self.self_confidence[rows], kind="stable")]
 
 
-def find_label_hints(answers: Answers, index: pd.DataFrame, *, is_seen: np.ndarray | None = None) -> LabelHints:
+def find_label_issues(
+    predictions: DatasetPredictions, samples: pd.DataFrame, *, in_training_set: np.ndarray | None = None
+) -> LabelIssues:
     """Returns which labels the model doubts: emotions where it and most of the pictures name them, else the groups.
 
     Args:
-        answers: The model's answers to these pictures.
-        index: The data set's index table.
-        is_seen: `bool` array of shape `(n,)` from `answers.find_seen`: which pictures the model was trained on.
+        predictions: The model's answers to these pictures.
+        samples: The data set's samples table.
+        in_training_set: `bool` array of shape `(n,)` from `find_in_training_set`: which the model was trained on.
 
     Reference: as above; a picture is suspicious where it is off the confident joint's diagonal (the paper's method
     "C confident joint"), but never where its given label is the most probable one.
     """
-    class_names, probabilities, labels = _choose_labels(answers, index)
+    class_names, probabilities, labels = _choose_labels(predictions, samples)
     columns = {name: column for column, name in enumerate(class_names)}
     given = np.array([columns.get(label, -1) for label in labels], np.int64)
-    given[~answers.is_answered] = -1
+    given[~predictions.is_predicted] = -1
     is_judged = given >= 0
 
     self_confidence = np.full(len(given), np.nan)
@@ -86,7 +88,7 @@ def find_label_hints(answers: Answers, index: pd.DataFrame, *, is_seen: np.ndarr
     most_probable = probabilities.argmax(axis=1)
     suggested = np.where(is_counted, confident_class, most_probable)
     suggested[~is_judged] = -1
-    return LabelHints(
+    return LabelIssues(
         class_names=tuple(class_names),
         given=given,
         suggested=suggested,
@@ -94,14 +96,16 @@ def find_label_hints(answers: Answers, index: pd.DataFrame, *, is_seen: np.ndarr
         thresholds=thresholds,
         confident_joint=confident_joint,
         is_suspicious=is_counted & (confident_class != given) & (most_probable != given),
-        is_seen=np.zeros(len(given), bool) if is_seen is None else is_seen,
+        in_training_set=np.zeros(len(given), bool) if in_training_set is None else in_training_set,
     )
 
 
-def _choose_labels(answers: Answers, index: pd.DataFrame) -> tuple[tuple[str, ...], np.ndarray, list[str]]:
+def _choose_labels(
+    predictions: DatasetPredictions, samples: pd.DataFrame
+) -> tuple[tuple[str, ...], np.ndarray, list[str]]:
     """Returns the classes to compare, their probabilities as `float64` of shape `(n, classes)`, and the labels."""
-    if index["emotion"].isin(answers.class_names).mean() > 0.5:
-        return tuple(answers.class_names), answers.outputs.astype(np.float64), index["emotion"].tolist()
-    depressed = answers.probabilities
+    if samples["emotion"].isin(predictions.class_names).mean() > 0.5:
+        return tuple(predictions.class_names), predictions.outputs.astype(np.float64), samples["emotion"].tolist()
+    depressed = predictions.probabilities
     by_group = {emotions.DEPRESSED: depressed, emotions.NON_DEPRESSED: 1 - depressed}
-    return emotions.GROUPS, np.stack([by_group[group] for group in emotions.GROUPS], axis=1), index["label"].tolist()
+    return emotions.GROUPS, np.stack([by_group[group] for group in emotions.GROUPS], axis=1), samples["label"].tolist()

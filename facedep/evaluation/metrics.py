@@ -308,7 +308,7 @@ def compute_reliability(
     return Reliability(total / divisors, num_depressed / divisors, num_images, low, high)
 
 
-def score_predictions(is_depressed: np.ndarray, probabilities: np.ndarray, threshold: float = 0.5) -> dict[str, Any]:
+def compute_metrics(is_depressed: np.ndarray, probabilities: np.ndarray, threshold: float = 0.5) -> dict[str, Any]:
     """Returns all scores of one set of pictures, with what always answering the larger group would get.
 
     Args:
@@ -356,7 +356,7 @@ def compute_intervals(
         return dict.fromkeys(("accuracy", "balanced_accuracy", "roc_auc"), _UNDEFINED)
     # Both scores follow from how often each value was drawn in either group: no resample is sorted again.
     values, places = np.unique(probabilities, return_inverse=True)
-    first_depressed_answer = np.count_nonzero(values < threshold)
+    first_depressed_prediction = np.count_nonzero(values < threshold)
     codes = 2 * places + is_depressed
     rng = np.random.default_rng(seed)
     true_negative_rates, true_positive_rates, areas = np.full((3, num_resamples), np.nan)
@@ -365,8 +365,8 @@ def compute_intervals(
         negatives, positives = np.bincount(drawn, minlength=2 * len(values)).reshape(-1, 2).T
         num_negative, num_positive = negatives.sum(), positives.sum()
         if num_negative and num_positive:
-            true_negative_rates[number] = negatives[:first_depressed_answer].sum() / num_negative
-            true_positive_rates[number] = positives[first_depressed_answer:].sum() / num_positive
+            true_negative_rates[number] = negatives[:first_depressed_prediction].sum() / num_negative
+            true_positive_rates[number] = positives[first_depressed_prediction:].sum() / num_positive
             num_won_twice = positives @ (2 * np.cumsum(negatives) - negatives)  # a win counts 2, a tie 1
             areas[number] = num_won_twice / (2 * num_negative * num_positive)
     return {
@@ -399,7 +399,7 @@ def compute_wilson_interval(num_right: int, num_all: int) -> tuple[float, float]
     return float(low), float(high)
 
 
-def compare_answers(
+def compare_predictions(
     is_right_first: np.ndarray, is_right_second: np.ndarray, *, num_resamples: int = NUM_RESAMPLES, seed: int = 0
 ) -> PairedComparison:
     """Returns how two classifiers differ on the same pictures, and whether by more than chance.

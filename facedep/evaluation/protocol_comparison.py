@@ -18,8 +18,8 @@ from facedep.data.splits import LEAK_FREE, PUBLISHED, SUPPLIED
 from facedep.errors import DataError, ModelError
 from facedep.evaluation.metrics import compute_accuracy, compute_wilson_interval
 from facedep.evaluation.scores import find_depressed
-from facedep.evaluation.subset_selection import select_pictures, split_as_trained
-from facedep.inference.prediction_cache import find_seen, has_answers, read_answers
+from facedep.evaluation.subset_selection import select_pictures, split_like_training
+from facedep.inference.prediction_cache import find_in_training_set, has_predictions, read_predictions
 from facedep.networks.card import Card, read_card
 from facedep.networks.decision_threshold import read_threshold
 from facedep.networks.majority_baseline import MajorityBaseline, find_majority_baseline
@@ -40,7 +40,7 @@ class ProtocolScore:
         what: In words, how the pictures were chosen.
         data_name: The data set's name.
         subset: Which pictures were scored.
-        num_images: Pictures in the part.
+        num_images: Pictures in the subset.
         accuracy: Share of right answers, 0..1, high is good; NaN where not all of them are answered yet.
         interval: Low and high end of its 95 % Wilson interval.
         majority_baseline: What always answering these pictures' larger group gets.
@@ -79,11 +79,11 @@ def compare_protocols(run_dir: Path, dataset: Dataset, *, others: Sequence[Datas
         ModelError: The folder holds neither a model of this project nor answers.
     """
     card, scan = read_card(run_dir), scan_dataset(dataset)
-    appearance, is_depressed = build_appearance(scan.thumbnails), find_depressed(dataset.index)
+    appearance, is_depressed = build_appearance(scan.thumbnails), find_depressed(dataset.samples)
     found = []
     for subset, what in _PROTOCOLS.items():
         try:
-            parts = split_as_trained(run_dir, dataset, scan, subset.protocol)
+            parts = split_like_training(run_dir, dataset, scan, subset.protocol)
         except DataError:
             continue
         mask = parts == subset.subset
@@ -152,7 +152,7 @@ class _Scored:
 
 def _score_unseen(run_dir: Path, scored: _Scored, table: _Table) -> list[ProtocolScore]:
     """Returns the score on those of the pictures that the run was not trained on, where these are some and not all."""
-    is_seen = find_seen(run_dir, scored.scan.fingerprints)
+    is_seen = find_in_training_set(run_dir, scored.scan.fingerprints)
     unseen = scored.mask & ~is_seen
     if not unseen.any() or not (scored.mask & is_seen).any():
         return []
@@ -167,13 +167,13 @@ def _score_unseen(run_dir: Path, scored: _Scored, table: _Table) -> list[Protoco
 
 def _score(run_dir: Path, scored: _Scored, table: _Table) -> ProtocolScore:
     dataset, scan, mask = scored.dataset, scored.scan, scored.mask
-    is_depressed = find_depressed(dataset.index)[mask]
+    is_depressed = find_depressed(dataset.samples)[mask]
     accuracy, interval = _NAN, (_NAN, _NAN)
     try:
-        answers = read_answers(run_dir, dataset)
+        answers = read_predictions(run_dir, dataset)
     except ModelError:  # a run with answers to other pictures only
         answers = None
-    if has_answers(answers, scan, mask):
+    if has_predictions(answers, scan, mask):
         threshold = read_threshold(run_dir, read_card(run_dir))
         accuracy = compute_accuracy(is_depressed, answers.probabilities[mask], threshold)
         interval = compute_wilson_interval(round(accuracy * len(is_depressed)), len(is_depressed))
@@ -193,5 +193,5 @@ def _score(run_dir: Path, scored: _Scored, table: _Table) -> ProtocolScore:
         majority_baseline=find_majority_baseline(is_depressed),
         lookup_accuracy=lookup.accuracy if lookup else _NAN,
         num_in_train=int(np.isin(scan.fingerprints[mask], table.fingerprints[remembered]).sum()),
-        num_seen=int((mask & find_seen(run_dir, scan.fingerprints)).sum()),
+        num_seen=int((mask & find_in_training_set(run_dir, scan.fingerprints)).sum()),
     )

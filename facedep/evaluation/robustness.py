@@ -1,4 +1,4 @@
-"""How well a model copes with worse pictures than it is tested on: distortions, and what was measured with them.
+"""How well a model copes with worse pictures than it is tested on: corruptions, and what was measured with them.
 
 The same faces are asked about again and again: blurred, noisy, dark, turned, coarse, with covered eyes or mouth, each a
 little more. What is kept are the answers, so that another threshold or grouping of the emotions costs nothing;
@@ -24,14 +24,14 @@ from facedep.array_files import read_arrays
 from facedep.data.sources import Dataset
 from facedep.evaluation.metrics import compute_accuracy, compute_roc_auc, compute_wilson_interval
 from facedep.images.faces import EYE_DISTANCE, EYE_HEIGHT
-from facedep.inference.prediction_cache import find_answers_path
+from facedep.inference.prediction_cache import find_predictions_path
 from facedep.networks.card import read_card
 from facedep.networks.decision_threshold import read_threshold
 from facedep.paths import cache_dir
 
 MAX_IMAGES = 600  # an accuracy of 80 % is then known to within 3.2 points; 17,400 answers take half a minute
-COLUMNS = ("distortion", "strength", "num_images", "accuracy", "low", "high", "roc_auc")
-_VERSION = "1"  # to be raised when a distortion changes
+COLUMNS = ("corruption", "strength", "num_images", "accuracy", "low", "high", "roc_auc")
+_VERSION = "2"  # to be raised when a corruption changes
 _REFERENCE_SIZE_PX = 48  # the training faces' side, in which blur is given
 
 # Shares of the side. The middle 80 % of the Kaggle set's eyes (211 faces found) lie 0.29 to 0.46 from the top, of the
@@ -42,7 +42,7 @@ _MOUTH_COVER = (0.2, 0.13)
 
 
 @dataclass(frozen=True)
-class Distortion:
+class Corruption:
     """One way in which pictures get worse.
 
     Attributes:
@@ -56,36 +56,36 @@ class Distortion:
     strengths: tuple[float, ...]
 
 
-DISTORTIONS = {
-    "blur": Distortion("Blur", "pixels of spread, on a face of 48", (0.0, 0.5, 1.0, 2.0, 3.0)),
-    "noise": Distortion("Noise", "gray levels of spread, of 255", (0.0, 5.0, 10.0, 20.0, 40.0)),
-    "darkness": Distortion("Darkness", "share of the light taken away", (0.0, 0.3, 0.6, 0.8, 0.9)),
-    "rotation": Distortion("Rotation", "degrees to either side", (0.0, 10.0, 20.0, 30.0, 45.0)),
-    "resolution": Distortion("Lower resolution", "times fewer pixels a side", (1.0, 2.0, 3.0, 4.0, 6.0)),
-    "eyes": Distortion("Eyes covered", "share of their width and height", (0.0, 0.25, 0.5, 0.75, 1.0)),
-    "mouth": Distortion("Mouth covered", "share of its width and height", (0.0, 0.25, 0.5, 0.75, 1.0)),
+CORRUPTIONS = {
+    "blur": Corruption("Blur", "pixels of spread, on a face of 48", (0.0, 0.5, 1.0, 2.0, 3.0)),
+    "noise": Corruption("Noise", "gray levels of spread, of 255", (0.0, 5.0, 10.0, 20.0, 40.0)),
+    "darkness": Corruption("Darkness", "share of the light taken away", (0.0, 0.3, 0.6, 0.8, 0.9)),
+    "rotation": Corruption("Rotation", "degrees to either side", (0.0, 10.0, 20.0, 30.0, 45.0)),
+    "resolution": Corruption("Lower resolution", "times fewer pixels a side", (1.0, 2.0, 3.0, 4.0, 6.0)),
+    "eyes": Corruption("Eyes covered", "share of their width and height", (0.0, 0.25, 0.5, 0.75, 1.0)),
+    "mouth": Corruption("Mouth covered", "share of its width and height", (0.0, 0.25, 0.5, 0.75, 1.0)),
 }
 
 
-def distort_images(images: np.ndarray, name: str, strength: float) -> np.ndarray:
-    """Returns distorted copies: `uint8` array of the same shape, 0-255.
+def corrupt_images(images: np.ndarray, name: str, strength: float) -> np.ndarray:
+    """Returns corrupted copies: `uint8` array of the same shape, 0-255.
 
-    The same picture is always distorted in the same way, whichever others are beside it.
+    The same picture is always corrupted in the same way, whichever others are beside it.
 
     Args:
         images: `uint8` array of shape `(n, size, size, 1)`, 0-255, prepared for a network.
-        name: A key of `DISTORTIONS`.
+        name: A key of `CORRUPTIONS`.
         strength: In its unit; the first of its strengths, and only that, changes nothing.
 
     Raises:
-        ValueError: There is no such distortion.
+        ValueError: There is no such corruption.
     """
-    if name not in DISTORTIONS:
-        raise ValueError(f"unknown distortion {name!r}, expected one of {', '.join(DISTORTIONS)}")
-    if strength == DISTORTIONS[name].strengths[0]:
+    if name not in CORRUPTIONS:
+        raise ValueError(f"unknown corruption {name!r}, expected one of {', '.join(CORRUPTIONS)}")
+    if strength == CORRUPTIONS[name].strengths[0]:
         return np.array(images)
-    distorted = [_DISTORT[name](np.ascontiguousarray(image[:, :, 0]), strength) for image in images]
-    return np.array(distorted, np.uint8).reshape(images.shape)
+    corrupted = [_DISTORT[name](np.ascontiguousarray(image[:, :, 0]), strength) for image in images]
+    return np.array(corrupted, np.uint8).reshape(images.shape)
 
 
 def _blur(image: np.ndarray, strength: float) -> np.ndarray:
@@ -149,8 +149,8 @@ _DISTORT: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
 
 
 def list_conditions() -> list[tuple[str, float]]:
-    """Returns what is measured, in order: `("", 0)` for the pictures as they are, then each distortion and strength."""
-    changes = [(name, strength) for name, kind in DISTORTIONS.items() for strength in kind.strengths[1:]]
+    """Returns what is measured, in order: `("", 0)` for the pictures as they are, then each corruption and strength."""
+    changes = [(name, strength) for name, kind in CORRUPTIONS.items() for strength in kind.strengths[1:]]
     return [("", 0.0), *changes]
 
 
@@ -171,12 +171,12 @@ def choose_measured(rows: np.ndarray, *, seed: int = 0) -> np.ndarray:
 
 
 def find_robustness_path(run_dir: Path, dataset: Dataset, rows: np.ndarray) -> Path:
-    """Returns where this very model's answers to these very pictures, distorted, are kept.
+    """Returns where this very model's answers to these very pictures, corrupted, are kept.
 
     Raises:
         ModelError: The folder holds no model of this project.
     """
-    state = [_VERSION, find_answers_path(run_dir, dataset).stem, choose_measured(rows).tolist(), list_conditions()]
+    state = [_VERSION, find_predictions_path(run_dir, dataset).stem, choose_measured(rows).tolist(), list_conditions()]
     return cache_dir() / "robustness" / f"{hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]}.npz"
 
 
@@ -192,8 +192,8 @@ def read_robustness(
         threshold: P(depressed) at and above which the answer is *depressed*; by default the one in force.
 
     Returns:
-        A row for each distortion and strength, the first of each with the undistorted pictures, with the columns
-        `distortion`, a key of `DISTORTIONS`; `strength` in its unit; `num_images`; `accuracy`, 0..1, with the ends of
+        A row for each corruption and strength, the first of each with the uncorrupted pictures, with the columns
+        `corruption`, a key of `CORRUPTIONS`; `strength` in its unit; `num_images`; `accuracy`, 0..1, with the ends of
         its 95 % Wilson interval, `low` and `high`; and `roc_auc`, 0..1, `nan` where only one group is there.
 
     Raises:
@@ -204,7 +204,7 @@ def read_robustness(
     if kept is None or kept["probabilities"].shape != (len(list_conditions()), len(places)):
         return None
     threshold = read_threshold(run_dir, read_card(run_dir)) if threshold is None else threshold
-    is_depressed = (dataset.index["label"] == emotions.DEPRESSED).to_numpy(bool)[places]
+    is_depressed = (dataset.samples["label"] == emotions.DEPRESSED).to_numpy(bool)[places]
     return build_robustness_table(is_depressed, kept["probabilities"], threshold)
 
 
@@ -224,7 +224,7 @@ def build_robustness_table(is_depressed: np.ndarray, probabilities: np.ndarray, 
         scores[condition] = (len(answers), accuracy, low, high, compute_roc_auc(is_depressed, answers))
     unchanged = scores.pop(("", 0.0))
     table = []
-    for name, kind in DISTORTIONS.items():
+    for name, kind in CORRUPTIONS.items():
         table.append((name, kind.strengths[0], *unchanged))
         table += [(name, strength, *scores[name, strength]) for strength in kind.strengths[1:]]
     return pd.DataFrame(table, columns=list(COLUMNS))

@@ -1,4 +1,4 @@
-"""Ask a model about distorted pictures of a data set, and keep what it answers; `evaluation/robustness.py` reads it."""
+"""Ask a model about corrupted pictures of a data set, and keep what it answers; `evaluation/robustness.py` reads it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from facedep.data.sources import Dataset
 from facedep.evaluation.robustness import (
     build_robustness_table,
     choose_measured,
-    distort_images,
+    corrupt_images,
     find_robustness_path,
     list_conditions,
 )
@@ -35,7 +35,7 @@ def measure_robustness(
         dataset: The data set.
         rows: `bool` array of shape `(n,)`: the pictures, all readable; at most `robustness.MAX_IMAGES` are measured.
         threshold: P(depressed) at and above which the answer is *depressed*; by default the one in force.
-        on_progress: Called after each distortion with the number of distorted pictures answered and of all.
+        on_progress: Called after each corruption with the number of corrupted pictures answered and of all.
 
     Returns:
         The table that `robustness.read_robustness` describes.
@@ -54,10 +54,10 @@ def measure_robustness(
     conditions = list_conditions()
     probabilities = np.empty((len(conditions), len(places)), np.float32)
     for number, (name, strength) in enumerate(conditions):
-        distorted = distort_images(images, name, strength) if name else images
-        probabilities[number] = classifier.predict(distorted).probabilities
+        corrupted = corrupt_images(images, name, strength) if name else images
+        probabilities[number] = classifier.predict(corrupted).probabilities
         if on_progress:
             on_progress((number + 1) * len(places), probabilities.size)
     write_arrays(path, {"probabilities": probabilities})
-    is_depressed = (dataset.index["label"] == emotions.DEPRESSED).to_numpy(bool)[places]
+    is_depressed = (dataset.samples["label"] == emotions.DEPRESSED).to_numpy(bool)[places]
     return build_robustness_table(is_depressed, probabilities, classifier.threshold if threshold is None else threshold)

@@ -7,34 +7,42 @@ import numpy as np
 import pandas as pd
 
 from facedep import emotions
-from facedep.evaluation.metrics import compute_intervals, compute_wilson_interval, score_predictions
+from facedep.evaluation.metrics import compute_intervals, compute_metrics, compute_wilson_interval
 from facedep.networks.majority_baseline import find_majority_baseline
 from facedep.networks.predictions import Predictions
+
+SELECTIVE_SCORES = (
+    "num_covered",
+    "coverage",
+    "selective_accuracy",
+    "selective_accuracy_interval",
+    "selective_majority_baseline",
+)
 
 
 def find_depressed(samples: pd.DataFrame) -> np.ndarray:
     """Returns which pictures are labelled *depressed*: `bool` array of shape `(n,)`.
 
     Args:
-        samples: The pictures' rows of the index table.
+        samples: The pictures' rows of the samples table.
     """
     return (samples["label"] == emotions.DEPRESSED).to_numpy(dtype=bool)
 
 
-def score_answers(
-    index: pd.DataFrame, predictions: Predictions, *, threshold: float, band: tuple[float, float] | None
+def score_predictions(
+    samples: pd.DataFrame, predictions: Predictions, *, threshold: float, band: tuple[float, float] | None
 ) -> dict[str, Any]:
     """Returns everything a model card says of one set of pictures. Undefined values are NaN, also within intervals.
 
     Args:
-        index: The pictures' rows of the index table.
+        samples: The pictures' rows of the samples table.
         predictions: The model's answers to them, in the same order.
         threshold: P(depressed) at and above which the answer is *depressed*.
         band: The P(depressed) from which and below which the model calls itself uncertain, around the threshold; None
             where it never does.
 
     Returns:
-        All of `metrics.score_predictions`, and
+        All of `metrics.compute_metrics`, and
 
         - `intervals`: score to `[low, high]`, the 95 % intervals of `metrics.compute_intervals`.
         - `emotion_accuracy`, `emotion_accuracy_interval`: the share whose most probable emotion is the true one, over
@@ -42,20 +50,23 @@ def score_answers(
         - `per_emotion`: for each true emotion `num_images`, `group_accuracy` (the share put into the right group),
           `emotion_accuracy` (NaN where the model does not know it), each with its `..._interval`, and
           `mean_probability`, of P(depressed). The interval of every share is Wilson's.
-        - `answered`, with a band only: `num_images` outside it, their `share` of all pictures, `accuracy` and
-          `accuracy_interval` among them, and the `majority_baseline` there.
+        - with a band only: `num_covered`, the pictures outside it, `coverage`, their share of all, and among them
+          `selective_accuracy`, `selective_accuracy_interval` and `selective_majority_baseline`.
+
+    Reference:
+        Geifman & El-Yaniv 2017, arXiv 1705.08500, for coverage and selective accuracy.
 
     Raises:
         ValueError: The threshold is not within the band.
     """
-    is_depressed = find_depressed(index)
+    is_depressed = find_depressed(samples)
     probabilities = predictions.probabilities
     intervals = compute_intervals(is_depressed, probabilities, threshold)
     is_right = np.where(np.isnan(probabilities), np.nan, is_depressed == (probabilities >= threshold))
-    true_emotions = index["emotion"].to_numpy(dtype=str)
+    true_emotions = samples["emotion"].to_numpy(dtype=str)
     has_right_emotion = _find_right_emotions(true_emotions, predictions.emotions)
     scores = {
-        **score_predictions(is_depressed, probabilities, threshold),
+        **compute_metrics(is_depressed, probabilities, threshold),
         "intervals": {name: list(interval) for name, interval in intervals.items()},
         **_score_share("emotion_accuracy", has_right_emotion[~np.isnan(has_right_emotion)]),
         "per_emotion": {},
@@ -73,12 +84,12 @@ def score_answers(
         low, high = band
         if not low <= threshold <= high:
             raise ValueError(f"the threshold {threshold} is not within the band {low} to {high}")
-        is_answered = ~((probabilities >= low) & (probabilities < high))
-        scores["answered"] = {
-            "num_images": int(is_answered.sum()),
-            "share": _compute_mean(np.where(np.isnan(probabilities), np.nan, is_answered)),
-            **_score_share("accuracy", is_right[is_answered]),
-            "majority_baseline": dataclasses.asdict(find_majority_baseline(is_depressed[is_answered])),
+        is_covered = ~((probabilities >= low) & (probabilities < high))
+        scores |= {
+            "num_covered": int(is_covered.sum()),
+            "coverage": _compute_mean(np.where(np.isnan(probabilities), np.nan, is_covered)),
+            **_score_share("selective_accuracy", is_right[is_covered]),
+            "selective_majority_baseline": dataclasses.asdict(find_majority_baseline(is_depressed[is_covered])),
         }
     return scores
 

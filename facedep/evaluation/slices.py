@@ -64,7 +64,7 @@ class Slice:
 
 
 def find_slices(
-    index: pd.DataFrame, table: pd.DataFrame, is_right: np.ndarray, probabilities: np.ndarray
+    samples: pd.DataFrame, table: pd.DataFrame, is_right: np.ndarray, probabilities: np.ndarray
 ) -> list[Slice]:
     """Returns the slices by emotion and by quarters of brightness, contrast, sharpness and size, in this order.
 
@@ -72,7 +72,7 @@ def find_slices(
     value there are fewer parts, and none where all have it. Pictures without an answer or a measure are left out.
 
     Args:
-        index: The pictures' rows of the index table; column `emotion`.
+        samples: The pictures' rows of the samples table; column `emotion`.
         table: `quality.measure_quality`'s rows of the same pictures in the same order; a picture's size is its shorter
             side.
         is_right: `bool` array of shape `(n,)`: whether the answer is the label's group.
@@ -83,16 +83,16 @@ def find_slices(
     fifth edition, section 21.02), with the correction of Holm 1979, Scandinavian Journal of Statistics 6(2), for the
     slices that are not too small: it holds for slices that overlap.
     """
-    is_answered = ~np.isnan(probabilities)
-    names = index["emotion"].to_numpy(dtype=str)
+    is_predicted = ~np.isnan(probabilities)
+    names = samples["emotion"].to_numpy(dtype=str)
     slices = [
-        _build_slice("emotion", emotion, is_answered & (names == emotion), is_right) for emotion in emotions.EMOTIONS
+        _build_slice("emotion", emotion, is_predicted & (names == emotion), is_right) for emotion in emotions.EMOTIONS
     ]
     measures = {name: table[name] for name in ("brightness", "contrast", "sharpness")}
     measures["size"] = table[["width", "height"]].min(axis=1)
     for measure, values in measures.items():
-        slices += _cut_quarters(measure, np.where(is_answered, values.to_numpy(dtype=float), np.nan), is_right)
-    return _compare_with_others([one for one in slices if one.num_images], is_right, is_answered)
+        slices += _cut_quarters(measure, np.where(is_predicted, values.to_numpy(dtype=float), np.nan), is_right)
+    return _compare_with_others([one for one in slices if one.num_images], is_right, is_predicted)
 
 
 def correct_for_number(p_values: Sequence[float]) -> list[float]:
@@ -152,24 +152,24 @@ def _cut_quarters(measure: str, values: np.ndarray, is_right: np.ndarray) -> lis
         return []
     starts = [form.format(bounds[number - 1]) if number else "" for number in numbers]
     slices = []
-    for place, (number, word) in enumerate(zip(numbers, _name_parts(low_word, high_word, len(numbers)), strict=True)):
+    for place, (number, word) in enumerate(zip(numbers, _name_subsets(low_word, high_word, len(numbers)), strict=True)):
         start, end = starts[place], starts[place + 1] if place + 1 < len(numbers) else ""
         extent = f"from {start}" if not end else f"{start} to {end}" if place else f"below {end}"
         slices.append(_build_slice(measure, f"{word}: {extent}", parts == number, is_right))
     return slices
 
 
-def _name_parts(low_word: str, high_word: str, num_parts: int) -> list[str]:
+def _name_subsets(low_word: str, high_word: str, num_parts: int) -> list[str]:
     """Returns what the parts of a measure are called; only four of them are quarters."""
     if num_parts == 4:
         return [f"{word} quarter" for word in (low_word, f"rather {low_word}", f"rather {high_word}", high_word)]
     return [low_word, *(["medium"] if num_parts == 3 else []), high_word]
 
 
-def _compare_with_others(slices: list[Slice], is_right: np.ndarray, is_answered: np.ndarray) -> list[Slice]:
+def _compare_with_others(slices: list[Slice], is_right: np.ndarray, is_predicted: np.ndarray) -> list[Slice]:
     """Returns the slices with their p-values."""
     places = [place for place, one in enumerate(slices) if not one.is_small]
-    num_all, num_all_right = int(is_answered.sum()), int(is_right[is_answered].sum())
+    num_all, num_all_right = int(is_predicted.sum()), int(is_right[is_predicted].sum())
     log_factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, num_all + 1)))])
     p_values = [
         _test_share(int(is_right[slices[place].rows].sum()), slices[place].num_images, num_all_right, log_factorials)

@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 
 from facedep.audit.face_check import check_faces, read_face_check
-from facedep.audit.issues import FAULT_NAMES, Thresholds, choose_clean, find_faults, measure_quality
+from facedep.audit.issues import ISSUE_NAMES, IssueLimits, choose_clean, find_issues, measure_quality
 from facedep.data.eval_subset import ALL, EvalSubset
 from facedep.data.scan import Scan, scan_dataset
 from facedep.data.sources import Dataset
 from facedep.data.splits import split_dataset
 from facedep.errors import DataError, ModelError
 from facedep.evaluation.training_spec import find_training_dataset, is_trained_on
-from facedep.inference.prediction_cache import find_seen
+from facedep.inference.prediction_cache import find_in_training_set
 from facedep.networks.card import read_card
 
 
@@ -57,19 +57,21 @@ def select_pictures(
         dataset: The data set.
         scan: Its scan.
         subset: The choice.
-        on_progress: As for `split_as_trained`.
+        on_progress: As for `split_like_training`.
 
     Raises:
         DataError: The data set has no such split or part, or the run was trained on all of it.
-        ModelError: The folder holds no card, or as for `split_as_trained`.
+        ModelError: The folder holds no card, or as for `split_like_training`.
     """
-    parts = None
+    subsets = None
     if subset.subset != ALL:
-        parts = split_as_trained(run_dir, dataset, scan, subset.protocol, seed=subset.seed, on_progress=on_progress)
-    mask = _select_part(dataset, scan, parts, subset)
+        subsets = split_like_training(
+            run_dir, dataset, scan, subset.protocol, seed=subset.seed, on_progress=on_progress
+        )
+    mask = _select_subset(dataset, scan, subsets, subset)
     num_excluded = 0
     if subset.excludes_training_images:
-        is_in_training_set = find_seen(run_dir, scan.fingerprints)
+        is_in_training_set = find_in_training_set(run_dir, scan.fingerprints)
         num_excluded = int((mask & is_in_training_set).sum())
         mask &= ~is_in_training_set
         if not mask.any():
@@ -79,7 +81,7 @@ def select_pictures(
             )
     num_also_in_train = 0
     if subset.subset in ("val", "test"):
-        num_also_in_train = int(np.isin(scan.fingerprints[mask], scan.fingerprints[parts == "train"]).sum())
+        num_also_in_train = int(np.isin(scan.fingerprints[mask], scan.fingerprints[subsets == "train"]).sum())
     return Selection(mask, num_excluded, num_also_in_train)
 
 
@@ -93,26 +95,26 @@ def list_available(run_dir: Path, dataset: Dataset, scan: Scan, candidates: Iter
         candidates: The subsets. Each protocol is split once, however many of them have it.
 
     Raises:
-        ModelError: As for `split_as_trained`.
+        ModelError: As for `split_like_training`.
     """
 
     @functools.cache
     def split(protocol: str, seed: int | None) -> np.ndarray:
         try:
-            return split_as_trained(run_dir, dataset, scan, protocol, seed=seed)
+            return split_like_training(run_dir, dataset, scan, protocol, seed=seed)
         except DataError:
-            return np.full(len(dataset.index), "")
+            return np.full(len(dataset.samples), "")
 
     available = []
     for subset in candidates:
-        parts = None if subset.subset == ALL else split(subset.protocol, subset.seed)
+        subsets = None if subset.subset == ALL else split(subset.protocol, subset.seed)
         with contextlib.suppress(DataError):
-            _select_part(dataset, scan, parts, subset)
+            _select_subset(dataset, scan, subsets, subset)
             available.append(subset)
     return available
 
 
-def split_as_trained(
+def split_like_training(
     run_dir: Path,
     dataset: Dataset,
     scan: Scan,
@@ -121,7 +123,7 @@ def split_as_trained(
     seed: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """Returns each picture's part: `str` array of shape `(n,)`, "train", "val", "test", or "" for left out.
+    """Returns each picture's subset: `str` array of shape `(n,)`, "train", "val", "test", or "" for left out.
 
     Where the run was trained on this data set with this protocol, it is the run's own split; pictures that the run's
     folder choices do not count are left out of it.
@@ -130,7 +132,7 @@ def split_as_trained(
         run_dir: The run folder.
         dataset: The data set.
         scan: Its scan.
-        protocol: One of `splits.SPLIT_KINDS`.
+        protocol: One of `splits.PROTOCOLS`.
         seed: Of the split; by default the run's.
         on_progress: Called now and then, where pictures or faces have to be looked at, with those done and all.
 
@@ -141,27 +143,29 @@ def split_as_trained(
     trained_on = read_card(run_dir).data
     seed = trained_on.seed if seed is None else seed
     if not is_trained_on(trained_on, dataset, protocol):
-        return split_dataset(dataset.index, scan, protocol, seed=seed)
+        return split_dataset(dataset.samples, scan, protocol, seed=seed)
     own = find_training_dataset(run_dir, dataset)
-    own_scan = scan if own.index["path"].equals(dataset.index["path"]) else scan_dataset(own, on_progress=on_progress)
+    own_scan = (
+        scan if own.samples["path"].equals(dataset.samples["path"]) else scan_dataset(own, on_progress=on_progress)
+    )
     left_out = trained_on.dropped_issues
     if left_out:
         names, thresholds = set(left_out) - {"all"}, trained_on.issue_limits
-        known = {field.name for field in dataclasses.fields(Thresholds)}
-        if not names <= set(FAULT_NAMES) or not set(thresholds) <= known:
+        known = {field.name for field in dataclasses.fields(IssueLimits)}
+        if not names <= set(ISSUE_NAMES) or not set(thresholds) <= known:
             raise ModelError(
                 "Pictures were cleaned away before this model was trained, by rules that this version of the app does "
                 "not have. Choose another split, or another model."
             )
         own_scan, _ = clean_scan(own, own_scan, names, thresholds, on_progress=on_progress)
-    parts = split_dataset(own.index, own_scan, protocol, seed=seed)
+    subsets = split_dataset(own.samples, own_scan, protocol, seed=seed)
     if own is dataset:
-        return parts
-    return pd.Series(parts, index=own.index["path"]).reindex(dataset.index["path"], fill_value="").to_numpy("<U5")
+        return subsets
+    return pd.Series(subsets, index=own.samples["path"]).reindex(dataset.samples["path"], fill_value="").to_numpy("<U5")
 
 
 def needs_face_check(run_dir: Path, dataset: Dataset) -> bool:
-    """Returns whether all pictures must be searched for a face before `split_as_trained` can cut a run's own split.
+    """Returns whether all pictures must be searched for a face before `split_like_training` can cut a run's own split.
 
     That takes a minute or two for 28,000 pictures: a page lets a background process do it first.
 
@@ -190,28 +194,28 @@ def clean_scan(
     Args:
         dataset: The data set.
         scan: Its scan.
-        names: Names of the faults to clean away, of `quality.FAULT_NAMES`.
-        thresholds: Those of `quality.Thresholds` that are not the default ones.
+        names: Names of the faults to clean away, of `quality.ISSUE_NAMES`.
+        thresholds: Those of `quality.IssueLimits` that are not the default ones.
         on_progress: Called now and then where faces have to be looked for, with the pictures done and all.
     """
     if not names:
         return scan, {}
-    table = measure_quality(dataset.index, scan)
+    table = measure_quality(dataset.samples, scan)
     has_face = check_faces(dataset, scan, on_progress=on_progress) if "no_face" in names else None
-    faults = find_faults(dataset.index, scan, table, Thresholds(**thresholds), has_face=has_face)
-    stays = choose_clean(dataset.index, faults, names)
+    faults = find_issues(dataset.samples, scan, table, IssueLimits(**thresholds), has_face=has_face)
+    stays = choose_clean(dataset.samples, faults, names)
     by_fault = {fault.name: int((fault.rows & ~stays).sum()) for fault in faults if fault.name in names}
     cleaned = dataclasses.replace(scan, errors=np.where(stays, scan.errors, "left out"))
     return cleaned, {"all": int((~stays).sum()), **by_fault}
 
 
-def _select_part(dataset: Dataset, scan: Scan, parts: np.ndarray | None, subset: EvalSubset) -> np.ndarray:
+def _select_subset(dataset: Dataset, scan: Scan, subsets: np.ndarray | None, subset: EvalSubset) -> np.ndarray:
     if subset.subset == ALL:
-        mask = np.zeros(len(dataset.index), bool)
+        mask = np.zeros(len(dataset.samples), bool)
         readable = np.nonzero(scan.is_readable)[0]
         mask[readable[np.unique(scan.fingerprints[readable], return_index=True)[1]]] = True
     else:
-        mask = parts == subset.subset
+        mask = subsets == subset.subset
     if not mask.any():
         raise DataError(
             f"{dataset.name} has no {subset.subset} pictures in the {subset.protocol} split. Choose another part or "

@@ -77,6 +77,6 @@ def is_trained_on(trained_on: CardData, dataset: Dataset, protocol: object) -> b
     Args:
         trained_on: What its card says of its data.
         dataset: The data set.
-        protocol: One of `splits.SPLIT_KINDS`.
+        protocol: One of `splits.PROTOCOLS`.
     """
     return trained_on.protocol == protocol and trained_on.content_hash == dataset.content_hash

@@ -1,4 +1,4 @@
-"""Answers for any number of pictures: files and .zip archives, one picture at a time.
+"""Answers for any number of pictures: files, folders and .zip archives, one picture at a time.
 
 Of each picture only its numbers and a small thumbnail stay, so that memory does not grow with their size. Nothing is
 unpacked to disk, and nothing is written to a log.
@@ -16,10 +16,10 @@ from typing import Any, BinaryIO
 import pandas as pd
 from PIL import Image
 
-from facedep.data.stores import ZipStore
+from facedep.data.stores import FolderStore, ZipStore
 from facedep.errors import DataError, ImageError
 from facedep.images.opening import FORMATS_TEXT
-from facedep.inference.pipeline import FaceAnswer, PictureAnswer, face_to_json, predict_picture
+from facedep.inference.pipeline import FacePrediction, PicturePrediction, face_to_json, predict_picture
 from facedep.networks.classifier import Classifier
 
 THUMBNAIL_PX = 64
@@ -40,15 +40,15 @@ class PictureSource:
             None where `error` is set.
         inner_path: Its path in that archive; "" for all others.
         error: Why nothing can be read, in a sentence, as for a damaged archive; None mostly.
-        num_left_out: How many files of its archive are no pictures and were left out; told by the archive's first
+        num_skipped: How many files of its archive or folder are no pictures and were skipped; it is in the first
             picture, so that the sum over a list is the number for all.
     """
 
     path: str
-    content: bytes | BinaryIO | Path | ZipStore | None
+    content: bytes | BinaryIO | Path | ZipStore | FolderStore | None
     inner_path: str = ""
     error: str | None = None
-    num_left_out: int = 0
+    num_skipped: int = 0
 
     def read(self) -> bytes | Path:
         """Returns its bytes, or its path, for `predict_picture`.
@@ -60,7 +60,7 @@ class PictureSource:
             raise ImageError(self.error)
         if isinstance(self.content, bytes | Path):
             return self.content
-        if isinstance(self.content, ZipStore):
+        if isinstance(self.content, ZipStore | FolderStore):
             return self.content.read_bytes(self.inner_path)
         self.content.seek(0)
         return self.content.read()
@@ -103,14 +103,14 @@ class PictureRow:
 
 
 def list_pictures(sources: Iterable[tuple[str, bytes | BinaryIO | Path]]) -> list[PictureSource]:
-    """Returns every picture in files and .zip archives, in the order given. Only the archives' lists are read.
+    """Returns every picture in files, folders and .zip archives, in the order given. Only the archives' lists are read.
 
-    An archive that cannot be used, or that holds no picture, is one entry with an error. Archives inside archives are
-    not opened, nor are folders: one entry each, without an answer.
+    An archive or a folder that cannot be used, or that holds no picture, is one entry with an error. A folder is
+    listed with its subfolders. Archives inside archives or folders are not opened.
 
     Args:
-        sources: Name and content of each: bytes, a binary file that can seek, or a path. What is
-            named `.zip` is taken for an archive. An archive is read while its pictures are asked for, so it must
+        sources: Name and content of each: bytes, a binary file that can seek, or a path of a file or folder. What
+            is named `.zip` is taken for an archive. An archive is read while its pictures are asked for, so it must
             not be closed or changed before.
     """
     pictures = []
@@ -119,7 +119,9 @@ def list_pictures(sources: Iterable[tuple[str, bytes | BinaryIO | Path]]) -> lis
         try:
             if name.lower().endswith(".zip") and (not is_path or os.path.isfile(content)):  # never raises
                 store = ZipStore(io.BytesIO(content) if isinstance(content, bytes) else content, name)
-                pictures += _list_archive(name, store)
+                pictures += _list_store(name, store)
+            elif is_path and content.is_dir():
+                pictures += _list_store(name, FolderStore(content))
             else:
                 pictures.append(PictureSource(name, content))
         except DataError as error:
@@ -127,17 +129,17 @@ def list_pictures(sources: Iterable[tuple[str, bytes | BinaryIO | Path]]) -> lis
     return pictures
 
 
-def _list_archive(name: str, store: ZipStore) -> list[PictureSource]:
-    num_left_out = store.num_others
+def _list_store(name: str, store: ZipStore | FolderStore) -> list[PictureSource]:
+    num_skipped = store.num_others
     pictures = [PictureSource(f"{name}/{path}", store, path) for path in store.paths]
     if not pictures:
-        others = f" ({num_left_out:,} other files)" if num_left_out else ""
+        others = f" ({num_skipped:,} other files)" if num_skipped else ""
         error = f"{name} holds no pictures{others}. Put {FORMATS_TEXT} files into it."
         pictures = [PictureSource(name, None, error=error)]
-    return [dataclasses.replace(pictures[0], num_left_out=num_left_out), *pictures[1:]]
+    return [dataclasses.replace(pictures[0], num_skipped=num_skipped), *pictures[1:]]
 
 
-def answer_pictures(
+def predict_pictures(
     classifier: Classifier, pictures: Iterable[PictureSource], *, is_whole_picture: bool = False
 ) -> Iterator[list[PictureRow]]:
     """Gives the rows of one picture after the other: one per face, or one with the reason why it has none.
@@ -158,7 +160,7 @@ def _answer_picture(classifier: Classifier, picture: PictureSource, *, is_whole_
     try:
         content = picture.read()
     except ImageError as error:
-        answer = PictureAnswer(picture.path, str(error), None, [], None)
+        answer = PicturePrediction(picture.path, str(error), None, [], None)
     else:
         answer = predict_picture(classifier, content, picture.path, is_whole_picture=is_whole_picture)
     if not answer.faces:
@@ -166,7 +168,7 @@ def _answer_picture(classifier: Classifier, picture: PictureSource, *, is_whole_
     return [_build_row(answer, number, face) for number, face in enumerate(answer.faces, start=1)]
 
 
-def _build_row(answer: PictureAnswer, number: int, face: FaceAnswer | None) -> PictureRow:
+def _build_row(answer: PicturePrediction, number: int, face: FacePrediction | None) -> PictureRow:
     return PictureRow(
         path=answer.path,
         face=number,
@@ -209,7 +211,7 @@ def build_table(rows: Iterable[PictureRow]) -> pd.DataFrame:
     The emotions are columns, the box four of them (whole numbers or nothing), cautions are joined.
 
     Args:
-        rows: Of any number of pictures, from `answer_pictures`. Probabilities are rounded to six decimals here.
+        rows: Of any number of pictures, from `predict_pictures`. Probabilities are rounded to six decimals here.
     """
     records, emotion_names = [], {}
     for row in rows:
@@ -244,7 +246,7 @@ def build_json(rows: Iterable[PictureRow]) -> list[dict[str, Any]]:
     """Returns the very objects that `predict --json` prints, one per picture, its faces together.
 
     Args:
-        rows: From `answer_pictures`, in its order: a new picture starts at each row whose `face` is 0 or 1.
+        rows: From `predict_pictures`, in its order: a new picture starts at each row whose `face` is 0 or 1.
     """
     pictures: list[dict[str, Any]] = []
     for row in rows:

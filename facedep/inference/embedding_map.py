@@ -21,7 +21,7 @@ import numpy as np
 
 from facedep.array_files import read_arrays, write_arrays
 from facedep.data.sources import Dataset
-from facedep.inference.prediction_cache import find_answers_path
+from facedep.inference.prediction_cache import find_predictions_path
 from facedep.paths import cache_dir
 
 _VERSION = "1"  # to be raised when the projection changes
@@ -59,7 +59,7 @@ def find_map_path(run_dir: Path, dataset: Dataset) -> Path:
     Raises:
         ModelError: The folder holds no model of this project.
     """
-    return cache_dir() / "maps" / f"{find_answers_path(run_dir, dataset).stem}-{_VERSION}.npz"
+    return cache_dir() / "maps" / f"{find_predictions_path(run_dir, dataset).stem}-{_VERSION}.npz"
 
 
 def read_map(run_dir: Path, dataset: Dataset) -> np.ndarray | None:
@@ -69,7 +69,7 @@ def read_map(run_dir: Path, dataset: Dataset) -> np.ndarray | None:
         ModelError: The folder holds no model of this project.
     """
     kept = read_arrays(find_map_path(run_dir, dataset), ["points"])
-    return kept["points"] if kept and kept["points"].shape == (len(dataset.index), 2) else None
+    return kept["points"] if kept and kept["points"].shape == (len(dataset.samples), 2) else None
 
 
 def compute_map(

@@ -24,7 +24,7 @@ _FOR_COLOR, _AGAINST_COLOR = (
 
 
 @dataclass(frozen=True)
-class Steadiness:
+class Stability:
     """The answers to slightly changed pictures.
 
     Attributes:
@@ -115,15 +115,15 @@ def compute_activations(classifier: Classifier, prepared: np.ndarray) -> tuple[n
     if cut is None:
         return None
     features, dense = cut
-    averages_mirror = classifier.card.uses_flip_tta
-    images = np.stack([prepared, prepared[:, ::-1]] if averages_mirror else [prepared])[..., np.newaxis]
+    uses_flip_tta = classifier.card.uses_flip_tta
+    images = np.stack([prepared, prepared[:, ::-1]] if uses_flip_tta else [prepared])[..., np.newaxis]
     # Called directly: `predict` would be traced anew for each such network, which takes seconds.
     maps = keras.ops.convert_to_numpy(features(images.astype(np.float32), training=False))
     weights, biases = dense.get_weights()
     is_positive = np.isin(classifier.class_names, classifier.card.positive_classes)
     direction = _subtract_means(weights, is_positive)
     values = maps @ direction
-    if averages_mirror:
+    if uses_flip_tta:
         values[1] = values[1, :, ::-1]
     return values.mean(axis=0).astype(np.float32), float(_subtract_means(biases, is_positive))
 
@@ -166,7 +166,7 @@ def overlay_map(prepared: np.ndarray, values: np.ndarray, *, size_px: int, stren
     return np.round((1 - share) * face + share * color).astype(np.uint8)
 
 
-def measure_steadiness(classifier: Classifier, prepared: np.ndarray) -> Steadiness:
+def measure_stability(classifier: Classifier, prepared: np.ndarray) -> Stability:
     """Returns the answers to the picture mirrored, shifted, lighter and darker: changes that no face would notice.
 
     Args:
@@ -187,9 +187,9 @@ def measure_steadiness(classifier: Classifier, prepared: np.ndarray) -> Steadine
     probabilities = classifier.predict(np.stack(list(changed.values()))[..., np.newaxis]).probabilities
     sides = probabilities >= classifier.threshold
     named = dict(zip(changed, map(float, probabilities), strict=True))
-    low, high = classifier.uncertain_band or (2.0, 2.0)
+    low, high = classifier.abstention_band or (2.0, 2.0)
     is_unsure = (probabilities >= low) & (probabilities < high)
-    return Steadiness(
+    return Stability(
         named, bool(sides.any() and not sides.all()), has_wavered=bool(is_unsure.any() and not is_unsure.all())
     )
 

@@ -31,7 +31,7 @@ _NUMBER_SHARE = 1 / 26  # of the picture's width: 37 pixels of 960, 18 where tha
 
 
 @dataclass(frozen=True)
-class FaceAnswer:
+class FacePrediction:
     """The answer for one face.
 
     Attributes:
@@ -56,7 +56,7 @@ class FaceAnswer:
 
 
 @dataclass(frozen=True)
-class PictureAnswer:
+class PicturePrediction:
     """The answer for one picture.
 
     Attributes:
@@ -71,7 +71,7 @@ class PictureAnswer:
     path: str
     error: str | None
     note: str | None
-    faces: list[FaceAnswer]
+    faces: list[FacePrediction]
     picture: Image.Image | None
 
     def to_json(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def face_to_json(face: Any) -> dict[str, Any]:
     """Returns what `predict --json` prints of one face.
 
     Args:
-        face: A `FaceAnswer`, or a row of a table with the same fields.
+        face: A `FacePrediction`, or a row of a table with the same fields.
     """
     return {
         "probability_depressed": face.probability_depressed,
@@ -98,7 +98,7 @@ def face_to_json(face: Any) -> dict[str, Any]:
 
 def predict_picture(
     classifier: Classifier, source: bytes | Path, name: str, *, is_whole_picture: bool = False
-) -> PictureAnswer:
+) -> PicturePrediction:
     """Returns the model's answer for every face in a picture. A picture that cannot be read is an answer too.
 
     Faces are found, turned upright by the eyes and cut as the training faces are. The tight picture of one face, as
@@ -114,7 +114,7 @@ def predict_picture(
     try:
         picture = open_picture(source, name)
     except ImageError as error:
-        return PictureAnswer(name, str(error), None, [], None)
+        return PicturePrediction(name, str(error), None, [], None)
     gray = to_gray(picture)
     size = classifier.input_size_px
     # The pictures of data sets, of which there may be 1,000, are told by their size alone: 6 ms each instead of 60.
@@ -124,17 +124,17 @@ def predict_picture(
         note = MIDDLE_SQUARE_NOTE if is_whole_picture else WHOLE_NOTE
         prepared, faces = prepare_image(gray, size)[np.newaxis], [None]
     elif not found:
-        return PictureAnswer(name, None, NO_FACE_NOTE, [], picture)
+        return PicturePrediction(name, None, NO_FACE_NOTE, [], picture)
     else:
         note, faces = None, sorted(found, key=lambda face: bool(face.cautions))  # stable: the largest stay first
         prepared = np.stack([crop_face(gray, face, size)[:, :, np.newaxis] for face in faces])
     predictions = classifier.predict(prepared)
     is_seen = compute_fingerprint(gray) in classifier.fingerprints
     answers = [
-        FaceAnswer(
+        FacePrediction(
             probability_depressed=float(probability),
             label=label_of(float(probability), classifier.threshold),
-            is_uncertain=is_uncertain(float(probability), classifier.uncertain_band),
+            is_uncertain=is_uncertain(float(probability), classifier.abstention_band),
             box=list(face.box) if face else None,
             emotions=predictions.emotions[number] if predictions.emotions else None,
             prepared=prepared[number, :, :, 0],
@@ -143,10 +143,10 @@ def predict_picture(
         )
         for number, (face, probability) in enumerate(zip(faces, predictions.probabilities, strict=True))
     ]
-    return PictureAnswer(name, None, note, answers, picture)
+    return PicturePrediction(name, None, note, answers, picture)
 
 
-def mark_faces(answer: PictureAnswer) -> Image.Image:
+def mark_faces(answer: PicturePrediction) -> Image.Image:
     """Returns the picture, at most 960 pixels a side, with a box around each face that was found.
 
     Several faces are numbered as in `answer.faces`, large enough to be read at half the size. The box of a face with a

@@ -19,7 +19,7 @@ from facedep.array_files import load_arrays, read_arrays, save_arrays, write_arr
 from facedep.data.scan import Scan, find_cache_path
 from facedep.data.sources import Dataset
 from facedep.errors import ModelError
-from facedep.networks.card import ANSWERS_FILE, FINGERPRINTS_FILE, MODEL_FILE, read_card
+from facedep.networks.card import FINGERPRINTS_FILE, MODEL_FILE, PREDICTIONS_FILE, read_card
 from facedep.networks.predictions import Predictions, sum_depressed
 from facedep.paths import cache_dir
 
@@ -27,8 +27,8 @@ _VERSION = "2"  # to be raised when what is stored or how it is computed changes
 
 
 @dataclass(frozen=True)
-class Answers:
-    """A model's answers, in the order of the data set's index.
+class DatasetPredictions:
+    """A model's answers, in the order of the data set's samples.
 
     Attributes:
         class_names: What each output means.
@@ -36,7 +36,7 @@ class Answers:
         outputs: Calibrated class probabilities: `float32`, shape `(n, classes)`, 0..1; NaN without an answer.
         features: What the last layer decides on: `float16`, shape `(n, features)`; NaN without an answer, and of shape
             `(n, 0)` where only the answers were kept beside a card.
-        is_answered: `bool`, shape `(n,)`: False for damaged files and for pictures not asked about yet.
+        is_predicted: `bool`, shape `(n,)`: False for damaged files and for pictures not asked about yet.
         is_complete: Whether every picture that can be read is answered.
     """
 
@@ -44,7 +44,7 @@ class Answers:
     positive_classes: list[str]
     outputs: np.ndarray
     features: np.ndarray
-    is_answered: np.ndarray
+    is_predicted: np.ndarray
     is_complete: bool = True
 
     @property
@@ -61,8 +61,8 @@ class Answers:
         Raises:
             ValueError: One is not.
         """
-        if not self.is_answered[rows].all():
-            raise ValueError(f"{np.sum(rows & ~self.is_answered)} of the pictures are not answered")
+        if not self.is_predicted[rows].all():
+            raise ValueError(f"{np.sum(rows & ~self.is_predicted)} of the pictures are not answered")
         probabilities = self.probabilities[rows]
         if not set(self.class_names) <= set(emotions.EMOTIONS):
             return Predictions(probabilities, None)
@@ -70,7 +70,7 @@ class Answers:
         return Predictions(probabilities, [dict(zip(self.class_names, answer, strict=True)) for answer in answers])
 
 
-def find_answers_path(run_dir: Path, dataset: Dataset) -> Path:
+def find_predictions_path(run_dir: Path, dataset: Dataset) -> Path:
     """Returns where the answers of this very model to these very pictures are kept.
 
     Raises:
@@ -87,15 +87,15 @@ def find_answers_path(run_dir: Path, dataset: Dataset) -> Path:
     return cache_dir() / "answers" / f"{_compute_key(run_dir, dataset, weights)}.npz"
 
 
-def find_answers_key(run_dir: Path, dataset: Dataset) -> str:
+def find_predictions_key(run_dir: Path, dataset: Dataset) -> str:
     """Returns 16 hex digits that name these answers: other ones, of a model or kept beside a card, have another name.
 
     Raises:
         ModelError: The folder holds neither a model of this project nor answers.
     """
-    if (run_dir / MODEL_FILE).is_file() or not (run_dir / ANSWERS_FILE).is_file():
-        return find_answers_path(run_dir, dataset).stem
-    with (run_dir / ANSWERS_FILE).open("rb") as file:
+    if (run_dir / MODEL_FILE).is_file() or not (run_dir / PREDICTIONS_FILE).is_file():
+        return find_predictions_path(run_dir, dataset).stem
+    with (run_dir / PREDICTIONS_FILE).open("rb") as file:
         return _compute_key(run_dir, dataset, hashlib.file_digest(file, "sha256").hexdigest())
 
 
@@ -106,37 +106,37 @@ def _compute_key(run_dir: Path, dataset: Dataset, content: str) -> str:
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
 
 
-def read_answers(run_dir: Path, dataset: Dataset) -> Answers | None:
+def read_predictions(run_dir: Path, dataset: Dataset) -> DatasetPredictions | None:
     """Returns the kept answers, maybe to a part of the pictures only; None where there are none or they are damaged.
 
-    `Answers.is_complete` or `has_answers` says whether those wanted are among them.
+    `DatasetPredictions.is_complete` or `has_predictions` says whether those wanted are among them.
 
     Raises:
         ModelError: The folder holds no model of this project; or only answers to another data set.
     """
-    if not (run_dir / MODEL_FILE).is_file() and (run_dir / ANSWERS_FILE).is_file():
-        return _read_answers_beside(run_dir, dataset)
-    num_images = len(dataset.index)
-    kept = read_arrays(find_answers_path(run_dir, dataset), list(Answers.__dataclass_fields__))
-    if kept is None or any(len(kept[name]) != num_images for name in ("outputs", "features", "is_answered")):
+    if not (run_dir / MODEL_FILE).is_file() and (run_dir / PREDICTIONS_FILE).is_file():
+        return _read_predictions_beside(run_dir, dataset)
+    num_images = len(dataset.samples)
+    kept = read_arrays(find_predictions_path(run_dir, dataset), list(DatasetPredictions.__dataclass_fields__))
+    if kept is None or any(len(kept[name]) != num_images for name in ("outputs", "features", "is_predicted")):
         return None
     names = {name: kept.pop(name).tolist() for name in ("class_names", "positive_classes")}
-    return Answers(**names, is_complete=bool(kept.pop("is_complete")), **kept)
+    return DatasetPredictions(**names, is_complete=bool(kept.pop("is_complete")), **kept)
 
 
-def has_answers(answers: Answers | None, scan: Scan, rows: np.ndarray | None = None) -> bool:
+def has_predictions(answers: DatasetPredictions | None, scan: Scan, rows: np.ndarray | None = None) -> bool:
     """Returns whether all of the chosen pictures that can be read are answered.
 
     Args:
-        answers: From `read_answers`.
+        answers: From `read_predictions`.
         scan: The data set's scan.
         rows: `bool` array of shape `(n,)`: the chosen ones; None for all.
     """
     wanted = scan.is_readable if rows is None else scan.is_readable & rows
-    return answers is not None and bool(answers.is_answered[wanted].all())
+    return answers is not None and bool(answers.is_predicted[wanted].all())
 
 
-def keep_answers_beside(run_dir: Path, dataset: Dataset) -> Path:
+def save_predictions_beside(run_dir: Path, dataset: Dataset) -> Path:
     """Writes a model's kept answers to a data set beside its card, so that it can be scored without its network.
 
     They are told from others by the pictures' content; the features, most of the size, are left out.
@@ -152,48 +152,48 @@ def keep_answers_beside(run_dir: Path, dataset: Dataset) -> Path:
         ModelError: The folder holds no model, or not all of the pictures are answered yet.
         DataError: The disk does not take the answers.
     """
-    find_answers_path(run_dir, dataset)  # a run without its network has nothing to keep anew
-    answers = read_answers(run_dir, dataset)
+    find_predictions_path(run_dir, dataset)  # a run without its network has nothing to keep anew
+    answers = read_predictions(run_dir, dataset)
     if answers is None or not answers.is_complete:
         raise ModelError(f"{run_dir.name!r} has not answered all pictures of {dataset.name} yet. Ask it first.")
-    path = run_dir / ANSWERS_FILE
-    arrays = {**asdict(answers), "content_hash": dataset.content_hash, "paths": dataset.index["path"].tolist()}
+    path = run_dir / PREDICTIONS_FILE
+    arrays = {**asdict(answers), "content_hash": dataset.content_hash, "paths": dataset.samples["path"].tolist()}
     del arrays["features"], arrays["is_complete"]
     save_arrays(path, {name: np.array(array) for name, array in arrays.items()}, compress=True)
     return path
 
 
-def _read_answers_beside(run_dir: Path, dataset: Dataset) -> Answers:
+def _read_predictions_beside(run_dir: Path, dataset: Dataset) -> DatasetPredictions:
     card = read_card(run_dir)
-    names = ["class_names", "positive_classes", "outputs", "is_answered", "content_hash", "paths"]
-    kept = load_arrays(run_dir / ANSWERS_FILE, names)
+    names = ["class_names", "positive_classes", "outputs", "is_predicted", "content_hash", "paths"]
+    kept = load_arrays(run_dir / PREDICTIONS_FILE, names)
     fits = kept is not None and (
         kept["outputs"].shape == (len(kept["paths"]), len(kept["class_names"]))
-        and kept["is_answered"].shape == (len(kept["paths"]),)
-        and (kept["outputs"].dtype.kind, kept["is_answered"].dtype.kind) == ("f", "b")
-        and np.isfinite(kept["outputs"][kept["is_answered"]]).all()
+        and kept["is_predicted"].shape == (len(kept["paths"]),)
+        and (kept["outputs"].dtype.kind, kept["is_predicted"].dtype.kind) == ("f", "b")
+        and np.isfinite(kept["outputs"][kept["is_predicted"]]).all()
         and all(kept[name].tolist() == list(getattr(card, name)) for name in ("class_names", "positive_classes"))
     )
     if not fits:
-        raise ModelError(f"The answers of {run_dir.name!r} in {ANSWERS_FILE} are damaged. Choose another model.")
+        raise ModelError(f"The answers of {run_dir.name!r} in {PREDICTIONS_FILE} are damaged. Choose another model.")
     place_of_path = {path: place for place, path in enumerate(kept["paths"].tolist())}
-    places = [place_of_path.get(path) for path in dataset.index["path"]]
+    places = [place_of_path.get(path) for path in dataset.samples["path"]]
     if str(kept["content_hash"]) != dataset.content_hash or None in places:
         data_name = card.data.name or "another data set"
         raise ModelError(
             f"{run_dir.name!r} has no {MODEL_FILE}, only its answers to other pictures than {dataset.name}. Choose "
             f"those ({data_name}), or another model."
         )
-    return Answers(
+    return DatasetPredictions(
         class_names=list(card.class_names),
         positive_classes=list(card.positive_classes),
         outputs=kept["outputs"][places],
         features=np.empty((len(places), 0), np.float16),
-        is_answered=kept["is_answered"][places],
+        is_predicted=kept["is_predicted"][places],
     )
 
 
-def find_seen(run_dir: Path, fingerprints: np.ndarray) -> np.ndarray:
+def find_in_training_set(run_dir: Path, fingerprints: np.ndarray) -> np.ndarray:
     """Returns which pictures a model was trained on: `bool` array of shape `(n,)`.
 
     Args:
@@ -205,11 +205,11 @@ def find_seen(run_dir: Path, fingerprints: np.ndarray) -> np.ndarray:
     return np.isin(fingerprints, np.array(known, dtype=str))
 
 
-def write_answers(path: Path, answers: Answers) -> None:
+def write_predictions(path: Path, answers: DatasetPredictions) -> None:
     """Keeps answers.
 
     Args:
-        path: From `find_answers_path`.
+        path: From `find_predictions_path`.
         answers: The answers.
 
     Raises:

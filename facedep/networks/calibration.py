@@ -50,7 +50,7 @@ def find_temperature(outputs: np.ndarray, is_positive: np.ndarray, is_depressed:
     return round(float(np.exp(minimize_scalar(compute_loss, bounds=(-limit, limit), method="bounded").x)), 4)
 
 
-def find_uncertain_band(
+def find_abstention_band(
     is_depressed: np.ndarray, probabilities: np.ndarray, threshold: float = 0.5, target_error: float = TARGET_ERROR
 ) -> tuple[float, float] | None:
     """Returns the narrowest band around the threshold outside of which at most the stated share of answers is wrong.

@@ -23,7 +23,7 @@ MODEL_FILE = "model.keras"
 CARD_FILE = "card.json"
 MODEL_CARD_FILE = "MODEL_CARD.md"
 FINGERPRINTS_FILE = "trained_on.txt"
-ANSWERS_FILE = "answers.npz"  # of a run whose model file is not there: what it answered to one data set
+PREDICTIONS_FILE = "predictions.npz"  # of a run whose model file is not there: what it answered to one data set
 _MAX_SEED = 2**32 - 1
 _MAX_SIZE_PX = 4096
 _MAX_SECONDS = 1e9
@@ -46,13 +46,13 @@ class CardData:
     Attributes:
         name: The data set's name; "" where the card does not say.
         content_hash: Of its files; "" likewise.
-        protocol: How it was cut, one of `splits.SPLIT_KINDS`; "" likewise.
+        protocol: How it was cut, one of `splits.PROTOCOLS`; "" likewise.
         seed: Of the cut.
         folder_choices: What was said about folders of unknown name; None where the card does not say.
         depressed_emotions: The emotions that counted as *depressed*; None likewise.
         num_images: Subset to its number of pictures.
         dropped_issues: Name of an issue to the pictures that were dropped for it, and "all".
-        issue_limits: Name of a limit of `quality.Thresholds` to its value, where pictures were dropped.
+        issue_limits: Name of a limit of `quality.IssueLimits` to its value, where pictures were dropped.
         leaks: Subset to what of it is also in train.
         num_in_training_set: Subset to its pictures that the model which the run started from was trained on.
         extra: Keys that this version does not know, as in all classes here.

@@ -67,7 +67,7 @@ class Scores:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Scores":
-        """Returns the scores that JSON (or the result of `evaluation.score_answers`) holds.
+        """Returns the scores that JSON (or the result of `evaluation.score_predictions`) holds.
 
         Raises:
             ModelError: A value is missing, of the wrong kind or out of range.

@@ -167,7 +167,7 @@ class Classifier:
         return self.card.decision_threshold if self.chosen_threshold is None else self.chosen_threshold
 
     @property
-    def uncertain_band(self) -> tuple[float, float] | None:
+    def abstention_band(self) -> tuple[float, float] | None:
         """From the lower value up to, not with, the upper one, P(depressed) is no answer; None for always answering."""
         return find_band(self.card, self.threshold)
 
@@ -195,7 +195,7 @@ class Classifier:
         Raises:
             ModelError: Its weights are such that it answers with no numbers.
         """
-        outputs = compute_outputs(self.network, images, averages_mirror=self.card.uses_flip_tta)
+        outputs = compute_outputs(self.network, images, uses_flip_tta=self.card.uses_flip_tta)
         if not np.isfinite(outputs).all():
             raise ModelError(f"The model {self.name!r} answers with values that are no numbers. Choose another model.")
         outputs = apply_temperature(outputs, self.temperature)
@@ -206,19 +206,19 @@ class Classifier:
         return Predictions(probabilities, [dict(zip(names, map(float, row), strict=True)) for row in outputs])
 
 
-def compute_outputs(network: keras.Model, inputs: Any, *, averages_mirror: bool = False) -> np.ndarray:
+def compute_outputs(network: keras.Model, inputs: Any, *, uses_flip_tta: bool = False) -> np.ndarray:
     """Returns a network's outputs for any number of inputs: `float` array of shape `(n, outputs)`.
 
     Args:
         network: The network.
         inputs: Array of shape `(n, ...)`, read batch by batch.
-        averages_mirror: Whether each output is the mean over the picture and its mirror image.
+        uses_flip_tta: Whether each output is the mean over the picture and its mirror image.
     """
     outputs = [np.zeros((0, network.output_shape[-1]), np.float32)]
     batch_size = find_batch_size(network)
     for start in range(0, len(inputs), batch_size):
         batch = inputs[start : start + batch_size]
-        if averages_mirror:
+        if uses_flip_tta:
             both = np.asarray(network.predict_on_batch(np.concatenate([batch, batch[:, :, ::-1]])))
             outputs.append((both[: len(batch)] + both[len(batch) :]) / 2)
         else:

@@ -28,16 +28,17 @@ class Recipe:
             ones), then down to nothing along half a cosine.
         label_smoothing: Share of each label spread over all classes.
         augments: Whether each picture is mirrored, shifted, turned, scaled, lightened and partly covered at random.
-        num_early_epochs: So many epochs at the start show smaller pictures, at most mirrored (progressive
-            learning: Tan & Le 2021, arXiv 2104.00298), at most a quarter of all; 0 for none.
-        early_size_px: Side of these smaller pictures; only a network without a layer of fixed size can learn from them.
+        num_progressive_resizing_epochs: So many epochs at the start show smaller pictures, at most mirrored
+            (progressive learning: Tan & Le 2021, arXiv 2104.00298), at most a quarter of all; 0 for none.
+        progressive_resizing_size_px: Side of these smaller pictures; only a network without a layer of fixed size can
+            learn from them.
         ema_momentum: The network that is scored and kept has the running mean of the weights, to which each step adds
             one part less this share; 0 for the weights themselves.
-        keeps: "last" epoch, or "best" by validation loss.
+        checkpoint_policy: "last" epoch, or "best" by validation loss.
         patience: Ends after so many epochs without a better one; 0 for never.
-        averages_mirror: Whether the model's answer is the mean over the face and its mirror image.
+        uses_flip_tta: Whether the model's answer is the mean over the face and its mirror image.
         is_calibrated: Whether a temperature and an uncertain band are found on the validation pictures.
-        starts_from_shipped: Whether the shipped model's stages are taken as they are, and only a head is trained.
+        pretrained: Whether the shipped model's stages are taken as they are, and only a head is trained.
         multiply_adds: Multiply-adds for one face, for the estimate of the time.
         efficiency: Share of the machine's float32 matrix-product speed that a training step of this network reaches,
             measured on two cores with TensorFlow 2.21.
@@ -56,20 +57,20 @@ class Recipe:
     schedule: str
     label_smoothing: float
     augments: bool
-    num_early_epochs: int
-    early_size_px: int
+    num_progressive_resizing_epochs: int
+    progressive_resizing_size_px: int
     ema_momentum: float
-    keeps: str
+    checkpoint_policy: str
     patience: int
-    averages_mirror: bool
+    uses_flip_tta: bool
     is_calibrated: bool
-    starts_from_shipped: bool
+    pretrained: bool
     multiply_adds: int
     efficiency: float
 
-    def count_early_epochs(self, num_epochs: int) -> int:
+    def count_progressive_resizing_epochs(self, num_epochs: int) -> int:
         """Returns how many of so many epochs show smaller, plain pictures."""
-        return min(self.num_early_epochs, num_epochs // 4)
+        return min(self.num_progressive_resizing_epochs, num_epochs // 4)
 
 
 ARTICLE = Recipe(
@@ -77,7 +78,7 @@ ARTICLE = Recipe(
     title="The published network",
     summary=(
         "Three convolutions on 128 x 128 pixels, trained on the two groups, exactly as the article describes it. "
-        "The baseline: it learns its training pictures by heart."
+        "The baseline: it memorizes its training pictures."
     ),
     input_size_px=128,
     learns="groups",
@@ -89,14 +90,14 @@ ARTICLE = Recipe(
     schedule="constant",
     label_smoothing=0.0,
     augments=False,
-    num_early_epochs=0,
-    early_size_px=0,
+    num_progressive_resizing_epochs=0,
+    progressive_resizing_size_px=0,
     ema_momentum=0.0,
-    keeps="last",
+    checkpoint_policy="last",
     patience=0,
-    averages_mirror=False,
+    uses_flip_tta=False,
     is_calibrated=False,
-    starts_from_shipped=False,
+    pretrained=False,
     multiply_adds=134_000_000,
     efficiency=0.40,
 )
@@ -118,14 +119,14 @@ COMPACT = Recipe(
     schedule="cosine",
     label_smoothing=0.1,
     augments=True,
-    num_early_epochs=4,
-    early_size_px=32,
+    num_progressive_resizing_epochs=4,
+    progressive_resizing_size_px=32,
     ema_momentum=0.95,
-    keeps="best",
+    checkpoint_policy="best",
     patience=10,
-    averages_mirror=True,
+    uses_flip_tta=True,
     is_calibrated=True,
-    starts_from_shipped=False,
+    pretrained=False,
     multiply_adds=59_000_000,
     efficiency=0.45,
 )
@@ -147,14 +148,14 @@ QUICK = Recipe(
     schedule="cosine",
     label_smoothing=0.1,
     augments=False,
-    num_early_epochs=0,
-    early_size_px=0,
+    num_progressive_resizing_epochs=0,
+    progressive_resizing_size_px=0,
     ema_momentum=0.0,
-    keeps="best",
+    checkpoint_policy="best",
     patience=20,
-    averages_mirror=True,
+    uses_flip_tta=True,
     is_calibrated=True,
-    starts_from_shipped=True,
+    pretrained=True,
     multiply_adds=59_000_000,
     efficiency=0.69,  # forward only; `python -m bench.side_by_side` on two cores, 0.43 beside other work
 )

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from facedep import emotions
-from facedep.audit.issues import FAULT_NAMES
-from facedep.data.splits import SPLIT_KINDS
+from facedep.audit.issues import ISSUE_NAMES
+from facedep.data.splits import PROTOCOLS
 from facedep.networks.recipes import RECIPES
 from facedep.reporting.card_values import clean_text, get_names, get_number, get_table, get_text
 from facedep.reporting.known_data import KNOWN_DATA, KnownData
@@ -37,7 +37,7 @@ class ModelFacts:
     positive_classes: list[str]
     knows_emotions: bool
     threshold: float | None
-    averages_mirror: bool
+    uses_flip_tta: bool
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class TrainingFacts:
     num_images_seen: float | None
     seconds: float | None
     teacher: str
-    final_fit_of: str
+    refit_of: str
     was_stopped: bool
     has_diverged: bool
     versions: dict[str, str]
@@ -102,7 +102,7 @@ def gather_model(card: dict[str, Any]) -> ModelFacts:
         positive_classes=get_names(card, "positive_classes"),
         knows_emotions=bool(names) and set(names) <= set(emotions.EMOTIONS),
         threshold=get_number(card, "decision_threshold"),
-        averages_mirror=card.get("uses_flip_tta") is True,
+        uses_flip_tta=card.get("uses_flip_tta") is True,
     )
 
 
@@ -119,11 +119,11 @@ def gather_data(card: dict[str, Any]) -> DataFacts:
         name=get_text(data, "name"),
         content_hash=get_text(data, "content_hash"),
         split=split,
-        split_words=SPLIT_KINDS.get(split, ""),
+        split_words=PROTOCOLS.get(split, ""),
         seed=get_number(data, "seed"),
         num_images={part: number for part, number in numbers.items() if number is not None},
         num_left_out=get_number(left_out, "all"),
-        left_out_names=[name.replace("_", " ") for name in left_out if name in FAULT_NAMES],
+        left_out_names=[name.replace("_", " ") for name in left_out if name in ISSUE_NAMES],
         is_sample=is_sample(data),
         known=find_known(data),
     )
@@ -145,7 +145,7 @@ def gather_training(card: dict[str, Any]) -> TrainingFacts:
         num_images_seen=get_number(training, "num_images_seen"),
         seconds=get_number(training, "seconds"),
         teacher=get_text(training, "teacher"),
-        final_fit_of=get_text(training, "refit_of"),
+        refit_of=get_text(training, "refit_of"),
         was_stopped=training.get("was_stopped") is True,
         has_diverged=training.get("has_diverged") is True,
         versions={clean_text(name): get_text(versions, name) for name in versions if get_text(versions, name)},

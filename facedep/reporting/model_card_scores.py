@@ -121,7 +121,7 @@ def _find_scored_sets(card: dict[str, Any]) -> list[_ScoredSet]:
     sets = []
     for part in ("test", "val"):
         scores, leaks = get_table(get_table(card, "scores"), part), get_table(get_table(data, "leaks"), part)
-        if not scores or (part == "val" and _is_final_fit(card)):  # a final fit has learned val
+        if not scores or (part == "val" and _is_refit(card)):  # a final fit has learned val
             continue
         sets.append(
             _ScoredSet(
@@ -149,11 +149,11 @@ def _find_scored_sets(card: dict[str, Any]) -> list[_ScoredSet]:
 
 def _list_val_choices(card: dict[str, Any]) -> list[str]:
     """Returns what the val part was used to choose, which makes its scores flatter; nothing if it has none."""
-    if "val" not in get_table(card, "scores") or _is_final_fit(card):
+    if "val" not in get_table(card, "scores") or _is_refit(card):
         return []
     choices = []
     recipe, calibration = card.get("recipe"), get_table(card, "calibration")
-    if isinstance(recipe, str) and recipe in RECIPES and RECIPES[recipe].keeps == "best":
+    if isinstance(recipe, str) and recipe in RECIPES and RECIPES[recipe].checkpoint_policy == "best":
         choices.append("the epoch to keep")
     if calibration.get("chosen_on") == "val" and not calibration.get("run"):
         choices.append("the calibration")
@@ -327,7 +327,7 @@ def _get_evaluations(card: dict[str, Any]) -> list[dict[str, Any]]:
     return [e for e in evaluations if isinstance(e, dict) and e] if isinstance(evaluations, list) else []
 
 
-def _is_final_fit(card: dict[str, Any]) -> bool:
+def _is_refit(card: dict[str, Any]) -> bool:
     return bool(get_text(get_table(card, "training"), "refit_of"))
 
 

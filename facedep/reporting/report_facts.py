@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from facedep.data.eval_subset import ALL
 from facedep.data.sources import KAGGLE, SAMPLE
-from facedep.data.splits import SPLIT_KINDS
+from facedep.data.splits import PROTOCOLS
 from facedep.evaluation import game
 from facedep.evaluation.evaluation import Evaluation
 from facedep.notices import NOTICE
@@ -53,7 +53,7 @@ def gather_head(evaluation: Evaluation, *, today: str) -> Head:
         today: The date in words.
     """
     scores = evaluation.scores
-    remarks = sentences.describe_answered(scores)
+    remarks = sentences.describe_coverage(scores)
     if evaluation.dataset.source != SAMPLE:  # drawn faces have the emotion that they were drawn with
         remarks = f"{remarks} {game.PEOPLE_SENTENCE}".strip()
     is_own_data = evaluation.card.data.content_hash == evaluation.dataset.content_hash
@@ -75,9 +75,9 @@ def gather_head(evaluation: Evaluation, *, today: str) -> Head:
 
 def _describe_choice(evaluation: Evaluation) -> str:
     subset = evaluation.subset
-    words = ["all, each once" if subset.subset == ALL else f"{subset.subset} part. {SPLIT_KINDS[subset.protocol]}"]
+    words = ["all, each once" if subset.subset == ALL else f"{subset.subset} part. {PROTOCOLS[subset.protocol]}"]
     if subset.excludes_training_images:
-        words.append(f"without the {evaluation.scores['num_left_out_seen']:,} that it was trained on")
+        words.append(f"without the {evaluation.scores['num_skipped']:,} that it was trained on")
     if evaluation.scores["num_unreadable"]:
         words.append(f"{evaluation.scores['num_unreadable']:,} damaged files left out")
     return "; ".join(words)
@@ -121,7 +121,7 @@ def gather_training(evaluation: Evaluation) -> Training:
         "Teacher": get_text(training, "teacher"),
         "Final fit of": get_text(training, "refit_of"),
         "Seed": "" if seed is None else f"{seed:.0f}",
-        "Split": SPLIT_KINDS.get(split, split),
+        "Split": PROTOCOLS.get(split, split),
         "Versions": ", ".join(f"{clean_text(name)} {get_text(versions, name)}" for name in versions),
     }
     commands = [*evaluation.card.earlier_commands, evaluation.card.command]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from facedep.evaluation.evaluation import Evaluation
 from facedep.evaluation.protocol_comparison import ProtocolScore
-from facedep.evaluation.robustness import DISTORTIONS
+from facedep.evaluation.robustness import CORRUPTIONS
 from facedep.evaluation.slices import Slice
 from facedep.networks.majority_baseline import read_majority_baseline
 from facedep.reporting.plots import comparison, errors, scores
@@ -85,7 +85,7 @@ def draw_failures(evaluation: Evaluation, slices: Sequence[Slice]) -> list[Chart
 def draw_comparison(evaluation: Evaluation, scored: Sequence[ProtocolScore]) -> list[Chart]:
     """Returns the scores on pictures chosen in different ways, and what the article's code would print."""
     rows = [{**vars(score), "what": "<br>".join(textwrap.wrap(score.what, _MAX_LINE))} for score in scored]
-    figure = comparison.plot_flattery(rows)
+    figure = comparison.plot_protocol_comparison(rows)
     layout = figure.layout  # room for the first row's second line
     figure.update_layout(height=layout.height + 16, margin_t=layout.margin.t + 16)
     figure.update_annotations(font_size=12)  # a phone has room for 60 letters then
@@ -93,15 +93,15 @@ def draw_comparison(evaluation: Evaluation, scored: Sequence[ProtocolScore]) -> 
 
 
 def draw_robustness(evaluation: Evaluation, table: pd.DataFrame) -> list[Chart]:
-    """Returns a chart for each distortion."""
+    """Returns a chart for each corruption."""
     name, baseline = name_in_figure(evaluation.run.name), read_majority_baseline(evaluation.scores)
     return [
         Chart(
             comparison.plot_robustness(
-                {name: table[table["distortion"] == distortion]}, title=kind.title, unit=kind.unit, baseline=baseline
+                {name: table[table["corruption"] == corruption]}, title=kind.title, unit=kind.unit, baseline=baseline
             )
         )
-        for distortion, kind in DISTORTIONS.items()
+        for corruption, kind in CORRUPTIONS.items()
     ]
 
 

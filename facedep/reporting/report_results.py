@@ -10,7 +10,7 @@ from facedep.errors import FacedepError
 from facedep.evaluation import metrics
 from facedep.evaluation.evaluation import Evaluation
 from facedep.evaluation.protocol_comparison import compare_protocols
-from facedep.evaluation.robustness import DISTORTIONS, MAX_IMAGES, read_robustness
+from facedep.evaluation.robustness import CORRUPTIONS, MAX_IMAGES, read_robustness
 from facedep.evaluation.slices import MIN_IMAGES, find_worst
 from facedep.networks.majority_baseline import read_majority_baseline
 from facedep.reporting import sentences
@@ -186,7 +186,7 @@ def _gather_probability_scores(evaluation: Evaluation) -> list[ScoreRow]:
 
 def _gather_other_scores(evaluation: Evaluation) -> list[ScoreRow]:
     """Returns scores that not every model has: of its emotions, and outside its uncertain band."""
-    scores, answered, rows = evaluation.scores, evaluation.scores.get("answered"), []
+    scores, rows = evaluation.scores, []
     if not math.isnan(scores["emotion_accuracy"]):
         rows.append(
             ScoreRow(
@@ -196,13 +196,13 @@ def _gather_other_scores(evaluation: Evaluation) -> list[ScoreRow]:
                 _write_share_interval(scores["emotion_accuracy_interval"]),
             )
         )
-    if answered and answered["num_images"]:
+    if scores.get("num_covered"):
         rows.append(
             ScoreRow(
                 "Right where it is sure",
-                f"Among the {_write_share(answered['share'])} outside its uncertain band.",
-                _write_share(answered["accuracy"]),
-                _write_share_interval(answered["accuracy_interval"]),
+                f"Among the {_write_share(scores['coverage'])} outside its uncertain band.",
+                _write_share(scores["selective_accuracy"]),
+                _write_share_interval(scores["selective_accuracy_interval"]),
             )
         )
     return rows
@@ -281,8 +281,8 @@ def gather_robustness(evaluation: Evaluation) -> Robustness:
     num_images = int(table["num_images"].iloc[0])
     baseline = read_majority_baseline(evaluation.scores)
     rows = []
-    for name, kind in DISTORTIONS.items():
-        curve = table[table["distortion"] == name]
+    for name, kind in CORRUPTIONS.items():
+        curve = table[table["corruption"] == name]
         strengths = curve["strength"]
         is_better = (curve["low"] > baseline.share).cumprod().astype(bool)
         better_up_to = f"{strengths[is_better].iloc[-1]:g}" if is_better.any() else _MISSING

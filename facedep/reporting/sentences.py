@@ -35,9 +35,9 @@ def describe_accuracy(scores: dict[str, Any]) -> str:
     if math.isnan(scores["accuracy"]):
         return "There is no score: the model gives no prediction for some of these pictures."
     low, high = scores["intervals"]["accuracy"]
-    if scores["num_seen_in_training"] == scores["num_images"]:
+    if scores["num_in_training_set"] == scores["num_images"]:
         faces = "faces, all of which it was trained on,"
-    elif scores["num_seen_in_training"]:
+    elif scores["num_in_training_set"]:
         faces = "faces, some of which it was trained on,"
     else:
         faces = "faces it has never seen,"
@@ -59,14 +59,14 @@ def describe_seen(scores: dict[str, Any], *, is_own_data: bool = False) -> str:
     words = []
     if scores["num_images"] < MIN_IMAGES:
         words.append(f"There are **only {scores['num_images']} pictures**: too few to say anything.")
-    if scores["part"] == "val" and is_own_data:
+    if scores["subset"] == "val" and is_own_data:
         words.append(
             "Validation pictures select the best epoch of a run that trains on this split, so its score on them is too "
             "good."
         )
-    if scores["num_seen_in_training"]:
+    if scores["num_in_training_set"]:
         words.append(
-            f"It was trained on **{scores['num_seen_in_training']:,} of these {scores['num_images']:,} pictures**: the "
+            f"It was trained on **{scores['num_in_training_set']:,} of these {scores['num_images']:,} pictures**: the "
             "score is partly memory."
         )
     if scores["num_also_in_train"]:
@@ -124,26 +124,26 @@ def describe_slices(slices: Sequence[Slice]) -> str:
     )
 
 
-def describe_answered(scores: dict[str, Any]) -> str:
+def describe_coverage(scores: dict[str, Any]) -> str:
     """Returns how much is left unanswered and how right the rest is, in Markdown; "" without an uncertain band.
 
     Args:
-        scores: From `scores.score_answers`.
+        scores: From `scores.score_predictions`.
     """
-    answered = scores.get("answered")
-    if not answered or math.isnan(answered["share"]):
+    coverage = scores.get("coverage")
+    if coverage is None or math.isnan(coverage):
         return ""
-    unanswered = f"It is uncertain about **{100 * (1 - answered['share']):.0f}** of 100 pictures"
-    if not answered["num_images"]:
+    unanswered = f"It is uncertain about **{100 * (1 - coverage):.0f}** of 100 pictures"
+    if not scores["num_covered"]:
         return f"{unanswered}: about all of these."
-    return f"{unanswered}, and right about **{answered['accuracy']:.0%}** of the others."
+    return f"{unanswered}, and right about **{scores['selective_accuracy']:.0%}** of the others."
 
 
 def describe_comparison(comparison: PairedComparison, first: str, second: str) -> str:
     """Returns whether one run is better than another on the same faces, in Markdown.
 
     Args:
-        comparison: From `metrics.compare_answers`.
+        comparison: From `metrics.compare_predictions`.
         first: The first run's name.
         second: The second run's name.
     """

@@ -1,6 +1,6 @@
 """Background processes that compute something into the cache, each with a small file that says how far it is.
 
-A job is the command line (`python -m facedep look ...`) in a process of its own: it outlives a page that is closed and
+A job is the command line (`python -m facedep embed ...`) in a process of its own: it outlives a page that is closed and
 slows down none that is open. Its result lies in the cache, its progress in `<name>.json` and what it printed in
 `<name>.log`, so that every tab sees the same thing. The file counts as a heartbeat too: it is touched every 2 s.
 """
@@ -10,6 +10,7 @@ import functools
 import logging
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -153,6 +154,10 @@ class JobWriter:
         is_due = time.monotonic() - self._written >= _WRITE_SECONDS
         if self._path is not None and (is_new_stage or is_due):
             self._write(self._job)
+
+    def count(self, stage: str) -> Callable[[int, int], None]:
+        """Returns a function of the number done and of all that reports them for one stage."""
+        return functools.partial(self.report, stage)
 
     def _write(self, job: Job) -> None:
         try:

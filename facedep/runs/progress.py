@@ -34,7 +34,7 @@ class Progress:
             first step and where there are none.
         num_val: Validation pictures; 0 for a final fit, which learns from these too.
         num_val_in_train: Those of them that are, or look nearly the same as, training pictures.
-        num_val_seen_before: Those of them that the model which the run starts from was trained on.
+        num_val_in_pretraining: Those of them that the model which the run starts from was trained on.
         checkpoint_policy: "best" or "last": which epoch's weights become the model.
         steps: Rows within epochs: `epoch`, `position` (epochs done, as a fraction), `loss`, `accuracy`, `seconds`.
         epochs: Rows at the end of epochs: `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`, `val_roc_auc`,
@@ -46,7 +46,7 @@ class Progress:
     majority_baseline: MajorityBaseline
     num_val: int
     num_val_in_train: int
-    num_val_seen_before: int
+    num_val_in_pretraining: int
     checkpoint_policy: str
     steps: list[dict]
     epochs: list[dict]
@@ -105,8 +105,8 @@ def read_progress(run_dir: Path) -> Progress:
         majority_baseline=read_majority_baseline(start),
         num_val=start.get("num_val", 0),
         num_val_in_train=start.get("num_val_in_train", 0),
-        num_val_seen_before=start.get("num_val_seen_before", 0),
-        # Runs until version 0.1 call it "keeps".
+        # Runs until version 0.1 have other names for the next two.
+        num_val_in_pretraining=start.get("num_val_in_pretraining", start.get("num_val_in_pretraining", 0)),
         checkpoint_policy=start.get("checkpoint_policy", start.get("keeps", "last")),
         steps=steps,
         epochs=epochs,
@@ -174,9 +174,9 @@ def _describe_validation(progress: Progress) -> str:
             f", but {progress.num_val_in_train:,} of the {progress.num_val:,} validation pictures are also in train "
             "(or nearly): part of this is memory."
         )
-    if progress.num_val_seen_before:
+    if progress.num_val_in_pretraining:
         return (
-            f", but the model it started from was trained on {progress.num_val_seen_before:,} of the "
+            f", but the model it started from was trained on {progress.num_val_in_pretraining:,} of the "
             f"{progress.num_val:,} validation pictures: part of this is memory."
         )
     return ", on pictures it does not train on."

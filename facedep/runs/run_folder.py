@@ -8,7 +8,7 @@
     model.keras, card.json, trained_on.txt                  written by the training process at the end
     checkpoint.npz  to go on from the last whole epoch      written by the training process, gone at the end
     scores/         what it scored on parts of data sets    written by whatever evaluates it
-    answers.npz     answers to one data set, which can be scored where the model is not there
+    predictions.npz     answers to one data set, which can be scored where the model is not there
     threshold.json  the threshold chosen here               written by the app
     stop            asks the training process to end        written by the app
 
@@ -33,8 +33,8 @@ from typing import Any
 from filelock import FileLock
 
 from facedep import emotions, processes
-from facedep.audit.issues import FAULT_NAMES, Thresholds
-from facedep.data.splits import SPLIT_KINDS
+from facedep.audit.issues import ISSUE_NAMES, IssueLimits
+from facedep.data.splits import PROTOCOLS
 from facedep.dataset_spec import DatasetSpec
 from facedep.errors import ModelError, RunError
 from facedep.files import read_json, write_json
@@ -63,8 +63,8 @@ ACTIVE_STATES = (STARTING, RUNNING, STOPPING)
 
 _OLD_SETTINGS = {  # until version 0.1
     "split": "protocol",
-    "final_fit_of": "refit_of",
-    "num_early_epochs": "num_progressive_resizing_epochs",
+    "refit_of": "refit_of",
+    "num_progressive_resizing_epochs": "num_progressive_resizing_epochs",
     "left_out": "drop_issues",
     "thresholds": "issue_limits",
 }
@@ -82,7 +82,7 @@ class RunConfig:
         num_epochs: Passes over the training pictures.
         batch_size: Pictures per step.
         learning_rate: The (highest) step size.
-        protocol: How the pictures are cut, one of `splits.SPLIT_KINDS`.
+        protocol: How the pictures are cut, one of `splits.PROTOCOLS`.
         seed: Seed of the split, the first weights and the order of pictures.
         depressed_emotions: The emotions that count as *depressed*.
         folder_choices: What the user said about folders of unknown name.
@@ -92,8 +92,8 @@ class RunConfig:
         num_devices: Devices that share each batch; see `training/devices.py`.
         num_progressive_resizing_epochs: Epochs at the start on smaller, plain pictures; see `Recipe`.
         ema_momentum: Of the running mean of the weights; see `Recipe`.
-        drop_issues: Names of faults (`quality.find_faults`) whose pictures are cleaned away before the split.
-        issue_limits: Those of `quality.Thresholds` that are not the default ones.
+        drop_issues: Names of faults (`quality.find_issues`) whose pictures are cleaned away before the split.
+        issue_limits: Those of `quality.IssueLimits` that are not the default ones.
     """
 
     recipe: str
@@ -144,8 +144,8 @@ class RunConfig:
         """Raises `RunError` for the first setting that makes no sense, with what is allowed."""
         if self.recipe not in RECIPES:
             raise RunError(f"There is no recipe {self.recipe!r}. Choose one of: {', '.join(RECIPES)}.")
-        if self.protocol not in SPLIT_KINDS:
-            raise RunError(f"There is no split {self.protocol!r}. Choose one of: {', '.join(SPLIT_KINDS)}.")
+        if self.protocol not in PROTOCOLS:
+            raise RunError(f"There is no split {self.protocol!r}. Choose one of: {', '.join(PROTOCOLS)}.")
         if unknown := set(self.depressed_emotions) - set(emotions.EMOTIONS):
             raise RunError(f"{', '.join(map(repr, sorted(unknown)))}: choose among {', '.join(emotions.EMOTIONS)}.")
         counts = (self.num_epochs, self.batch_size, self.seed, self.num_devices, self.num_progressive_resizing_epochs)
@@ -168,13 +168,13 @@ class RunConfig:
             raise RunError(
                 f"{self.num_progressive_resizing_epochs} early epochs: choose between 0 and {self.num_epochs - 1}."
             )
-        if self.num_progressive_resizing_epochs and not RECIPES[self.recipe].early_size_px:
+        if self.num_progressive_resizing_epochs and not RECIPES[self.recipe].progressive_resizing_size_px:
             raise RunError(f"The recipe {self.recipe!r} has no early epochs. Choose 0, or another recipe.")
         if not 0 <= self.ema_momentum < 1:
             raise RunError(f"An average of weights with {self.ema_momentum}: choose one from 0 up to, not with, 1.")
-        if unknown := set(self.drop_issues) - set(FAULT_NAMES):
-            raise RunError(f"{', '.join(map(repr, sorted(unknown)))}: choose among {', '.join(FAULT_NAMES)}.")
-        if unknown := set(self.issue_limits) - {field.name for field in dataclasses.fields(Thresholds)}:
+        if unknown := set(self.drop_issues) - set(ISSUE_NAMES):
+            raise RunError(f"{', '.join(map(repr, sorted(unknown)))}: choose among {', '.join(ISSUE_NAMES)}.")
+        if unknown := set(self.issue_limits) - {field.name for field in dataclasses.fields(IssueLimits)}:
             raise RunError(f"There is no threshold {', '.join(sorted(unknown))}.")
         if not 0 <= self.seed < 2**32:
             raise RunError(f"The seed {self.seed}: choose a whole number from 0 to {2**32 - 1}.")
@@ -405,23 +405,23 @@ def describe_command(config: RunConfig, name: str) -> str:
     """Returns the command line that makes such a run, the data given by its name."""
     words = ["python", "-m", "facedep", "train"]
     if config.refit_of:
-        words += ["--data", config.data_name, "--final-fit", config.refit_of]
+        words += ["--data", config.data_name, "--refit", config.refit_of]
     else:
         words += config.build_dataset_spec(config.data_name).to_argv()
         recipe = RECIPES[config.recipe]
-        words += ["--recipe", config.recipe, "--split", config.protocol, "--epochs", str(config.num_epochs)]
+        words += ["--recipe", config.recipe, "--protocol", config.protocol, "--epochs", str(config.num_epochs)]
         if config.batch_size != recipe.batch_size:
             words += ["--batch-size", str(config.batch_size)]
         if config.learning_rate != recipe.learning_rate:
             words += ["--learning-rate", f"{config.learning_rate:g}"]
-        if config.num_progressive_resizing_epochs != recipe.count_early_epochs(config.num_epochs):
-            words += ["--early-epochs", str(config.num_progressive_resizing_epochs)]
+        if config.num_progressive_resizing_epochs != recipe.count_progressive_resizing_epochs(config.num_epochs):
+            words += ["--progressive-resizing-epochs", str(config.num_progressive_resizing_epochs)]
         if config.ema_momentum != recipe.ema_momentum:
             words += ["--ema-momentum", f"{config.ema_momentum:g}"]
         if config.drop_issues:
-            words += ["--leave-out", ",".join(config.drop_issues)]
+            words += ["--drop-issues", ",".join(config.drop_issues)]
             words += [
-                word for name, value in config.issue_limits.items() for word in ("--threshold", f"{name}={value:g}")
+                word for name, value in config.issue_limits.items() for word in ("--issue-limit", f"{name}={value:g}")
             ]
         words += ["--seed", str(config.seed)]
         if config.teacher:

@@ -55,8 +55,8 @@ class TrainingMonitor(keras.callbacks.Callback):
             monitor="val_loss",
             mode="min",
             patience=plan.recipe.patience or math.inf,
-            restore_best_weights=plan.recipe.keeps == "best",
-            start_from_epoch=plan.num_early_epochs,
+            restore_best_weights=plan.recipe.checkpoint_policy == "best",
+            start_from_epoch=plan.num_progressive_resizing_epochs,
         )
         self._early_stopping.on_train_begin()
         self._last_point = 0.0
@@ -230,7 +230,7 @@ class TrainingMonitor(keras.callbacks.Callback):
             self._early_stopping.best = checkpoint.best_loss
             self._early_stopping.best_epoch = checkpoint.best_epoch - 1
         self._early_stopping.best_weights = checkpoint.best_weights or None
-        first_judged = max(checkpoint.best_epoch, self._plan.num_early_epochs)
+        first_judged = max(checkpoint.best_epoch, self._plan.num_progressive_resizing_epochs)
         if self._val is not None:
             self._early_stopping.wait = max(0, self.num_epochs_done - first_judged)
         return self.num_epochs_done

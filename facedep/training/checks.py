@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from facedep.data.sources import Dataset, check_trainable
-from facedep.data.splits import check_split
+from facedep.data.splits import check_protocol
 from facedep.errors import RunError
 from facedep.networks.card import Card, read_card
 from facedep.networks.recipes import find_recipe
@@ -26,18 +26,18 @@ def check_run(config: RunConfig, dataset: Dataset, *, run_dir: Path | None = Non
         FacedepError: With what was expected, what was found, and what to do.
     """
     check_trainable(dataset)
-    check_split(dataset.index, config.protocol)
+    check_protocol(dataset.samples, config.protocol)
     if config.refit_of:
-        read_final_fit_card(config, dataset)
+        read_refit_card(config, dataset)
     if config.teacher:
         read_card(run_folder.find_run_dir(config.teacher))
-    if find_recipe(config.recipe).starts_from_shipped:
+    if find_recipe(config.recipe).pretrained:
         read_card(run_folder.locate_run(run_folder.SHIPPED_RUN))
     if run_dir and has_checkpoint(run_dir):
         read_checkpoint(run_dir, data_hash=dataset.content_hash)
 
 
-def read_final_fit_card(config: RunConfig, dataset: Dataset) -> Card:
+def read_refit_card(config: RunConfig, dataset: Dataset) -> Card:
     """Returns the card of the run that a final fit follows.
 
     Args:

@@ -29,7 +29,7 @@ def measure_speed() -> float:
 
 def find_last_speed(recipe: Recipe) -> float | None:
     """Returns the training pictures a second of this recipe's newest run on this computer; None without one."""
-    if recipe.starts_from_shipped:  # most of its time is spent before the first epoch
+    if recipe.pretrained:  # most of its time is spent before the first epoch
         return None
     for run in run_folder.list_runs():
         was_here = (run.path / run_folder.HEARTBEAT_FILE).exists()  # a bundle from elsewhere brings no heartbeat
@@ -59,7 +59,7 @@ def estimate_training_seconds(
         images_per_second: From `find_last_speed`.
         operations_per_second: From `measure_speed`; used where there is no last run.
     """
-    if recipe.starts_from_shipped:
+    if recipe.pretrained:
         num_looks = 2 * num_train + num_val  # each training picture as it is and mirrored, once
         looks_per_second = operations_per_second * recipe.efficiency / (_SCORING_COST * recipe.multiply_adds)
         return _START_SECONDS + num_looks / looks_per_second + 2 * num_epochs * num_train * _HEAD_SECONDS

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from facedep.data.image_cache import SmallerImages
+from facedep.data.image_cache import ResizedImages
 from facedep.errors import RunError
 from facedep.networks.classifier import build_network
 from facedep.runs.writer import RunWriter
@@ -104,15 +104,15 @@ def _plan_phases(network: keras.Model, parts: dict[str, ArrayDataset], plan: Fit
     """Returns the early epochs, where there are some, with the same weights on smaller pictures, and all others."""
     recipe = plan.recipe
     whole = _Phase(plan.num_epochs, network, parts, augment_images if recipe.augments else None)
-    if not plan.num_early_epochs:
+    if not plan.num_progressive_resizing_epochs:
         return [whole]
-    size_px = recipe.early_size_px
+    size_px = recipe.progressive_resizing_size_px
     small_network = build_network(dataclasses.replace(recipe, input_size_px=size_px), network.output_shape[-1])
     small_network.set_weights(network.get_weights())
     small_parts = {
-        name: dataclasses.replace(part, images=SmallerImages(part.images, size_px)) for name, part in parts.items()
+        name: dataclasses.replace(part, images=ResizedImages(part.images, size_px)) for name, part in parts.items()
     }
-    return [_Phase(plan.num_early_epochs, small_network, small_parts, mirror_images), whole]
+    return [_Phase(plan.num_progressive_resizing_epochs, small_network, small_parts, mirror_images), whole]
 
 
 def _compile(network: keras.Model, plan: FitPlan, *, num_steps: int) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from facedep.data.image_cache import SelectedImages, SmallerImages
+from facedep.data.image_cache import ImageSubset, ResizedImages
 from facedep.networks.recipes import Recipe
 from facedep.runs.run_folder import RunConfig
 
@@ -25,7 +25,7 @@ class ArrayDataset:
         fingerprints: Of the pictures.
     """
 
-    images: np.ndarray | SelectedImages | SmallerImages
+    images: np.ndarray | ImageSubset | ResizedImages
     targets: np.ndarray
     is_depressed: np.ndarray
     fingerprints: list[str] = field(default_factory=list)
@@ -73,7 +73,7 @@ class FitPlan:
         return self.last_epoch or self.config.num_epochs
 
     @property
-    def num_early_epochs(self) -> int:
+    def num_progressive_resizing_epochs(self) -> int:
         """How many of them show smaller pictures; at least the last one shows whole ones."""
         return min(self.config.num_progressive_resizing_epochs, self.num_epochs - 1)
 

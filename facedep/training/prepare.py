@@ -12,7 +12,7 @@ import pandas as pd
 from facedep import emotions
 from facedep.data.scan import Scan, load_images, scan_dataset
 from facedep.data.sources import Dataset, load_dataset
-from facedep.data.splits import PARTS, Leak, count_leaks, merge_val_into_train, split_dataset
+from facedep.data.splits import SUBSETS, Leak, count_leaks, merge_val_into_train, split_dataset
 from facedep.errors import RunError
 from facedep.evaluation.subset_selection import clean_scan
 from facedep.networks.card import Card
@@ -31,7 +31,7 @@ from facedep.runs import run_folder
 from facedep.runs.run_folder import RunConfig
 from facedep.runs.writer import RunWriter
 from facedep.training.checkpoint import has_checkpoint
-from facedep.training.checks import check_run, read_final_fit_card
+from facedep.training.checks import check_run, read_refit_card
 from facedep.training.devices import Devices, find_devices, skip_graph_rewriting
 from facedep.training.inputs import ArrayDataset, ClassSpec, FitPlan
 
@@ -61,7 +61,7 @@ class PreparedRun:
         learned_parts: What that is fitted to: the parts, or their features.
         devices: What shares the work.
         shipped: The model that the run starts from; None for a start from nothing.
-        final_fit_card: The card of the run that a final fit follows; None for any other run.
+        refit_card: The card of the run that a final fit follows; None for any other run.
     """
 
     plan: FitPlan
@@ -76,12 +76,12 @@ class PreparedRun:
     learned_parts: dict[str, ArrayDataset]
     devices: Devices
     shipped: Classifier | None
-    final_fit_card: Card | None
+    refit_card: Card | None
 
     @property
-    def num_seen_before(self) -> dict[str, int]:
+    def num_in_pretraining(self) -> dict[str, int]:
         """For each part, how many of its pictures the model that the run starts from was trained on."""
-        return _count_seen(self.shipped, self.scan, self.split)
+        return _count_in_training_set(self.shipped, self.scan, self.split)
 
 
 def prepare_run(config: RunConfig, source: str, writer: RunWriter) -> PreparedRun:
@@ -102,10 +102,10 @@ def prepare_run(config: RunConfig, source: str, writer: RunWriter) -> PreparedRu
     dataset = load_dataset(config.build_dataset_spec(source))
     check_run(config, dataset, run_dir=writer.run_dir)
     scan = scan_dataset(dataset, on_progress=_report_progress(writer, "Looking at the pictures"))
-    final_fit_card = read_final_fit_card(config, dataset) if config.refit_of else None
+    refit_card = read_refit_card(config, dataset) if config.refit_of else None
     split, num_left_out = _split(config, dataset, scan, writer)
     recipe = find_recipe(config.recipe)
-    names = find_class_names(dataset.index[split == "train"], recipe)
+    names = find_class_names(dataset.samples[split == "train"], recipe)
     positive = {emotions.DEPRESSED, *config.depressed_emotions}
     class_spec = ClassSpec(names, [name for name in names if name in positive])
     parts = _load_parts(dataset, scan, split, recipe, class_spec, writer=writer)
@@ -114,14 +114,16 @@ def prepare_run(config: RunConfig, source: str, writer: RunWriter) -> PreparedRu
         teacher = load_classifier(run_folder.find_run_dir(config.teacher))
         parts["train"] = mix_in_predictions(parts["train"], teacher, class_spec)
     network = build_network(recipe, len(names))
-    shipped = load_classifier(run_folder.locate_run(run_folder.SHIPPED_RUN)) if recipe.starts_from_shipped else None
+    shipped = load_classifier(run_folder.locate_run(run_folder.SHIPPED_RUN)) if recipe.pretrained else None
     leaks = count_leaks(split, scan)
     if writer.is_stop_requested:
         raise StopRequestedError
     if not has_checkpoint(writer.run_dir):
-        _write_start(writer, parts, config, leaks=leaks, num_seen_before=_count_seen(shipped, scan, split))
+        _write_start(
+            writer, parts, config, leaks=leaks, num_in_pretraining=_count_in_training_set(shipped, scan, split)
+        )
     learner, learned_parts = _prepare_head(network, shipped, parts, writer) if shipped else (network, parts)
-    last_epoch = final_fit_card.training.selected_epoch if final_fit_card else None
+    last_epoch = refit_card.training.selected_epoch if refit_card else None
     return PreparedRun(
         plan=FitPlan(class_spec, recipe, config, last_epoch, dataset.content_hash),
         dataset=dataset,
@@ -135,19 +137,19 @@ def prepare_run(config: RunConfig, source: str, writer: RunWriter) -> PreparedRu
         learned_parts=learned_parts,
         devices=devices,
         shipped=shipped,
-        final_fit_card=final_fit_card,
+        refit_card=refit_card,
     )
 
 
-def find_class_names(index: pd.DataFrame, recipe: Recipe) -> list[str]:
+def find_class_names(samples: pd.DataFrame, recipe: Recipe) -> list[str]:
     """Returns what the network's outputs stand for: the emotions present, or `["depressed"]` for a two-group network.
 
     Args:
-        index: The training pictures' rows of the index table.
+        samples: The training pictures' rows of the samples table.
         recipe: The recipe; where it learns emotions but some pictures name none, the groups are learned instead.
     """
-    present = [emotion for emotion in emotions.EMOTIONS if (index["emotion"] == emotion).any()]
-    learns_emotions = recipe.learns == "emotions" and len(present) > 1 and not (index["emotion"] == "").any()
+    present = [emotion for emotion in emotions.EMOTIONS if (samples["emotion"] == emotion).any()]
+    learns_emotions = recipe.learns == "emotions" and len(present) > 1 and not (samples["emotion"] == "").any()
     return present if learns_emotions else [emotions.DEPRESSED]
 
 
@@ -155,9 +157,9 @@ def _split(config: RunConfig, dataset: Dataset, scan: Scan, writer: RunWriter) -
     """Returns each picture's part, and how many pictures were cleaned away before, by fault."""
     on_progress = _report_progress(writer, "Looking for faces")
     cleaned, num_left_out = clean_scan(dataset, scan, config.drop_issues, config.issue_limits, on_progress=on_progress)
-    split = split_dataset(dataset.index, cleaned, config.protocol, seed=config.seed)
+    split = split_dataset(dataset.samples, cleaned, config.protocol, seed=config.seed)
     if config.refit_of:
-        split = merge_val_into_train(dataset.index, cleaned, split, config.protocol)
+        split = merge_val_into_train(dataset.samples, cleaned, split, config.protocol)
     return split, num_left_out
 
 
@@ -169,7 +171,7 @@ def _load_parts(
     for name in ("train", "val"):
         if (mask := split == name).any():
             images = load_images(dataset, scan, mask, recipe.input_size_px, on_progress=_report_progress(writer, name))
-            targets, is_depressed = _build_targets(dataset.index[mask], class_spec)
+            targets, is_depressed = _build_targets(dataset.samples[mask], class_spec)
             parts[name] = ArrayDataset(images, targets, is_depressed, scan.fingerprints[mask].tolist())
     return parts
 
@@ -204,7 +206,7 @@ def mix_in_predictions(part: ArrayDataset, teacher: Classifier, class_spec: Clas
             f"The model {teacher.name!r} cannot teach this one: it answers with {', '.join(teacher.class_names)}. "
             f"Choose one that answers with {', '.join(class_spec.class_names)}."
         )
-    predictions = compute_outputs(teacher.network, part.images, averages_mirror=True)
+    predictions = compute_outputs(teacher.network, part.images, uses_flip_tta=True)
     targets = ((1 - _TEACHER_SHARE) * part.targets + _TEACHER_SHARE * predictions).astype(np.float32)
     return dataclasses.replace(part, targets=targets)
 
@@ -243,12 +245,12 @@ def _compute_features(body: keras.Model, part: ArrayDataset, *, is_mirrored: boo
     return features
 
 
-def _count_seen(shipped: Classifier | None, scan: Scan, split: np.ndarray) -> dict[str, int]:
+def _count_in_training_set(shipped: Classifier | None, scan: Scan, split: np.ndarray) -> dict[str, int]:
     """Returns for each part how many of its pictures the shipped model was trained on, where a run starts from it."""
     if shipped is None:
         return {}
     is_seen = np.isin(scan.fingerprints, sorted(shipped.fingerprints))
-    return {part: int((is_seen & (split == part)).sum()) for part in PARTS if (split == part).any()}
+    return {part: int((is_seen & (split == part)).sum()) for part in SUBSETS if (split == part).any()}
 
 
 def _write_start(
@@ -257,22 +259,22 @@ def _write_start(
     config: RunConfig,
     *,
     leaks: dict[str, Leak],
-    num_seen_before: dict[str, int],
+    num_in_pretraining: dict[str, int],
 ) -> None:
     """Begins the measurements with what they are measured on; those of a broken-off first epoch are dropped."""
     val, recipe = parts.get("val"), find_recipe(config.recipe)
     num_train = len(parts["train"].images)
-    num_inputs = 2 * num_train if recipe.starts_from_shipped else num_train  # see `_prepare_head`
+    num_inputs = 2 * num_train if recipe.pretrained else num_train  # see `_prepare_head`
     writer.forget_metrics_after(0)
     writer.write_metrics(
         kind="start",
         num_train=num_train,
         num_val=len(val.images) if val else 0,
         num_val_in_train=leaks["val"].num_similar if val else 0,
-        num_val_seen_before=num_seen_before.get("val", 0),
+        num_val_in_pretraining=num_in_pretraining.get("val", 0),
         num_steps=-(-num_inputs // config.batch_size),
         num_epochs=config.num_epochs,
-        checkpoint_policy=recipe.keeps if val else "last",
+        checkpoint_policy=recipe.checkpoint_policy if val else "last",
         majority_baseline=dataclasses.asdict(find_majority_baseline(val.is_depressed) if val else UNKNOWN),
     )
 
@@ -287,7 +289,7 @@ def _report_progress(writer: RunWriter, what: str) -> Callable[[int, int], None]
             raise StopRequestedError
         if time.monotonic() - last_report >= _SECONDS_BETWEEN_REPORTS:
             last_report = time.monotonic()
-            name = f"Preparing the {what} pictures" if what in PARTS else what
+            name = f"Preparing the {what} pictures" if what in SUBSETS else what
             writer.write_status(run_folder.RUNNING, stage="loading", message=f"{name}: {num_done:,} of {num_all:,}")
 
     return report

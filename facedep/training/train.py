@@ -11,11 +11,11 @@ import keras
 import numpy as np
 
 from facedep import __version__
-from facedep.audit.issues import Thresholds
+from facedep.audit.issues import IssueLimits
 from facedep.data.scan import Scan, load_images
 from facedep.data.sources import Dataset
-from facedep.data.splits import PARTS
-from facedep.evaluation.scores import score_answers
+from facedep.data.splits import SUBSETS
+from facedep.evaluation.scores import score_predictions
 from facedep.files import write_json, write_text
 from facedep.networks import calibration
 from facedep.networks.card import (
@@ -88,19 +88,19 @@ def _describe_run(prepared: PreparedRun, name: str) -> Card:
         seed=config.seed,
         folder_choices=dict(prepared.dataset.spec.folder_choices),
         depressed_emotions=prepared.dataset.spec.depressed_emotions,
-        num_images={part: int((split == part).sum()) for part in PARTS},
+        num_images={part: int((split == part).sum()) for part in SUBSETS},
         dropped_issues=prepared.num_left_out,
         # All of them, so that the split can be made again when the defaults have changed.
-        issue_limits=dataclasses.asdict(Thresholds(**config.issue_limits)) if prepared.num_left_out else {},
+        issue_limits=dataclasses.asdict(IssueLimits(**config.issue_limits)) if prepared.num_left_out else {},
         leaks={part: LeakCounts(**vars(leak)) for part, leak in prepared.leaks.items()},
-        num_in_training_set=prepared.num_seen_before,
+        num_in_training_set=prepared.num_in_pretraining,
     )
     return Card(
         recipe=recipe.name,
         class_names=tuple(class_spec.class_names),
         positive_classes=tuple(class_spec.positive_classes),
         input_size_px=recipe.input_size_px,
-        uses_flip_tta=recipe.averages_mirror,
+        uses_flip_tta=recipe.uses_flip_tta,
         data=data,
         command=run_folder.describe_command(config, name),
         earlier_commands=tuple(_list_earlier_commands(config)),
@@ -116,7 +116,7 @@ def _describe_run(prepared: PreparedRun, name: str) -> Card:
 
 def _calibrate_run(prepared: PreparedRun, card: Card) -> Calibration | None:
     """Returns the calibration: of the run that a final fit follows, or found here; None for neither."""
-    plan, followed = prepared.plan, prepared.final_fit_card
+    plan, followed = prepared.plan, prepared.refit_card
     if followed:
         return dataclasses.replace(followed.calibration or Calibration(), run=plan.config.refit_of)
     if plan.recipe.is_calibrated:
@@ -168,21 +168,21 @@ def _calibrate(network: keras.Model, val: ArrayDataset, class_spec: ClassSpec, c
     found = Calibration(chosen_on="val", num_images=len(val.images))
     if len(val.images) < calibration.MIN_IMAGES:
         return found
-    outputs = compute_outputs(network, val.images, averages_mirror=card.uses_flip_tta)
+    outputs = compute_outputs(network, val.images, uses_flip_tta=card.uses_flip_tta)
     is_positive = class_spec.is_positive
     temperature = calibration.find_temperature(outputs, is_positive, val.is_depressed)
     probabilities = calibration.apply_temperature(outputs, temperature)[:, is_positive].sum(axis=1)
-    ends = calibration.find_uncertain_band(val.is_depressed, probabilities, card.decision_threshold)
+    ends = calibration.find_abstention_band(val.is_depressed, probabilities, card.decision_threshold)
     band = AbstentionBand(*ends, target_error=calibration.TARGET_ERROR) if ends else None
     return dataclasses.replace(found, temperature=temperature, abstention_band=band)
 
 
 def _score(classifier: Classifier, dataset: Dataset, scan: Scan, mask: np.ndarray) -> Scores:
     images = load_images(dataset, scan, mask, classifier.input_size_px)
-    scores = score_answers(
-        dataset.index[mask],
+    scores = score_predictions(
+        dataset.samples[mask],
         classifier.predict(images),
         threshold=classifier.threshold,
-        band=classifier.uncertain_band,
+        band=classifier.abstention_band,
     )
     return Scores.from_json(scores)

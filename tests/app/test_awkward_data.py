@@ -167,7 +167,7 @@ def test_a_picture_without_measures_passes_no_filter_by_measure_and_raises_nothi
     _write_damaged(tmp_path / "damaged")
     app.session_state["source"] = str(tmp_path / "damaged")
     app.run()
-    main(["check", "--data", load_dataset(str(tmp_path / "damaged")).source])
+    main(["audit", "--data", load_dataset(str(tmp_path / "damaged")).source])
     app.session_state["explore_view"] = LOOK
     app.switch_page("pages/explore.py").run()
     app.selectbox(key="filter_measure").set_value("contrast").run()

@@ -76,7 +76,7 @@ def make_zip(*folders, num_images=12):
     return buffer.getvalue()
 
 
-def is_answered(app):
+def is_predicted(app):
     return "pictures it was trained on" in texts(app) or "Uncertain: too close to call" in texts(app)
 
 
@@ -353,7 +353,7 @@ def test_train_estimates_the_time_and_warns_of_a_leaky_split(app):
     app.switch_page("pages/train.py").run()
     assert "by its measured speed" in texts(app)
     assert not app.warning
-    app.selectbox(key="split").set_value("published").run()
+    app.selectbox(key="protocol").set_value("published").run()
     assert not app.exception
     assert "Every score from it will carry this warning" in app.warning[0].value
 
@@ -419,7 +419,7 @@ def test_predict_answers_for_a_drawn_face_with_the_shipped_model(app):
     app.switch_page("pages/predict.py").run()
     wait_for_model(app)
     assert not app.exception
-    assert is_answered(app)
+    assert is_predicted(app)
     assert "findahelpline" in texts(app)
     assert len(app.get("plotly_chart")) == 2
 
@@ -454,7 +454,7 @@ def encode_face(emotion, number):
 
 def test_predict_answers_for_one_file_in_full(app):
     open_files(app, ("good.png", encode_face("happy", 1)))
-    assert is_answered(app)
+    assert is_predicted(app)
     assert not app.dataframe
 
 
@@ -466,7 +466,7 @@ def test_predict_answers_for_many_files_in_a_table_and_names_the_bad_one(app):
     assert "bad.png is not a picture" in table["Remarks"].tolist()[1]
     assert table["P(“depressed”)"].notna().sum() == 13
     assert "14 pictures · 13 faces answered · 1 could not be read" in texts(app)
-    assert is_answered(app)  # the first one in full
+    assert is_predicted(app)  # the first one in full
     assert {button.key for button in app.get("download_button")} >= {"many_csv", "many_json"}
 
 
@@ -481,14 +481,14 @@ def test_predict_keeps_snapshots_until_they_are_to_be_forgotten(app):
         app.camera_input(key="snapshot_0").upload("snapshot.jpg", picture.getvalue()).run()
         wait_for_model(app)
     assert not app.exception
-    assert is_answered(app)  # the drawn face in it was found
+    assert is_predicted(app)  # the drawn face in it was found
     assert len(app.session_state.visit) == 2
     app.toggle(key="whole_Camera").set_value(True).run()
     assert "The middle square of the picture was taken" in texts(app)
     assert len(app.session_state.visit) == 2  # the same snapshot
     app.button(key="forget").click().run()
     assert "visit" not in app.session_state
-    assert not is_answered(app)
+    assert not is_predicted(app)
     assert not app.get("camera_input")  # it is switched off, too
 
 
@@ -531,7 +531,7 @@ def small_set(app, tmp_path):
                 archive.writestr(f"{emotion}/{number}.png", encode_face(emotion, number))
     app.session_state["source"] = str(path)
     dataset = sources.load_dataset(str(path))
-    dataset_predictions.compute_answers(models_dir() / runs.SHIPPED_RUN, dataset)
+    dataset_predictions.compute_predictions(models_dir() / runs.SHIPPED_RUN, dataset)
     return dataset
 
 
@@ -610,8 +610,8 @@ def test_evaluate_plays_a_round_of_the_game(app, small_set):
 def test_evaluate_compares_with_a_run_of_which_only_the_scores_are_here(app, small_set):
     shipped, lonely = models_dir() / runs.SHIPPED_RUN, models_dir() / "lonely"
     shutil.copytree(shipped, lonely)
-    prediction_cache.keep_answers_beside(shipped, small_set)
-    (shipped / "answers.npz").rename(lonely / "answers.npz")
+    prediction_cache.save_predictions_beside(shipped, small_set)
+    (shipped / "predictions.npz").rename(lonely / "predictions.npz")
     (lonely / "model.keras").unlink()
     open_evaluate(app, evaluate.COMPARE)
     assert app.multiselect(key="compared").value == ["lonely"]
@@ -634,7 +634,7 @@ def test_evaluate_compares_only_on_pictures_that_no_run_has_learned_from(app, sm
     shutil.copytree(models_dir() / runs.SHIPPED_RUN, models_dir() / "twin")
     seen = scan_dataset(small_set).fingerprints
     (models_dir() / "twin" / FINGERPRINTS_FILE).write_text("\n".join(seen[:4]) + "\n")
-    dataset_predictions.compute_answers(models_dir() / "twin", small_set)
+    dataset_predictions.compute_predictions(models_dir() / "twin", small_set)
     open_evaluate(app, evaluate.COMPARE)
     app.multiselect(key="compared").set_value(["twin"]).run()
     assert "only 26 were learned from by none of these models" in texts(app)
@@ -652,10 +652,10 @@ def test_evaluate_says_that_a_model_learned_another_grouping(app, small_set):
 def test_job_of_a_page_asks_again_where_scores_are_kept_but_answers_are_gone(app, small_set):
     run_dir = models_dir() / runs.SHIPPED_RUN
     evaluation.evaluate_run(run_dir, small_set, EvalSubset(subset="all"))
-    prediction_cache.find_answers_path(run_dir, small_set).unlink()
-    words = ["evaluate", "--data", small_set.source, "--part", "all", "--like", runs.SHIPPED_RUN]
+    prediction_cache.find_predictions_path(run_dir, small_set).unlink()
+    words = ["evaluate", "--data", small_set.source, "--subset", "all", "--like", runs.SHIPPED_RUN]
     assert main([*words, "--model", runs.SHIPPED_RUN]) == 0
-    assert prediction_cache.read_answers(run_dir, small_set).is_complete
+    assert prediction_cache.read_predictions(run_dir, small_set).is_complete
 
 
 def test_evaluate_hands_out_a_report_and_the_card(app, small_set):
@@ -666,7 +666,7 @@ def test_evaluate_hands_out_a_report_and_the_card(app, small_set):
 
 @pytest.mark.parametrize("title", [evaluate.CURVES, evaluate.FAILS, evaluate.FLATTERY, evaluate.ROBUSTNESS])
 def test_evaluate_shows_every_part(app, small_set, title):
-    run_dir, rows = models_dir() / runs.SHIPPED_RUN, np.ones(len(small_set.index), bool)
+    run_dir, rows = models_dir() / runs.SHIPPED_RUN, np.ones(len(small_set.samples), bool)
     robustness_run.measure_robustness(run_dir, small_set, rows)
     open_evaluate(app, title)
     num_charts = {evaluate.CURVES: 5, evaluate.FAILS: 1, evaluate.FLATTERY: 2, evaluate.ROBUSTNESS: 7}
@@ -687,13 +687,13 @@ def test_a_click_in_evaluate_neither_splits_nor_measures_again(app, small_set, t
         monkeypatch.setattr(module, name, call)
 
     count(subset_selection, "split_dataset")
-    count(evaluation, "score_answers")
+    count(evaluation, "score_predictions")
     count(evaluation, "find_slices")
     count(metrics, "compute_roc_curve")
     count(protocol_comparison, "score_lookup_table")
     (models_dir() / runs.SHIPPED_RUN / FINGERPRINTS_FILE).write_text(f"{title}\n")  # so that nothing is cached yet
     open_evaluate(app, title)
-    assert {"split_dataset", "score_answers"} <= set(calls)
+    assert {"split_dataset", "score_predictions"} <= set(calls)
     num_calls = len(calls)
     for _ in range(2):
         app.run()
@@ -701,7 +701,7 @@ def test_a_click_in_evaluate_neither_splits_nor_measures_again(app, small_set, t
     assert len(calls) == num_calls
     decision_threshold.write_threshold(models_dir() / runs.SHIPPED_RUN, 0.4)
     app.run()
-    assert calls[num_calls:].count("score_answers") >= 1
+    assert calls[num_calls:].count("score_predictions") >= 1
 
 
 def test_shipped_model_can_be_taken_away_but_not_renamed_or_deleted(app):

@@ -94,19 +94,19 @@ def _wait_until(is_so) -> None:
 @pytest.mark.parametrize(("page", "tab"), [("explore", explore.AVERAGE), ("evaluate", evaluate.CURVES)])
 def test_a_page_follows_the_scan_in_the_background(app, started, measured, page, tab):
     _open(app, page, tab)
-    assert [words[0] for words in started] == ["check"]
+    assert [words[0] for words in started] == ["audit"]
     assert app.get("progress")[0].proto.value == 25
     assert not measured
 
 
-@pytest.mark.parametrize(("key", "value"), [("recipe", "quick"), ("split", "published")])
+@pytest.mark.parametrize(("key", "value"), [("recipe", "quick"), ("protocol", "published")])
 def test_train_stays_usable_while_the_background_scans(app, dataset, started, measured, key, value):
     _open(app, "train")
     assert not started  # nothing here depends on the pictures yet
     widget = app.radio(key=key) if key == "recipe" else app.selectbox(key=key)
     widget.set_value(value).run()
     assert not app.exception
-    assert [words[0] for words in started] == ["check"]
+    assert [words[0] for words in started] == ["audit"]
     assert app.get("progress")[0].proto.value == 25
     assert not measured
     assert not app.button(key="start").disabled
@@ -120,7 +120,7 @@ def test_train_says_before_the_start_that_the_pictures_do_not_suffice_for_a_spli
     scan_dataset(dataset)
     _open(app, "train")
     assert not app.button(key="start").disabled
-    app.selectbox(key="split").set_value("supplied").run()
+    app.selectbox(key="protocol").set_value("supplied").run()
     assert "no supplied split" in app.error[0].value
     assert app.button(key="start").disabled
     assert app.selectbox(key="shown_run").value == run_folder.SHIPPED_RUN  # the rest of the page is there
@@ -189,10 +189,10 @@ def test_a_page_never_looks_for_faces_itself_where_a_split_depends_on_them(app, 
     card["data"] |= {"dropped_issues": left_out, "issue_limits": {}}
     path.write_text(json.dumps(card), "utf-8")
     _open(app, "evaluate", evaluate.CURVES)
-    assert [words[:2] for words in started] == [["check", "--faces"]]
+    assert [words[:2] for words in started] == [["audit", "--faces"]]
     assert app.get("progress")
-    has_face = {"has_face": np.ones(len(dataset.index), bool)}
+    has_face = {"has_face": np.ones(len(dataset.samples), bool)}
     face_check.write_arrays(face_check._find_path(dataset), has_face)
     app.run()
     assert not app.exception
-    assert [words[0] for words in started] == ["check", "evaluate"]  # the split is known: now the model is run
+    assert [words[0] for words in started] == ["audit", "evaluate"]  # the split is known: now the model is run

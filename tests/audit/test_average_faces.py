@@ -114,7 +114,7 @@ def test_description_of_few_pictures_admits_chance():
 def test_on_the_kaggle_set_the_depressed_group_is_darker_all_over_and_differs_little(real_data_dir):
     dataset = load_dataset(str(real_data_dir / "kaggle_depression.zip"))
     scan = scan_dataset(dataset)
-    faces = compute_average_faces(scan.thumbnails, dataset.index["label"].to_numpy(), is_readable=scan.is_readable)
+    faces = compute_average_faces(scan.thumbnails, dataset.samples["label"].to_numpy(), is_readable=scan.is_readable)
     assert {name: face.num_images for name, face in faces.items()} == {"depressed": 1456, "non_depressed": 3036}
     difference = compute_difference(faces["depressed"], faces["non_depressed"])
     assert difference.mean() == pytest.approx(-11.0, abs=0.1)

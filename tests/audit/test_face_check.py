@@ -81,7 +81,7 @@ def dataset(tmp_path) -> Dataset:
 
 
 def _list_names(dataset: Dataset, rows: np.ndarray) -> set[str]:
-    return {path.rpartition("/")[2].removesuffix(".png") for path in dataset.index["path"][rows]}
+    return {path.rpartition("/")[2].removesuffix(".png") for path in dataset.samples["path"][rows]}
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def test_the_score_of_a_square_is_the_best_that_a_search_finds_in_it():
 
 def test_check_speaks_of_faces_only_when_they_were_looked_for(dataset, capsys, tmp_path):
     def check(*more: str) -> dict[str, int]:
-        assert main(["check", "--data", dataset.source, "--json", *more]) == 0
+        assert main(["audit", "--data", dataset.source, "--json", *more]) == 0
         return {fault["name"]: fault["num_images"] for fault in json.loads(capsys.readouterr().out)["faults"]}
 
     assert "no_face" not in check()

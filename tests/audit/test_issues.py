@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 
 from facedep.audit.issues import (
-    FAULT_NAMES,
+    ISSUE_NAMES,
     MEASURES,
-    Fault,
-    Thresholds,
+    Issue,
+    IssueLimits,
     build_flags_table,
     choose_clean,
-    find_faults,
+    find_issues,
     find_shared_pictures,
     measure_quality,
 )
@@ -29,7 +29,7 @@ from facedep.data.scan import Scan, scan_dataset
 from facedep.data.sources import Dataset, load_dataset
 from facedep.dataset_spec import DatasetSpec
 
-MEASURED_FAULTS = tuple(name for name in FAULT_NAMES if name != "no_face")  # there without a look for faces
+MEASURED_FAULTS = tuple(name for name in ISSUE_NAMES if name != "no_face")  # there without a look for faces
 
 
 def draw_texture(
@@ -69,14 +69,14 @@ def load_pictures(tmp_path) -> Callable[[dict[str, np.ndarray | bytes]], Dataset
     return load
 
 
-def find_all(dataset: Dataset, thresholds: Thresholds | None = None) -> tuple[pd.DataFrame, list[Fault]]:
+def find_all(dataset: Dataset, thresholds: IssueLimits | None = None) -> tuple[pd.DataFrame, list[Issue]]:
     scan = scan_dataset(dataset)
-    quality = measure_quality(dataset.index, scan)
-    return quality, find_faults(dataset.index, scan, quality, thresholds)
+    quality = measure_quality(dataset.samples, scan)
+    return quality, find_issues(dataset.samples, scan, quality, thresholds)
 
 
 def list_paths(dataset: Dataset, rows: np.ndarray) -> set[str]:
-    return set(dataset.index["path"][rows])
+    return set(dataset.samples["path"][rows])
 
 
 PLANTED = {
@@ -140,7 +140,7 @@ def test_each_planted_fault_is_found_and_no_other(load_pictures):
         assert list_paths(dataset, fault.rows) == EXPECTED[fault.name], fault.name
         assert list_paths(dataset, fault.extra) == EXTRA.get(fault.name, EXPECTED[fault.name]), fault.name
         assert (fault.num_sets, fault.num_images) == (NUM_SETS.get(fault.name, 0), len(EXPECTED[fault.name]))
-        assert list_paths(dataset, ~choose_clean(dataset.index, faults, [fault.name])) == list_paths(
+        assert list_paths(dataset, ~choose_clean(dataset.samples, faults, [fault.name])) == list_paths(
             dataset, fault.extra
         )
         assert fault.title
@@ -156,10 +156,10 @@ def test_data_set_without_faults_has_none(load_pictures):
 def test_moved_thresholds_flag_others_from_the_same_table(load_pictures):
     dataset = load_pictures(PLANTED)
     scan = scan_dataset(dataset)
-    quality = measure_quality(dataset.index, scan)
+    quality = measure_quality(dataset.samples, scan)
     kept = quality.copy()
-    strict = Thresholds(min_contrast=0.96, max_elongation=2, min_side_px=40)
-    by_name = {fault.name: fault for fault in find_faults(dataset.index, scan, quality, strict)}
+    strict = IssueLimits(min_contrast=0.96, max_elongation=2, min_side_px=40)
+    by_name = {fault.name: fault for fault in find_issues(dataset.samples, scan, quality, strict)}
     assert by_name["low_contrast"].num_images == len(PLANTED) - 2  # the placeholder and the damaged file
     assert by_name["odd_size"].num_images == 3  # still unlike all others
     assert by_name["blank"].num_images == 2
@@ -181,7 +181,7 @@ def test_measures_are_those_computed_by_hand(load_pictures):
             "f/Happy/torn.png": encode_png(half)[:60],
         }
     )
-    quality = measure_quality(dataset.index, scan_dataset(dataset))
+    quality = measure_quality(dataset.samples, scan_dataset(dataset))
     nan = float("nan")
     # 46 x 46 inner pixels have a Laplacian, 2 x 47 x 48 pairs of neighbours a step. Board: each 4 and 1 times 255.
     # Half: 2 x 46 pixels and 48 steps, each 255. Texture: 9 pixels of each level; 5 % and 95 % of all are 115.2 and
@@ -210,7 +210,7 @@ def test_sharpness_falls_with_blur_and_not_with_contrast_or_brightness(load_pict
     pictures = {f"Happy/blur{blur}.png": draw_texture(1, blur_px=blur) for blur in (0.5, 1, 2, 4)}
     pictures |= {"Happy/weak.png": draw_texture(1, 60, 187, blur_px=1)}
     dataset = load_pictures(pictures)
-    sharpness = measure_quality(dataset.index, scan_dataset(dataset))["sharpness"].set_axis(dataset.index["path"])
+    sharpness = measure_quality(dataset.samples, scan_dataset(dataset))["sharpness"].set_axis(dataset.samples["path"])
     blurred = [sharpness[f"Happy/blur{blur}.png"] for blur in (0.5, 1, 2, 4)]
     assert blurred == sorted(blurred, reverse=True)
     assert sharpness["Happy/weak.png"] == pytest.approx(sharpness["Happy/blur1.png"], rel=0.02)
@@ -229,7 +229,7 @@ def test_sharpness_falls_with_blur_and_not_with_contrast_or_brightness(load_pict
 def test_cleaning_several_faults_keeps_one_picture_of_each_photograph(names, gone, load_pictures):
     dataset = load_pictures(PLANTED)
     _, faults = find_all(dataset)
-    assert list_paths(dataset, ~choose_clean(dataset.index, faults, names)) == gone
+    assert list_paths(dataset, ~choose_clean(dataset.samples, faults, names)) == gone
 
 
 def test_of_a_leak_the_later_part_stays_whichever_rules_are_chosen_and_whatever_comes_first(load_pictures):
@@ -238,16 +238,16 @@ def test_of_a_leak_the_later_part_stays_whichever_rules_are_chosen_and_whatever_
     dataset = load_pictures({"a/train/Happy/1.png": face, "b/val/Happy/2.png": paler, "c/test/Happy/3.png": face})
     quality, faults = find_all(dataset)
     for names in (["leak"], ["leak", "exact_duplicate"], ["leak", "near_duplicate", "exact_duplicate"]):
-        assert list_paths(dataset, choose_clean(dataset.index, faults, names)) == {"c/test/Happy/3.png"}
-    assert list_paths(dataset, choose_clean(dataset.index, faults, ["exact_duplicate"])) == {
+        assert list_paths(dataset, choose_clean(dataset.samples, faults, names)) == {"c/test/Happy/3.png"}
+    assert list_paths(dataset, choose_clean(dataset.samples, faults, ["exact_duplicate"])) == {
         "a/train/Happy/1.png",
         "b/val/Happy/2.png",
     }
-    assert list_paths(dataset, choose_clean(dataset.index, faults, ["near_duplicate"])) == {
+    assert list_paths(dataset, choose_clean(dataset.samples, faults, ["near_duplicate"])) == {
         "a/train/Happy/1.png",
         "c/test/Happy/3.png",
     }
-    assert [pair.sentence for pair in find_shared_pictures(dataset.index, quality)] == [
+    assert [pair.sentence for pair in find_shared_pictures(dataset.samples, quality)] == [
         "1 of the 1 test pictures is also in train, pixel for pixel.",
         "1 of the 1 val pictures is also in train: nearly the same.",
         "1 of the 1 test pictures is also in val: nearly the same.",
@@ -258,25 +258,25 @@ def test_unknown_fault_is_a_mistake(load_pictures):
     dataset = load_pictures({"Happy/1.png": draw_texture(1)})
     _, faults = find_all(dataset)
     with pytest.raises(ValueError, match="unknown faults ugly"):
-        choose_clean(dataset.index, faults, ["ugly"])
+        choose_clean(dataset.samples, faults, ["ugly"])
 
 
 def test_pictures_without_a_face_are_a_fault_where_faces_were_looked_for(load_pictures):
     dataset = load_pictures(PLANTED)
     scan = scan_dataset(dataset)
-    quality = measure_quality(dataset.index, scan)
+    quality = measure_quality(dataset.samples, scan)
     faceless = {"train/Happy/plain3.png", "test/Sad/placeholder.png"}
-    has_face = scan.is_readable & ~dataset.index["path"].isin(faceless).to_numpy()
-    faults = find_faults(dataset.index, scan, quality, has_face=has_face)
-    assert [fault.name for fault in faults] == list(FAULT_NAMES)
+    has_face = scan.is_readable & ~dataset.samples["path"].isin(faceless).to_numpy()
+    faults = find_issues(dataset.samples, scan, quality, has_face=has_face)
+    assert [fault.name for fault in faults] == list(ISSUE_NAMES)
     by_name = {fault.name: fault for fault in faults}
     assert list_paths(dataset, by_name["no_face"].rows) == faceless  # the damaged file has no other fault
     assert "one real face in 200" in by_name["no_face"].advice
-    gone = ~choose_clean(dataset.index, faults, ["no_face", "blank"])
+    gone = ~choose_clean(dataset.samples, faults, ["no_face", "blank"])
     assert list_paths(dataset, gone) == faceless | EXPECTED["blank"]
-    assert build_flags_table(dataset.index, quality, faults)["no_face"].sum() == 2
+    assert build_flags_table(dataset.samples, quality, faults)["no_face"].sum() == 2
     with pytest.raises(ValueError, match="unknown faults no_face"):
-        choose_clean(dataset.index, find_faults(dataset.index, scan, quality), ["no_face"])
+        choose_clean(dataset.samples, find_issues(dataset.samples, scan, quality), ["no_face"])
 
 
 def test_grouping_decides_which_copies_stand_in_both_groups(load_pictures):
@@ -293,7 +293,7 @@ def test_data_set_of_two_groups_without_splits_has_contradictions_of_groups_only
     quality, faults = find_all(dataset)
     flagged = {fault.name: fault.num_images for fault in faults if fault.num_images}
     assert flagged == {"exact_duplicate": 2, "two_groups": 2}
-    assert find_shared_pictures(dataset.index, quality) == []
+    assert find_shared_pictures(dataset.samples, quality) == []
 
 
 def test_where_sizes_vary_only_the_far_ones_are_odd(load_pictures):
@@ -308,15 +308,15 @@ def test_only_damaged_files_are_no_reason_to_break_off(load_pictures):
     quality, faults = find_all(dataset)
     assert {fault.name: fault.num_images for fault in faults if fault.num_images} == {"damaged": 2}
     assert quality[list(MEASURES)].isna().all(axis=None)
-    assert not choose_clean(dataset.index, faults, MEASURED_FAULTS).any()
+    assert not choose_clean(dataset.samples, faults, MEASURED_FAULTS).any()
 
 
 def test_flags_table_has_a_row_for_each_picture_and_a_column_for_each_fault(load_pictures):
     dataset = load_pictures(PLANTED)
     quality, faults = find_all(dataset)
-    table = build_flags_table(dataset.index, quality, faults)
-    assert list(table) == ["path", "split", "emotion", "label", *MEASURES, "picture", "group", *MEASURED_FAULTS]
-    assert table["path"].tolist() == dataset.index["path"].tolist()
+    table = build_flags_table(dataset.samples, quality, faults)
+    assert list(table) == ["path", "subset", "emotion", "label", *MEASURES, "picture", "group", *MEASURED_FAULTS]
+    assert table["path"].tolist() == dataset.samples["path"].tolist()
     row = table.set_index("path").loc["train/Happy/wide.png"]
     assert (row["width"], row["height"], row["aspect"], row["odd_size"], row["blank"]) == (96, 48, 2.0, True, False)
     torn = table.set_index("path").loc["train/Happy/truncated.png"]
@@ -329,35 +329,35 @@ def test_flags_table_has_a_row_for_each_picture_and_a_column_for_each_fault(load
 
 def test_index_of_another_data_set_is_a_mistake(load_pictures):
     dataset = load_pictures({"Happy/1.png": draw_texture(1), "Happy/2.png": draw_texture(2)})
-    with pytest.raises(ValueError, match="1 rows in the index, 2 pictures in the scan"):
-        measure_quality(dataset.index.iloc[:1], scan_dataset(dataset))
+    with pytest.raises(ValueError, match="1 samples, 2 pictures in the scan"):
+        measure_quality(dataset.samples.iloc[:1], scan_dataset(dataset))
 
 
 def test_new_thresholds_for_28000_pictures_take_a_fraction_of_a_second():
     """Measured: 25 to 40 ms on a machine in full use. Processor time, the best of five: the load counts little."""
     num_images, rng = 28_000, np.random.default_rng(0)
     fingerprints = rng.integers(0, 27_000, num_images)
-    index = pd.DataFrame(
+    samples = pd.DataFrame(
         {
             "path": [f"{number}.png" for number in range(num_images)],
             "emotion": rng.choice(["happy", "sad", "fear"], num_images),
             "label": rng.choice(["depressed", "non_depressed"], num_images),
-            "split": rng.choice(["train", "val", "test"], num_images),
+            "subset": rng.choice(["train", "val", "test"], num_images),
         },
         dtype=str,
     )
     scan = Scan(
         fingerprints=fingerprints.astype(str),
-        groups=fingerprints // 2,
+        duplicate_groups=fingerprints // 2,
         sizes=np.full((num_images, 2), 48, np.int32),
         thumbnails=np.broadcast_to(draw_texture(0), (num_images, 48, 48)),
         errors=np.full(num_images, "", dtype=str),
     )
-    quality = measure_quality(index, scan)
+    quality = measure_quality(samples, scan)
     seconds = []
     for number in range(5):
         started = time.process_time()
-        find_faults(index, scan, quality, Thresholds(min_contrast=number / 5))
+        find_issues(samples, scan, quality, IssueLimits(min_contrast=number / 5))
         seconds.append(time.process_time() - started)
     assert min(seconds) < 0.1
 
@@ -392,7 +392,7 @@ def test_ten_times_the_pictures_need_ten_times_the_comparisons_for_near_duplicat
 
 def test_check_prints_the_facts_and_each_fault_with_its_advice(load_pictures, capsys):
     dataset = load_pictures(PLANTED)
-    assert main(["check", "--data", dataset.source]) == 0
+    assert main(["audit", "--data", dataset.source]) == 0
     output = capsys.readouterr().out.splitlines()
     num_unique = len(PLANTED) - 1 - len(EXTRA["exact_duplicate"])
     assert output[:2] == [
@@ -407,14 +407,14 @@ def test_check_prints_the_facts_and_each_fault_with_its_advice(load_pictures, ca
 
 def test_check_as_json_is_one_object_and_nothing_else(load_pictures, capsys):
     dataset = load_pictures(PLANTED)
-    assert main(["check", "--data", dataset.source, "--json"]) == 0
+    assert main(["audit", "--data", dataset.source, "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["data"], facts["num_files"]) == ("pictures", len(PLANTED))
     assert facts["num_unique"] == len(PLANTED) - 1 - len(EXTRA["exact_duplicate"])
     assert facts["shared"] == [
         {
             "part": "test",
-            "other_part": "train",
+            "other_subset": "train",
             "num_images": 22,
             "num_identical": 0,
             "num_similar": 1,
@@ -429,12 +429,12 @@ def test_check_as_json_is_one_object_and_nothing_else(load_pictures, capsys):
 def test_check_writes_the_table_and_says_where_it_cannot(load_pictures, tmp_path, capsys):
     dataset = load_pictures(PLANTED)
     path = tmp_path / "flags.csv"
-    assert main(["check", "--data", dataset.source, "--csv", str(path)]) == 0
+    assert main(["audit", "--data", dataset.source, "--csv", str(path)]) == 0
     table = pd.read_csv(path)
     assert set(table["path"][table["two_groups"]]) == WRONG
     assert len(table) == len(PLANTED)
     capsys.readouterr()
-    assert main(["check", "--data", dataset.source, "--json", "--csv", str(tmp_path / "nowhere" / "flags.csv")]) == 1
+    assert main(["audit", "--data", dataset.source, "--json", "--csv", str(tmp_path / "nowhere" / "flags.csv")]) == 1
     output = capsys.readouterr()
     assert output.out == ""
     assert "flags.csv could not be written" in output.err.splitlines()[-1]
@@ -490,9 +490,9 @@ def test_faults_of_the_real_faces(archive, num_files, num_unique, shared, counts
     dataset = load_dataset(str(real_data_dir / archive))
     quality, faults = find_all(dataset)
     assert (len(quality), quality["picture"].nunique()) == (num_files, num_unique)
-    found = [(pair.part, pair.other_part, pair.num_images) for pair in find_shared_pictures(dataset.index, quality)]
+    found = [(pair.part, pair.other_subset, pair.num_images) for pair in find_shared_pictures(dataset.samples, quality)]
     assert found == [expected[:3] for expected in shared]
-    num_similar = [pair.num_similar for pair in find_shared_pictures(dataset.index, quality)]
+    num_similar = [pair.num_similar for pair in find_shared_pictures(dataset.samples, quality)]
     assert num_similar == pytest.approx([expected[3] for expected in shared], rel=0.05)
     for fault in faults:
         expected = counts[fault.name]
@@ -501,10 +501,10 @@ def test_faults_of_the_real_faces(archive, num_files, num_unique, shared, counts
     by_name = {fault.name: fault for fault in faults}
     assert by_name["exact_duplicate"].num_extra == num_files - num_unique
     if archive == "kaggle_depression.zip":
-        parts = dataset.index["split"]
+        parts = dataset.samples["subset"]
         assert set(quality["picture"][parts == "val"]) == set(quality["picture"][parts == "test"])
-        sentences = [pair.sentence for pair in find_shared_pictures(dataset.index, quality)]
+        sentences = [pair.sentence for pair in find_shared_pictures(dataset.samples, quality)]
         assert sentences[0] == "388 of the 388 test pictures are also in train, pixel for pixel."
-        stays = choose_clean(dataset.index, faults, ["leak", "exact_duplicate"])
+        stays = choose_clean(dataset.samples, faults, ["leak", "exact_duplicate"])
         assert parts[stays].value_counts()["test"] == 388
         assert "val" not in set(parts[stays])

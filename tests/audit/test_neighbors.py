@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from facedep.audit import neighbors as lookalikes
-from facedep.audit.neighbors import LookupScore, build_appearance, find_lookalikes, score_lookup_table
+from facedep.audit.neighbors import LookupScore, build_appearance, find_nearest_neighbors, score_lookup_table
 from facedep.data.scan import scan_dataset
 from facedep.data.sources import load_dataset
 from facedep.data.splits import LEAK_FREE, PUBLISHED, SUPPLIED, split_dataset
@@ -41,7 +41,7 @@ def test_evenly_gray_pictures_become_zero_and_not_noise():
 
 def test_lookalikes_are_the_copy_the_mirror_image_and_the_blend_in_this_order(faces):
     pictures = np.stack([*faces, _blend(faces[0], faces[1], 0.3), faces[0][:, ::-1], faces[0]])
-    rows, correlations = find_lookalikes(build_appearance(pictures), 0, 3)
+    rows, correlations = find_nearest_neighbors(build_appearance(pictures), 0, 3)
     assert rows.tolist() == [8, 7, 6]
     assert correlations[0] == 1
     assert correlations[1] == pytest.approx(1, abs=1e-6)
@@ -52,16 +52,16 @@ def test_lookalikes_are_the_copy_the_mirror_image_and_the_blend_in_this_order(fa
 def test_lookalikes_leave_out_the_picture_itself_and_those_not_asked_for(faces):
     appearance = build_appearance(np.concatenate([faces, faces]))
     among = np.arange(12) != 8
-    rows, correlations = find_lookalikes(appearance, 2, 100, among=among)
+    rows, correlations = find_nearest_neighbors(appearance, 2, 100, among=among)
     assert sorted(rows.tolist()) == [0, 1, 3, 4, 5, 6, 7, 9, 10, 11]
     assert (np.diff(correlations) <= 0).all()
     assert among.sum() == 11
-    assert find_lookalikes(appearance[:1], 0, 5)[0].tolist() == []
+    assert find_nearest_neighbors(appearance[:1], 0, 5)[0].tolist() == []
 
 
 def test_an_evenly_gray_picture_finds_the_other_gray_ones_first(faces):
     flat = np.full((1, 48, 48), 90, np.uint8)
-    rows, correlations = find_lookalikes(build_appearance(np.concatenate([flat, faces, flat])), 0, 3)
+    rows, correlations = find_nearest_neighbors(build_appearance(np.concatenate([flat, faces, flat])), 0, 3)
     assert rows.tolist() == [7, 1, 2]
     assert correlations.tolist() == [1, 0, 0]
 
@@ -105,10 +105,10 @@ def test_on_the_kaggle_set_a_lookup_table_is_perfect_as_supplied_and_below_the_m
 ):
     dataset = load_dataset(str(real_data_dir / "kaggle_depression.zip"))
     scan = scan_dataset(dataset)
-    appearance, is_depressed = build_appearance(scan.thumbnails), (dataset.index["label"] == DEPRESSED).to_numpy()
+    appearance, is_depressed = build_appearance(scan.thumbnails), (dataset.samples["label"] == DEPRESSED).to_numpy()
 
     def score(kind: str, part: str) -> LookupScore:
-        return score_lookup_table(appearance, is_depressed, split_dataset(dataset.index, scan, kind), part)
+        return score_lookup_table(appearance, is_depressed, split_dataset(dataset.samples, scan, kind), part)
 
     supplied, new, published = score(SUPPLIED, "test"), score(LEAK_FREE, "test"), score(PUBLISHED, "val")
     assert (supplied.accuracy, supplied.num_images, supplied.num_identical) == (1.0, 388, 388)

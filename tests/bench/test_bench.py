@@ -44,7 +44,7 @@ def _make_training(rows: list[dict], **changes) -> dict:
         "cores_used": 1.75,
         "seconds": rows[-1]["seconds"] + 5,
         "num_images": NUM_IMAGES,
-        "num_seen_before": {},
+        "num_in_pretraining": {},
         "test_roc_auc": 0.65,
         "peak_bytes": 900 * MIB,
         "import_bytes": 600 * MIB,
@@ -62,7 +62,7 @@ def _make_sections() -> dict:
         "article_path": {**path, "num_train": 1000},
         "article": _make_training(_make_rows((110, 0.59), (210, 0.63))),
         "compact": _make_training(_make_rows((12, 0.5), (22, 0.6), (32, 0.65))),
-        "quick": _make_training(_make_rows((20, 0.70), (21, 0.72)), num_seen_before={"val": 3}),
+        "quick": _make_training(_make_rows((20, 0.70), (21, 0.72)), num_in_pretraining={"val": 3}),
     }
     training = {
         "machine_speed": {"numpy": 80e9, "tensorflow": 100e9},
@@ -170,8 +170,8 @@ def test_the_plot_shows_each_curve_and_the_article_best_epoch():
 def test_drawn_pictures_are_all_different_to_the_search_for_near_copies(tmp_path):
     write_drawn_pictures(tmp_path / "emotions", tmp_path / "groups", 140, 14)
     dataset = load_dataset(str(tmp_path / "emotions"))
-    assert dataset.index["split"].value_counts().to_dict() == {"train": 140, "val": 14, "test": 14}
+    assert dataset.samples["subset"].value_counts().to_dict() == {"train": 140, "val": 14, "test": 14}
     assert len(np.unique(scan_dataset(dataset).groups)) == 168
-    regrouped = load_dataset(str(tmp_path / "groups")).index
-    assert regrouped["label"].value_counts().to_dict() == dataset.index["label"].value_counts().to_dict()
+    regrouped = load_dataset(str(tmp_path / "groups")).samples
+    assert regrouped["label"].value_counts().to_dict() == dataset.samples["label"].value_counts().to_dict()
     assert Image.open(tmp_path / "groups" / "train" / "depressed" / "4.png").size == (48, 48)

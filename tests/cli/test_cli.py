@@ -1,4 +1,4 @@
-"""The command line where no network is trained or asked: arguments, `fetch`, `export`, and what is printed."""
+"""The command line where no network is trained or asked: arguments, `download`, `export`, and what is printed."""
 
 import dataclasses
 import os
@@ -12,8 +12,9 @@ import pytest
 from kaggle_server import kaggle_environment
 from tqdm import tqdm
 
-from facedep.cli import main as cli
+from facedep.cli import train, train_worker
 from facedep.cli.main import main
+from facedep.cli.options import print_json
 from facedep.data.sources import load_dataset
 from facedep.files import write_json
 from facedep.networks.card import CARD_FILE
@@ -40,8 +41,8 @@ def _start(*arguments: str, **options) -> subprocess.Popen:
         (["dance"], "invalid choice: 'dance'"),
         (["train", "--recipe", "huge"], "invalid choice: 'huge'"),
         (["train", "--epochs", "many"], "invalid int value: 'many'"),
-        (["evaluate", "--split", "half"], "invalid choice: 'half'"),
-        (["evaluate", "--part", "some"], "invalid choice: 'some'"),
+        (["evaluate", "--protocol", "half"], "invalid choice: 'half'"),
+        (["evaluate", "--subset", "some"], "invalid choice: 'some'"),
         (["predict"], "the following arguments are required: FILE"),
         (["export"], "the following arguments are required: --out"),
     ],
@@ -99,24 +100,24 @@ def planned(monkeypatch) -> list[run_folder.RunConfig]:
         configs.append(run_folder.read_run(run_dir).config)
         return 0
 
-    monkeypatch.setattr(cli, "_work_in_terminal", keep)
+    monkeypatch.setattr(train, "train_in_terminal", keep)
     return configs
 
 
 def test_final_fit_groups_the_emotions_as_its_run_did(write_pictures, planned):
     folder = write_pictures([f"{emotion}/{n}.png" for emotion in ("happy", "angry") for n in range(4)])
     _make_finished_run(folder)
-    assert main(["train", "--data", str(folder), "--final-fit", "first"]) == 0
+    assert main(["train", "--data", str(folder), "--refit", "first"]) == 0
     assert planned == [dataclasses.replace(CONFIG, refit_of="first")]
 
 
 @pytest.mark.parametrize(
     "option",
-    ["--recipe=compact", "--epochs=3", "--batch-size=8", "--learning-rate=0.1", "--early-epochs=0",
-     "--ema-momentum=0", "--split=leak-free", "--seed=0", "--devices=1", "--leave-out=blank",
-     "--threshold=min_contrast=0.2", "--teacher=first", "--depressed=sad,neutral"],
+    ["--recipe=compact", "--epochs=3", "--batch-size=8", "--learning-rate=0.1", "--progressive-resizing-epochs=0",
+     "--ema-momentum=0", "--protocol=leak-free", "--seed=0", "--devices=1", "--drop-issues=blank",
+     "--issue-limit=min_contrast=0.2", "--teacher=first", "--depressed=sad,neutral"],
 )  # fmt: skip
-@pytest.mark.parametrize("mode", ["--final-fit", "--resume"])
+@pytest.mark.parametrize("mode", ["--refit", "--resume"])
 def test_option_that_the_runs_own_settings_overrule_is_refused(mode, option, write_pictures, planned, capsys):
     folder = write_pictures([f"{emotion}/{n}.png" for emotion in ("happy", "angry") for n in range(4)])
     run_dir = _make_finished_run(folder)
@@ -132,15 +133,15 @@ def test_option_that_the_runs_own_settings_overrule_is_refused(mode, option, wri
 
 
 def test_options_without_effect_are_all_named_at_once(planned, capsys):
-    assert main(["train", "--resume", "first", "--final-fit", "other", "--name", "mine", "--epochs", "2"]) == 1
-    assert "so --epochs, --final-fit and --name would have no effect. Leave them out." in capsys.readouterr().err
+    assert main(["train", "--resume", "first", "--refit", "other", "--name", "mine", "--epochs", "2"]) == 1
+    assert "so --epochs, --refit and --name would have no effect. Leave them out." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--split", "supplied"], "This data set has no test and no train folder, so it has no supplied split."),
-        (["--split", "published"], "Too few pictures for this split: its val part has no depressed"),
+        (["--protocol", "supplied"], "This data set has no test and no train folder, so it has no supplied split."),
+        (["--protocol", "published"], "Too few pictures for this split: its val part has no depressed"),
         (["--teacher", "nobody"], "There is no model 'nobody'."),
         (["--recipe", "quick"], f"The model {run_folder.SHIPPED_RUN!r} does not exist."),
     ],
@@ -157,7 +158,7 @@ def test_what_the_names_of_the_files_rule_out_is_said_before_there_is_a_run(
 def test_final_fit_on_other_pictures_is_refused_before_there_is_a_run(write_pictures, planned, capsys):
     _make_finished_run(write_pictures(["happy/1.png", "angry/1.png"], root="one"))
     other = write_pictures([f"{emotion}/{n}.png" for emotion in ("happy", "angry") for n in range(4)], root="other")
-    assert main(["train", "--data", str(other), "--final-fit", "first"]) == 1
+    assert main(["train", "--data", str(other), "--refit", "first"]) == 1
     assert "The run 'first' was trained on other pictures than these." in capsys.readouterr().err
     assert [run.name for run in run_folder.list_runs()] == ["first"]
 
@@ -172,10 +173,10 @@ def test_first_ctrl_c_asks_for_the_end_and_says_so_and_the_second_ends_at_once(m
         signal.raise_signal(signal.SIGINT)
         return 0
 
-    monkeypatch.setattr(cli, "_work", work)
+    monkeypatch.setattr(train_worker, "train_run_folder", work)
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        cli._work_in_terminal(tmp_path, "sample")
+        train_worker.train_in_terminal(tmp_path, "sample")
     ((is_stop_requested, words),) = seen
     assert is_stop_requested
     assert words.strip() == ("Stopping after this step; what was learned is kept. Press Ctrl-C again to end at once.")
@@ -240,7 +241,7 @@ def test_export_into_a_folder_in_use_is_refused_and_touches_nothing(write_pictur
 
 def test_fetch_without_a_network_gives_a_sentence(tmp_path):
     environment = os.environ | kaggle_environment(tmp_path, 9)  # nothing listens there
-    process = _start("fetch", env=environment)
+    process = _start("download", env=environment)
     output, errors = process.communicate(timeout=120)
     assert (process.returncode, output) == (1, "")
     assert errors.splitlines()[-1].startswith("facedep: ")
@@ -279,7 +280,7 @@ def test_reader_that_goes_away_early_causes_no_complaint(write_pictures, tmp_pat
 
 
 def test_json_has_null_for_every_undefined_number_and_is_ascii(capsys):
-    cli._print_json({"a": float("nan"), "b": [float("inf"), 0.5, "é\udcff"], "c": {"d": None, "e": True}})
+    print_json({"a": float("nan"), "b": [float("inf"), 0.5, "é\udcff"], "c": {"d": None, "e": True}})
     expected = (
         '{\n "a": null,\n "b": [\n  null,\n  0.5,\n  "\\u00e9\\udcff"\n ],\n "c": {\n  "d": null,\n  "e": true\n }\n}\n'
     )
@@ -288,9 +289,9 @@ def test_json_has_null_for_every_undefined_number_and_is_ascii(capsys):
 
 def test_progress_bar_survives_a_loss_that_is_no_number():
     with tqdm(disable=True) as bar:
-        cli._show_metrics(bar, {"kind": "start", "num_steps": 4, "num_epochs": 2})
-        cli._show_metrics(bar, {"kind": "step", "epoch": 1, "step": 3, "loss": None, "accuracy": None})
-        cli._show_metrics(
+        train_worker._show_metrics(bar, {"kind": "start", "num_steps": 4, "num_epochs": 2})
+        train_worker._show_metrics(bar, {"kind": "step", "epoch": 1, "step": 3, "loss": None, "accuracy": None})
+        train_worker._show_metrics(
             bar, {"kind": "epoch", "epoch": 1, "loss": None, "accuracy": 0.5, "val_loss": None, "val_accuracy": 0.25}
         )
         assert bar.postfix == "epoch 1: loss undefined, accuracy 0.500, validation undefined, 0.250"

@@ -67,9 +67,9 @@ def _train(folder: Path, own: Dataset, protocol: str, *, records_on: str = "card
         (run_dir / CONFIG_FILE).write_text(json.dumps({**config, **own.spec.to_record()}), "utf-8")
     (run_dir / CARD_FILE).write_text(json.dumps(card), "utf-8")
     scan = scan_dataset(own)
-    is_train = split_dataset(own.index, scan, protocol, seed=3) == "train"
+    is_train = split_dataset(own.samples, scan, protocol, seed=3) == "train"
     (run_dir / FINGERPRINTS_FILE).write_text("\n".join(scan.fingerprints[is_train]))
-    return run_dir, set(own.index["path"][is_train])
+    return run_dir, set(own.samples["path"][is_train])
 
 
 @pytest.mark.parametrize("records_on", ["card", "config"])
@@ -97,10 +97,10 @@ def test_a_test_part_holds_no_picture_of_the_runs_own_train_part(
     own, shown = (load_dataset(DatasetSpec(str(folder), **choices)) for choices in (trained_with, shown_with))
     run_dir, train_paths = _train(tmp_path / "models", own, protocol, records_on=records_on)
     selection = select_pictures(run_dir, shown, scan_dataset(shown), EvalSubset(protocol, subset))
-    assert not train_paths & set(shown.index["path"][selection.mask])
+    assert not train_paths & set(shown.samples["path"][selection.mask])
     assert selection.num_also_in_train == 0
-    is_own = split_dataset(own.index, scan_dataset(own), protocol, seed=3) == subset
-    assert set(shown.index["path"][selection.mask]) == set(own.index["path"][is_own]) & set(shown.index["path"])
+    is_own = split_dataset(own.samples, scan_dataset(own), protocol, seed=3) == subset
+    assert set(shown.samples["path"][selection.mask]) == set(own.samples["path"][is_own]) & set(shown.samples["path"])
 
 
 def test_another_protocol_or_other_pictures_are_split_as_they_are_shown(tmp_path, folder):
@@ -109,11 +109,11 @@ def test_another_protocol_or_other_pictures_are_split_as_they_are_shown(tmp_path
     run_dir, _ = _train(tmp_path / "models", own, LEAK_FREE)
     scan = scan_dataset(shown)
     mask = select_pictures(run_dir, shown, scan, EvalSubset(PUBLISHED, "val")).mask
-    np.testing.assert_array_equal(mask, split_dataset(shown.index, scan, PUBLISHED) == "val")
+    np.testing.assert_array_equal(mask, split_dataset(shown.samples, scan, PUBLISHED) == "val")
     (folder / "Foo" / "00.png").unlink()
     shown = load_dataset(str(folder))
     mask = select_pictures(run_dir, shown, scan_dataset(shown), EvalSubset()).mask
-    np.testing.assert_array_equal(mask, split_dataset(shown.index, scan, LEAK_FREE, seed=3) == "test")
+    np.testing.assert_array_equal(mask, split_dataset(shown.samples, scan, LEAK_FREE, seed=3) == "test")
 
 
 def test_training_images_are_left_out_where_the_subset_says_so(tmp_path, folder):

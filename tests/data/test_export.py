@@ -16,7 +16,7 @@ def _list_files(folder: Path) -> list[str]:
 
 def _build_index(*paths: str) -> pd.DataFrame:
     rows = [(path, "happy", "non_depressed", "", path.split("/")[-2]) for path in paths]
-    return pd.DataFrame(rows, columns=["path", "emotion", "label", "split", "folder"])
+    return pd.DataFrame(rows, columns=["path", "emotion", "label", "subset", "folder"])
 
 
 def test_two_folders_with_names_of_split_emotion_and_name(write_pictures, tmp_path):
@@ -65,8 +65,8 @@ def test_files_of_one_name_never_overwrite_each_other(write_pictures, tmp_path):
 
 
 def test_names_are_unique_where_case_does_not_matter():
-    index = _build_index("a/Happy/x.png", "b/Happy/x_2.png", "c/Happy/x.png", "d/Happy/X_2.PNG", "e/HAPPY/x.png")
-    assert build_export_names(index) == [
+    samples = _build_index("a/Happy/x.png", "b/Happy/x_2.png", "c/Happy/x.png", "d/Happy/X_2.PNG", "e/HAPPY/x.png")
+    assert build_export_names(samples) == [
         "all_Happy_x.png",
         "all_Happy_x_2.png",
         "all_Happy_x_3.png",
@@ -76,9 +76,9 @@ def test_names_are_unique_where_case_does_not_matter():
 
 
 def test_a_name_is_free_again_in_the_other_group():
-    index = _build_index("a/x/1.png", "b/x/1.png")
-    index["label"] = ["depressed", "non_depressed"]
-    assert build_export_names(index) == ["all_x_1.png", "all_x_1.png"]
+    samples = _build_index("a/x/1.png", "b/x/1.png")
+    samples["label"] = ["depressed", "non_depressed"]
+    assert build_export_names(samples) == ["all_x_1.png", "all_x_1.png"]
 
 
 def test_characters_that_windows_forbids_are_replaced():
@@ -144,8 +144,8 @@ def test_a_target_below_a_file_is_refused_in_a_sentence(write_pictures, tmp_path
 
 def test_drawn_samples_become_png_files(tmp_path):
     dataset = load_dataset("sample")
-    few = dataset.index.groupby("label").head(1)
-    counts = export_dataset(replace(dataset, index=few), tmp_path / "out")
+    few = dataset.samples.groupby("label").head(1)
+    counts = export_dataset(replace(dataset, samples=few), tmp_path / "out")
     assert counts == {"non_depressed": 1, "depressed": 1}
     for path in _list_files(tmp_path / "out"):
         assert (tmp_path / "out" / path).read_bytes().startswith(b"\x89PNG")

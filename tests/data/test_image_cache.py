@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from facedep.data import image_cache as decoded
-from facedep.data.image_cache import SelectedImages, find_decoded_path, keep_decoded, open_decoded
+from facedep.data.image_cache import ImageSubset, find_image_cache_path, open_image_cache, write_image_cache
 from facedep.data.scan import is_scanned, load_images, scan_dataset
 from facedep.data.sources import Dataset, load_dataset
 from facedep.errors import ImageError
@@ -45,17 +45,17 @@ def opened(monkeypatch) -> list[str]:
     return paths
 
 
-def _load(dataset: Dataset, size_px: int = SIZE_PX, **options) -> SelectedImages:
+def _load(dataset: Dataset, size_px: int = SIZE_PX, **options) -> ImageSubset:
     scan = scan_dataset(dataset)
     return load_images(dataset, scan, scan.is_readable, size_px, **options)
 
 
 def _expect(dataset: Dataset, size_px: int = SIZE_PX) -> np.ndarray:
-    return np.stack([prepare_image(to_gray(dataset.store.open(path)), size_px) for path in dataset.index["path"]])
+    return np.stack([prepare_image(to_gray(dataset.store.open(path)), size_px) for path in dataset.samples["path"]])
 
 
 def _list_kept() -> list[Path]:
-    return sorted(find_decoded_path("any", 1).parent.glob("*"))
+    return sorted(find_image_cache_path("any", 1).parent.glob("*"))
 
 
 def _find_kept(size_px: int = SIZE_PX) -> Path:
@@ -88,7 +88,7 @@ def test_a_damaged_picture_is_black_and_moves_no_other(write_pictures, size_px):
         _load(dataset, size_px)[:],
         [prepare_image(to_gray(Image.open(folder / path)), size_px) for path in PATHS if path != "Sad/3.png"],
     )
-    assert open_decoded(_find_kept(size_px), 5, size_px)[2].max() == 0
+    assert open_image_cache(_find_kept(size_px), 5, size_px)[2].max() == 0
 
 
 def test_without_any_picture_there_is_an_empty_array(dataset):
@@ -105,9 +105,9 @@ def test_without_any_picture_there_is_an_empty_array(dataset):
 )  # fmt: skip
 def test_selected_pictures_are_indexed_like_an_array(key):
     images = np.random.default_rng(0).integers(0, 256, (9, 16, 16, 1), dtype=np.uint8)
-    mapped = keep_decoded(find_decoded_path("key", 16), 9, 16, images)
+    mapped = write_image_cache(find_image_cache_path("key", 16), 9, 16, images)
     rows = np.array([8, 2, 5, 0])
-    selected = SelectedImages(mapped, rows)[key]
+    selected = ImageSubset(mapped, rows)[key]
     np.testing.assert_array_equal(selected, images[rows][key])
     assert type(selected) is np.ndarray
     assert not np.shares_memory(selected, mapped)
@@ -115,7 +115,7 @@ def test_selected_pictures_are_indexed_like_an_array(key):
 
 def test_selected_pictures_are_iterated_and_bounded_like_an_array():
     images = np.arange(6 * 64, dtype=np.int64).astype(np.uint8).reshape(6, 8, 8, 1)
-    selected = SelectedImages(images, np.array([4, 1]))
+    selected = ImageSubset(images, np.array([4, 1]))
     np.testing.assert_array_equal(list(selected), images[[4, 1]])
     with pytest.raises(IndexError):
         selected[2]
@@ -176,8 +176,8 @@ def test_an_epoch_leaves_no_pictures_in_memory():
         return int(line.split()[1]) * 1024
 
     picture = np.full((128, 128), 7, np.uint8)
-    images = keep_decoded(find_decoded_path("key", 128), 2000, 128, (picture for _ in range(2000)))
-    selected = SelectedImages(images, np.arange(2000))
+    images = write_image_cache(find_image_cache_path("key", 128), 2000, 128, (picture for _ in range(2000)))
+    selected = ImageSubset(images, np.arange(2000))
     before = measure_mapped_bytes()
     order = np.random.default_rng(0).permutation(2000)
     for start in range(0, 2000, 100):
@@ -215,10 +215,10 @@ def test_a_damaged_file_is_made_again(dataset, opened, damage, size_px):
 
 def test_pictures_of_another_number_are_not_taken(dataset):
     images = _expect(dataset)
-    path = find_decoded_path("key", SIZE_PX)
-    keep_decoded(path, 5, SIZE_PX, images)
-    assert open_decoded(path, 4, SIZE_PX) is None
-    assert open_decoded(path, 5, SIZE_PX + 1) is None
+    path = find_image_cache_path("key", SIZE_PX)
+    write_image_cache(path, 5, SIZE_PX, images)
+    assert open_image_cache(path, 4, SIZE_PX) is None
+    assert open_image_cache(path, 5, SIZE_PX + 1) is None
 
 
 def test_a_scan_without_its_thumbnails_is_made_again(dataset, opened):
@@ -248,7 +248,7 @@ def test_a_cache_folder_that_may_not_be_written_is_no_obstacle(dataset, opened):
     if os.geteuid() == 0:
         pytest.skip("the administrator may write everywhere")
     scan = scan_dataset(dataset)
-    find_decoded_path("any", 1).parent.chmod(0o500)
+    find_image_cache_path("any", 1).parent.chmod(0o500)
     opened.clear()
     images = load_images(dataset, scan, np.arange(5) == 2, SIZE_PX)
     np.testing.assert_array_equal(images, _expect(dataset)[2:3])
@@ -321,8 +321,8 @@ def test_several_processes_at_once_get_the_same_pictures(dataset):
 
 
 def _keep(name: str, *, hours_ago: float, num_images: int = 10) -> Path:
-    path = find_decoded_path(name, 10)
-    keep_decoded(path, num_images, 10, np.zeros((num_images, 10, 10), np.uint8))
+    path = find_image_cache_path(name, 10)
+    write_image_cache(path, num_images, 10, np.zeros((num_images, 10, 10), np.uint8))
     os.utime(path, (time.time() - hours_ago * 3600,) * 2)
     return path
 
@@ -330,7 +330,7 @@ def _keep(name: str, *, hours_ago: float, num_images: int = 10) -> Path:
 def test_files_used_longest_ago_make_room_for_new_ones(monkeypatch):
     oldest, old, newer = (_keep(name, hours_ago=hours) for name, hours in (("b", 9), ("a", 5), ("c", 3)))
     monkeypatch.setattr(decoded, "MAX_KEPT_BYTES", 3 * newer.stat().st_size)
-    assert open_decoded(oldest, 10, 10) is not None  # now it was used last
+    assert open_image_cache(oldest, 10, 10) is not None  # now it was used last
     new = _keep("d", hours_ago=0)
     assert _list_kept() == sorted([oldest, newer, new])
     assert not old.exists()

@@ -41,7 +41,7 @@ def _write_zip(archive: Path, members: dict[str, bytes]) -> Path:
 
 
 def _rows(dataset) -> set[tuple[str, str, str]]:
-    return set(dataset.index[["emotion", "label", "split"]].itertuples(index=False, name=None))
+    return set(dataset.samples[["emotion", "label", "subset"]].itertuples(index=False, name=None))
 
 
 # Layouts: the pictures' folders, and what each must become.
@@ -89,23 +89,23 @@ def test_every_layout_gives_its_classes_and_splits(write_pictures, layout, enclo
     folder = write_pictures(f"{enclosing}{path}/{n}.PNG" for path in LAYOUTS[layout] for n in range(2))
     dataset = load_dataset(str(_zip(folder) if is_zip else folder))
     assert _rows(dataset) == set(LAYOUTS[layout].values())
-    assert len(dataset.index) == 2 * len(LAYOUTS[layout])
+    assert len(dataset.samples) == 2 * len(LAYOUTS[layout])
     assert dataset.unknown_folders == {}
-    assert list(dataset.index["path"]) == sorted(dataset.index["path"])
-    assert np.asarray(dataset.open(dataset.index["path"][0])).shape == (16, 16)
+    assert list(dataset.samples["path"]) == sorted(dataset.samples["path"])
+    assert np.asarray(dataset.open(dataset.samples["path"][0])).shape == (16, 16)
 
 
 @pytest.mark.parametrize("is_zip", [False, True], ids=["folder", "zip"])
 def test_unknown_folders_are_named_and_never_counted(write_pictures, is_zip):
     folder = write_pictures(["train/Happy/1.png", "train/Foo/1.png", "val/Foo/2.png", "Bar/x/3.png", "Sad/1.png"])
     dataset = load_dataset(str(_zip(folder) if is_zip else folder))
-    assert list(dataset.index["path"]) == ["Sad/1.png", "train/Happy/1.png"]
+    assert list(dataset.samples["path"]) == ["Sad/1.png", "train/Happy/1.png"]
     assert dataset.unknown_folders == {"Foo": 2, "x": 1}
 
 
 def test_a_folder_of_unknown_folders_only_has_no_rows_and_names_them_all(write_pictures):
     dataset = load_dataset(str(write_pictures(["Foo/1.png", "Bar/1.png"])))
-    assert len(dataset.index) == 0
+    assert len(dataset.samples) == 0
     assert dataset.unknown_folders == {"Foo": 1, "Bar": 1}
 
 
@@ -114,7 +114,7 @@ def test_choices_say_what_unknown_folders_are(write_pictures):
     choices = {"Grin": "happy", "Gloom": "depressed", "Junk": LEAVE_OUT}
     dataset = load_dataset(DatasetSpec(str(folder), choices))
     assert _rows(dataset) == {("happy", "non_depressed", ""), ("", "depressed", "")}
-    assert list(dataset.index["folder"]) == ["Gloom", "Grin", "Happy"]
+    assert list(dataset.samples["folder"]) == ["Gloom", "Grin", "Happy"]
     assert dataset.unknown_folders == {"Odd": 1}
 
 
@@ -135,14 +135,14 @@ def test_loose_pictures_in_a_folder_around_the_classes_are_never_counted(write_p
     folder = write_pictures([f"Depression/{loose}", "Depression/train/Happy/1.png", "Depression/train/Sad/1.png"])
     for source in (folder, folder / "Depression", _zip(folder)):
         dataset = load_dataset(str(source))
-        assert sorted(dataset.index["emotion"]) == ["happy", "sad"]
+        assert sorted(dataset.samples["emotion"]) == ["happy", "sad"]
         assert dataset.unknown_folders == {"Depression": 1}
     assert len(load_dataset(DatasetSpec(str(folder), {"Depression": "depressed"})).index) == 3
 
 
 def test_a_class_folder_keeps_its_pictures_beside_its_own_splits_and_unknown_folders(write_pictures):
     dataset = load_dataset(str(write_pictures(["Happy/1.png", "Happy/train/2.png", "Happy/cropped/3.png"])))
-    assert list(dataset.index["path"]) == ["Happy/1.png", "Happy/train/2.png"]
+    assert list(dataset.samples["path"]) == ["Happy/1.png", "Happy/train/2.png"]
     assert dataset.unknown_folders == {"cropped": 1}
 
 
@@ -164,7 +164,7 @@ def test_hidden_files_and_other_kinds_of_files_are_no_pictures(write_pictures):
     (folder / "Happy" / "notes.txt").write_text("no picture")
     for source in (folder, _zip(folder)):
         dataset = load_dataset(str(source))
-        assert list(dataset.index["path"]) == ["Happy/1.png"]
+        assert list(dataset.samples["path"]) == ["Happy/1.png"]
         assert dataset.unknown_folders == {}
 
 
@@ -172,7 +172,7 @@ def test_a_damaged_picture_keeps_its_row_and_says_so_when_opened(write_pictures)
     folder = write_pictures(["Happy/1.png", "Sad/1.png"])
     (folder / "Sad" / "1.png").write_bytes(b"")
     dataset = load_dataset(str(folder))
-    assert len(dataset.index) == 2
+    assert len(dataset.samples) == 2
     with pytest.raises(ImageError, match=r"Sad/1\.png is empty"):
         dataset.open("Sad/1.png")
 
@@ -204,7 +204,7 @@ def test_pipes_and_dangling_links_are_no_pictures(write_pictures):
     folder = write_pictures(["Happy/1.png"])
     os.mkfifo(folder / "Happy" / "2.png")
     (folder / "Happy" / "3.png").symlink_to(folder / "gone.png")
-    assert list(load_dataset(str(folder)).index["path"]) == ["Happy/1.png"]
+    assert list(load_dataset(str(folder)).samples["path"]) == ["Happy/1.png"]
 
 
 def test_a_folder_and_its_zip_have_the_same_content_hash(write_pictures, tmp_path):
@@ -230,7 +230,7 @@ def test_a_source_that_is_not_there_is_refused_with_its_name(source):
 
 def test_the_kaggle_set_must_have_been_fetched(monkeypatch, tmp_path):
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path))
-    with pytest.raises(DataError, match="python -m facedep fetch"):
+    with pytest.raises(DataError, match="python -m facedep download"):
         load_dataset("kaggle")
 
 
@@ -277,13 +277,13 @@ def test_links_in_a_zip_are_not_followed(tmp_path):
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("Happy/1.png", _png())
         file.writestr(link, "/etc/passwd")
-    assert list(load_dataset(str(archive)).index["path"]) == ["Happy/1.png"]
+    assert list(load_dataset(str(archive)).samples["path"]) == ["Happy/1.png"]
 
 
 def test_a_zip_made_on_windows_with_backslashes_is_read(tmp_path):
     archive = _write_zip(tmp_path / "win.zip", {"train\\Happy\\1.png": _png(), "train\\Sad\\1.png": _png()})
     dataset = load_dataset(str(archive))
-    assert list(dataset.index["path"]) == ["train/Happy/1.png", "train/Sad/1.png"]
+    assert list(dataset.samples["path"]) == ["train/Happy/1.png", "train/Sad/1.png"]
     assert dataset.open("train/Sad/1.png").size == (16, 16)
 
 
@@ -363,7 +363,7 @@ def test_an_upload_is_kept_once_per_content(tmp_path):
     assert store_upload("faces.zip", io.BytesIO(content)) == first
     assert store_upload("another name.zip", io.BytesIO(content)) == first
     assert sources.measure_uploads() == len(content)
-    assert list(load_dataset(str(first)).index["path"]) == ["Happy/1.png"]
+    assert list(load_dataset(str(first)).samples["path"]) == ["Happy/1.png"]
 
 
 def test_clearing_the_uploads_deletes_them(tmp_path):

@@ -15,13 +15,13 @@ from facedep.data.scan import Scan, scan_dataset
 from facedep.data.sources import Dataset, load_dataset
 from facedep.data.splits import (
     LEAK_FREE,
-    PARTS,
+    PROTOCOLS,
     PUBLISHED,
-    SPLIT_KINDS,
+    SUBSETS,
     SUPPLIED,
     SUPPLIED_CLEAN,
     Leak,
-    check_split,
+    check_protocol,
     count_leaks,
     merge_val_into_train,
     split_dataset,
@@ -38,7 +38,7 @@ def _index(emotions: list[str], splits: list[str] | None = None) -> pd.DataFrame
         (f"{s or 'all'}/{e}/{n:05d}.png", e, "depressed" if e in ("sad", "neutral") else "non_depressed", s, e)
         for n, (e, s) in enumerate(zip(emotions, splits, strict=True))
     ]
-    return pd.DataFrame(rows, columns=["path", "emotion", "label", "split", "folder"])
+    return pd.DataFrame(rows, columns=["path", "emotion", "label", "subset", "folder"])
 
 
 def _scan(fingerprints: list, groups: list[int] | None = None) -> Scan:
@@ -61,75 +61,75 @@ def _scan(fingerprints: list, groups: list[int] | None = None) -> Scan:
 @pytest.mark.parametrize("seed", range(3))
 def test_a_leak_free_split_has_70_15_15_percent_of_each_emotion(seed):
     emotions = ["angry"] * 100 + ["happy"] * 300 + ["neutral"] * 200 + ["sad"] * 400
-    index, scan = _index(emotions), _scan(range(1000))
-    parts = split_dataset(index, scan, LEAK_FREE, seed=seed)
-    shares = pd.crosstab(index["emotion"], parts, normalize="index")
-    np.testing.assert_allclose(shares[list(PARTS)].to_numpy(), [[0.70, 0.15, 0.15]] * 4, atol=0.011)
+    samples, scan = _index(emotions), _scan(range(1000))
+    subsets = split_dataset(samples, scan, LEAK_FREE, seed=seed)
+    shares = pd.crosstab(samples["emotion"], subsets, normalize="index")
+    np.testing.assert_allclose(shares[list(SUBSETS)].to_numpy(), [[0.70, 0.15, 0.15]] * 4, atol=0.011)
 
 
 def test_group_folders_are_stratified_by_group():
-    index = _index(["sad"] * 100 + ["happy"] * 200)
-    index["emotion"] = ""
-    parts = split_dataset(index, _scan(range(300)), LEAK_FREE)
-    assert pd.crosstab(index["label"], parts)["test"].to_dict() == {"depressed": 15, "non_depressed": 30}
+    samples = _index(["sad"] * 100 + ["happy"] * 200)
+    samples["emotion"] = ""
+    subsets = split_dataset(samples, _scan(range(300)), LEAK_FREE)
+    assert pd.crosstab(samples["label"], subsets)["test"].to_dict() == {"depressed": 15, "non_depressed": 30}
 
 
 def test_the_seed_decides_the_cut():
-    index, scan = _index(["sad", "happy"] * 100), _scan(range(200))
-    cuts = [split_dataset(index, scan, LEAK_FREE, seed=seed).tolist() for seed in (0, 1, 2, 0)]
+    samples, scan = _index(["sad", "happy"] * 100), _scan(range(200))
+    cuts = [split_dataset(samples, scan, LEAK_FREE, seed=seed).tolist() for seed in (0, 1, 2, 0)]
     assert cuts[0] == cuts[3]
     assert cuts[0] != cuts[1] != cuts[2] != cuts[0]
 
 
 def test_identical_pictures_count_once_the_first_in_path_order():
-    index = _index(["sad", "happy"] * 50 + ["sad", "happy"] * 50)
+    samples = _index(["sad", "happy"] * 50 + ["sad", "happy"] * 50)
     scan = _scan([*range(100), *range(100)])
-    parts = split_dataset(index, scan, LEAK_FREE)
-    assert set(parts[:100]) == set(PARTS)
-    assert set(parts[100:]) == {""}
+    subsets = split_dataset(samples, scan, LEAK_FREE)
+    assert set(subsets[:100]) == set(SUBSETS)
+    assert set(subsets[100:]) == {""}
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_group_of_near_copies_is_never_cut_even_across_emotions(seed):
     rng = np.random.default_rng(seed)
-    index = _index([CLASSES[number] for number in rng.integers(0, 4, 600)])
+    samples = _index([CLASSES[number] for number in rng.integers(0, 4, 600)])
     groups = rng.integers(0, 250, 600)
-    parts = split_dataset(index, _scan(range(600), groups), LEAK_FREE, seed=seed)
-    assert pd.Series(parts).groupby(groups).nunique().max() == 1
-    assert set(parts) == set(PARTS)
-    leaks = count_leaks(parts, _scan(range(600), groups))
+    subsets = split_dataset(samples, _scan(range(600), groups), LEAK_FREE, seed=seed)
+    assert pd.Series(subsets).groupby(groups).nunique().max() == 1
+    assert set(subsets) == set(SUBSETS)
+    leaks = count_leaks(subsets, _scan(range(600), groups))
     assert {leak.num_similar for leak in leaks.values()} == {0}
 
 
 def test_large_groups_do_not_spoil_the_shares():
-    index = _index(["sad"] * 500 + ["happy"] * 500)
+    samples = _index(["sad"] * 500 + ["happy"] * 500)
     groups = np.concatenate([np.arange(500) // 5, 100 + np.arange(500)])
-    parts = split_dataset(index, _scan(range(1000), groups), LEAK_FREE)
-    counts = pd.crosstab(index["emotion"], parts)
-    np.testing.assert_allclose(counts[list(PARTS)].to_numpy(), [[350, 75, 75]] * 2, atol=5)
+    subsets = split_dataset(samples, _scan(range(1000), groups), LEAK_FREE)
+    counts = pd.crosstab(samples["emotion"], subsets)
+    np.testing.assert_allclose(counts[list(SUBSETS)].to_numpy(), [[350, 75, 75]] * 2, atol=5)
 
 
-@pytest.mark.parametrize("kind", [LEAK_FREE, SUPPLIED, SUPPLIED_CLEAN, PUBLISHED])
-def test_damaged_pictures_are_in_no_part(kind):
-    index = _index(["sad", "happy"] * 150, [*["train"] * 200, *["val"] * 50, *["test"] * 50])
+@pytest.mark.parametrize("protocol", [LEAK_FREE, SUPPLIED, SUPPLIED_CLEAN, PUBLISHED])
+def test_damaged_pictures_are_in_no_part(protocol):
+    samples = _index(["sad", "happy"] * 150, [*["train"] * 200, *["val"] * 50, *["test"] * 50])
     fingerprints = [number if number % 10 else "" for number in range(300)]
-    parts = split_dataset(index, _scan(fingerprints), kind)
-    assert set(parts[::10]) == {""}
-    assert (parts != "").sum() == 270
+    subsets = split_dataset(samples, _scan(fingerprints), protocol)
+    assert set(subsets[::10]) == {""}
+    assert (subsets != "").sum() == 270
 
 
 @pytest.mark.parametrize("emotions", [["sad", "happy"], ["sad"] * 40 + ["happy"], ["sad"] * 40, []])
-@pytest.mark.parametrize("kind", [LEAK_FREE, PUBLISHED])
-def test_too_few_pictures_for_a_split_are_refused_in_a_sentence(emotions, kind):
+@pytest.mark.parametrize("protocol", [LEAK_FREE, PUBLISHED])
+def test_too_few_pictures_for_a_split_are_refused_in_a_sentence(emotions, protocol):
     with pytest.raises(DataError, match=r"its (train|val) part has no .*depressed ones\. Add pictures"):
-        split_dataset(_index(emotions), _scan(range(len(emotions))), kind)
+        split_dataset(_index(emotions), _scan(range(len(emotions))), protocol)
 
 
 def test_ten_pictures_of_each_group_are_enough_for_every_part():
-    index = _index(["sad"] * 10 + ["happy"] * 10)
-    parts = split_dataset(index, _scan(range(20)), LEAK_FREE)
-    assert pd.crosstab(index["label"], parts).shape == (2, 3)
-    assert pd.crosstab(index["label"], parts).to_numpy().min() >= 1
+    samples = _index(["sad"] * 10 + ["happy"] * 10)
+    subsets = split_dataset(samples, _scan(range(20)), LEAK_FREE)
+    assert pd.crosstab(samples["label"], subsets).shape == (2, 3)
+    assert pd.crosstab(samples["label"], subsets).to_numpy().min() >= 1
 
 
 def test_an_unknown_kind_is_a_programmers_mistake():
@@ -142,22 +142,22 @@ def test_an_unknown_kind_is_a_programmers_mistake():
 
 def test_the_supplied_split_is_the_folders_own():
     splits = ["train"] * 4 + ["val"] * 2 + ["test"] * 2
-    index = _index(["sad", "happy"] * 4, splits)
-    assert split_dataset(index, _scan([1, 2, 3, 4, 1, 2, 3, 4]), SUPPLIED).tolist() == splits
+    samples = _index(["sad", "happy"] * 4, splits)
+    assert split_dataset(samples, _scan([1, 2, 3, 4, 1, 2, 3, 4]), SUPPLIED).tolist() == splits
 
 
-@pytest.mark.parametrize("kind", [SUPPLIED, SUPPLIED_CLEAN])
+@pytest.mark.parametrize("protocol", [SUPPLIED, SUPPLIED_CLEAN])
 @pytest.mark.parametrize(
     ("splits", "missing"), [(["train", "val"], "test"), (["val", "test"], "train"), ([""], "test")]
 )
-def test_a_supplied_split_without_train_or_test_is_refused(kind, splits, missing):
-    index = _index(["sad", "happy"] * 30, np.repeat(splits, 60 // len(splits)).tolist())
+def test_a_supplied_split_without_train_or_test_is_refused(protocol, splits, missing):
+    samples = _index(["sad", "happy"] * 30, np.repeat(splits, 60 // len(splits)).tolist())
     with pytest.raises(DataError, match=rf"has no .*{missing}.* folder.*Choose the leak-free split"):
-        split_dataset(index, _scan(range(60)), kind)
+        split_dataset(samples, _scan(range(60)), protocol)
 
 
 @pytest.mark.parametrize(
-    ("kind", "labels", "splits", "words"),
+    ("protocol", "labels", "splits", "words"),
     [
         (LEAK_FREE, ["sad", "happy"], None, "val part has no depressed and no non-depressed"),
         (LEAK_FREE, ["sad", "sad", "happy", "angry"], None, "val part has no non-depressed"),
@@ -168,97 +168,97 @@ def test_a_supplied_split_without_train_or_test_is_refused(kind, splits, missing
         (SUPPLIED_CLEAN, ["sad", "happy"] * 4, ["test", "train"] * 4, "train part has no depressed"),
     ],
 )
-def test_what_the_names_alone_rule_out_is_refused_before_a_scan_and_after_it(kind, labels, splits, words):
-    index, scan = _index(labels, splits) if splits else _index(labels), _scan(range(len(labels)))
+def test_what_the_names_alone_rule_out_is_refused_before_a_scan_and_after_it(protocol, labels, splits, words):
+    samples, scan = _index(labels, splits) if splits else _index(labels), _scan(range(len(labels)))
     with pytest.raises(DataError, match=words):
-        check_split(index, kind)
+        check_protocol(samples, protocol)
     with pytest.raises(DataError):
-        split_dataset(index, scan, kind)
+        split_dataset(samples, scan, protocol)
 
 
 @pytest.mark.parametrize("seed", range(60))
 def test_what_can_be_split_is_never_refused_by_its_names(seed):
     rng = np.random.default_rng(seed)
     number = int(rng.integers(2, 24))
-    index = _index(
+    samples = _index(
         rng.choice(["sad", "neutral", "happy", "angry"], number).tolist(),
         rng.choice(["train", "train", "train", "val", "test"], number).tolist(),
     )
     fingerprints = rng.integers(0, number, number)
     scan = _scan(fingerprints.tolist(), (fingerprints // 2).tolist())
-    for kind in (LEAK_FREE, SUPPLIED, SUPPLIED_CLEAN, PUBLISHED):
+    for protocol in (LEAK_FREE, SUPPLIED, SUPPLIED_CLEAN, PUBLISHED):
         try:
-            split_dataset(index, scan, kind)
+            split_dataset(samples, scan, protocol)
         except DataError:
             continue
-        check_split(index, kind)
+        check_protocol(samples, protocol)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_without_a_val_folder_val_comes_out_of_train_with_no_copies_across(seed):
     rng = np.random.default_rng(seed)
-    index = _index(["sad", "happy"] * 200, ["train"] * 300 + ["test"] * 100)
+    samples = _index(["sad", "happy"] * 200, ["train"] * 300 + ["test"] * 100)
     groups = np.concatenate([rng.integers(0, 150, 300), np.arange(1000, 1100)])
     scan = _scan(range(400), groups)
-    parts = split_dataset(index, scan, SUPPLIED, seed=seed)
-    assert set(parts[300:]) == {"test"}
-    assert set(parts[:300]) == {"train", "val"}
-    assert (parts[:300] == "val").sum() == pytest.approx(45, abs=5)
-    assert count_leaks(parts, scan)["val"].num_similar == 0
+    subsets = split_dataset(samples, scan, SUPPLIED, seed=seed)
+    assert set(subsets[300:]) == {"test"}
+    assert set(subsets[:300]) == {"train", "val"}
+    assert (subsets[:300] == "val").sum() == pytest.approx(45, abs=5)
+    assert count_leaks(subsets, scan)["val"].num_similar == 0
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_clean_supplied_split_shares_no_group_between_any_two_parts_and_keeps_test(seed):
     rng = np.random.default_rng(seed)
-    index = _index(["sad", "happy"] * 200, ["train"] * 280 + ["val"] * 60 + ["test"] * 60)
+    samples = _index(["sad", "happy"] * 200, ["train"] * 280 + ["val"] * 60 + ["test"] * 60)
     groups = rng.integers(0, 300, 400)
-    parts = split_dataset(index, _scan(range(400), groups), SUPPLIED_CLEAN, seed=seed)
-    assert (parts == "test").tolist() == (index["split"] == "test").tolist()
-    for first, second in combinations(PARTS, 2):
-        assert not set(groups[parts == first]) & set(groups[parts == second])
-    kept = parts != ""
+    subsets = split_dataset(samples, _scan(range(400), groups), SUPPLIED_CLEAN, seed=seed)
+    assert (subsets == "test").tolist() == (samples["subset"] == "test").tolist()
+    for first, second in combinations(SUBSETS, 2):
+        assert not set(groups[subsets == first]) & set(groups[subsets == second])
+    kept = subsets != ""
     assert 200 < kept.sum() < 400
-    assert parts[kept].tolist() == index["split"][kept].tolist()
+    assert subsets[kept].tolist() == samples["subset"][kept].tolist()
 
 
 def test_where_val_is_a_copy_of_test_a_clean_supplied_split_takes_val_out_of_train():
-    index = _index(["sad", "happy"] * 140, ["train"] * 200 + ["val"] * 40 + ["test"] * 40)
+    samples = _index(["sad", "happy"] * 140, ["train"] * 200 + ["val"] * 40 + ["test"] * 40)
     scan = _scan([*range(200), *range(40), *range(40)])
-    parts = split_dataset(index, scan, SUPPLIED_CLEAN)
-    assert set(parts[:40]) == {""}
-    assert set(parts[200:240]) == {""}
-    assert (parts[:200] == "val").sum() == 24
-    assert count_leaks(parts, scan) == {"val": Leak(24, 0, 0), "test": Leak(40, 0, 0)}
+    subsets = split_dataset(samples, scan, SUPPLIED_CLEAN)
+    assert set(subsets[:40]) == {""}
+    assert set(subsets[200:240]) == {""}
+    assert (subsets[:200] == "val").sum() == 24
+    assert count_leaks(subsets, scan) == {"val": Leak(24, 0, 0), "test": Leak(40, 0, 0)}
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_final_fit_takes_all_but_what_looks_like_test(seed):
     rng = np.random.default_rng(seed)
-    index = _index(["sad", "happy"] * 200, ["train"] * 280 + ["val"] * 60 + ["test"] * 60)
+    samples = _index(["sad", "happy"] * 200, ["train"] * 280 + ["val"] * 60 + ["test"] * 60)
     groups = rng.integers(0, 300, 400)
     scan = _scan([*range(399), ""], [*groups[:399], -1])
-    parts = merge_val_into_train(index, scan, split_dataset(index, scan, SUPPLIED_CLEAN), SUPPLIED_CLEAN)
-    is_test = parts == "test"
+    subsets = merge_val_into_train(samples, scan, split_dataset(samples, scan, SUPPLIED_CLEAN), SUPPLIED_CLEAN)
+    is_test = subsets == "test"
     assert is_test.sum() == 59
     like_test = np.isin(groups, groups[is_test])
-    assert (parts[:340][~like_test[:340]] == "train").all()
-    assert (parts[:340][like_test[:340]] == "").all()
-    assert parts[399] == ""
+    assert (subsets[:340][~like_test[:340]] == "train").all()
+    assert (subsets[:340][like_test[:340]] == "").all()
+    assert subsets[399] == ""
 
 
 def test_a_final_fit_on_a_leak_free_split_adds_val_and_no_copies():
-    index = _index(["sad", "happy"] * 40)
+    samples = _index(["sad", "happy"] * 40)
     scan = _scan([*range(79), 0])
-    before = split_dataset(index, scan, LEAK_FREE)
-    merged = merge_val_into_train(index, scan, before, LEAK_FREE)
+    before = split_dataset(samples, scan, LEAK_FREE)
+    merged = merge_val_into_train(samples, scan, before, LEAK_FREE)
     assert ((merged == "train") == np.isin(before, ["train", "val"])).all()
     assert ((merged == "test") == (before == "test")).all()
 
 
 def test_leaks_are_counted_exactly():
-    parts = np.array(["train", "train", "train", "val", "val", "val", "test", "test", ""])
+    subsets = np.array(["train", "train", "train", "val", "val", "val", "test", "test", ""])
     scan = _scan(["a", "b", "c", "a", "x", "y", "b", "c", "a"], [0, 1, 2, 0, 2, 5, 1, 2, 0])
-    assert count_leaks(parts, scan) == {"val": Leak(3, 1, 2), "test": Leak(2, 2, 2)}
+    assert count_leaks(subsets, scan) == {"val": Leak(3, 1, 2), "test": Leak(2, 2, 2)}
 
 
 def test_parts_without_pictures_have_no_leak():
@@ -308,8 +308,8 @@ def planted(tmp_path_factory) -> tuple[Dataset, Scan]:
         copies = _make_copies(photograph)
         files = [original, copies[number % len(copies)], *[original] * (number % 5 == 0)]
         for copy, (suffix, content) in enumerate(files):
-            part = ("train", "train", "val", "test")[rng.integers(4)]
-            target = folder / part / CLASSES[(number + copy) % 4] / f"{number:03d}_{copy}.{suffix}"
+            subset = ("train", "train", "val", "test")[rng.integers(4)]
+            target = folder / subset / CLASSES[(number + copy) % 4] / f"{number:03d}_{copy}.{suffix}"
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
     dataset = load_dataset(str(folder))
@@ -320,27 +320,32 @@ def planted(tmp_path_factory) -> tuple[Dataset, Scan]:
 
 def test_every_planted_copy_is_found_and_no_other_picture_is_joined(planted):
     dataset, scan = planted
-    faces = dataset.index["path"].str.rpartition("/")[2].str[:3].astype(int)
-    assert len(dataset.index) == 220
-    assert len(set(zip(faces, scan.groups, strict=True))) == len(set(faces)) == len(set(scan.groups)) == 100
+    faces = dataset.samples["path"].str.rpartition("/")[2].str[:3].astype(int)
+    assert len(dataset.samples) == 220
+    assert (
+        len(set(zip(faces, scan.duplicate_groups, strict=True)))
+        == len(set(faces))
+        == len(set(scan.duplicate_groups))
+        == 100
+    )
     assert len(set(scan.fingerprints)) == 200
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_no_planted_copy_stands_on_two_sides_of_a_leak_free_split(planted, seed):
     dataset, scan = planted
-    parts = split_dataset(dataset.index, scan, LEAK_FREE, seed=seed)
-    faces = dataset.index["path"].str.rpartition("/")[2].str[:3]
-    used = parts != ""
+    subsets = split_dataset(dataset.samples, scan, LEAK_FREE, seed=seed)
+    faces = dataset.samples["path"].str.rpartition("/")[2].str[:3]
+    used = subsets != ""
     assert used.sum() == 200
-    assert pd.Series(parts)[used].groupby(faces[used]).nunique().tolist() == [1] * 100
-    assert set(parts[used]) == set(PARTS)
+    assert pd.Series(subsets)[used].groupby(faces[used]).nunique().tolist() == [1] * 100
+    assert set(subsets[used]) == set(SUBSETS)
 
 
 def test_the_supplied_split_of_planted_copies_leaks(planted):
     dataset, scan = planted
-    parts = split_dataset(dataset.index, scan, SUPPLIED)
-    assert all(leak.num_similar > 10 for leak in count_leaks(parts, scan).values())
+    subsets = split_dataset(dataset.samples, scan, SUPPLIED)
+    assert all(leak.num_similar > 10 for leak in count_leaks(subsets, scan).values())
 
 
 # The scan.
@@ -352,7 +357,7 @@ def test_a_damaged_picture_is_scanned_with_its_sentence_and_the_rest_goes_on(wri
     scan = scan_dataset(load_dataset(str(folder)))
     assert scan.is_readable.tolist() == [True, True, False]
     assert scan.errors[2].startswith("Sad/2.png is not a picture")
-    assert scan.groups.tolist()[2] == -1
+    assert scan.duplicate_groups.tolist()[2] == -1
     assert (scan.sizes[2].tolist(), scan.fingerprints[2], scan.thumbnails[2].max()) == ([0, 0], "", 0)
 
 
@@ -412,16 +417,16 @@ def _list_keras_files(folder: Path, subset: str) -> set[str]:
     return {Path(name).as_posix() for name in generator.filenames}
 
 
-def _list_published_files(dataset: Dataset, scan: Scan, part: str) -> set[str]:
-    chosen = split_dataset(dataset.index, scan, PUBLISHED) == part
-    names = np.array(build_export_names(dataset.index), dtype=object)
-    return {f"{label}/{name}" for label, name in zip(dataset.index["label"][chosen], names[chosen], strict=True)}
+def _list_published_files(dataset: Dataset, scan: Scan, subset: str) -> set[str]:
+    chosen = split_dataset(dataset.samples, scan, PUBLISHED) == subset
+    names = np.array(build_export_names(dataset.samples), dtype=object)
+    return {f"{label}/{name}" for label, name in zip(dataset.samples["label"][chosen], names[chosen], strict=True)}
 
 
 def test_the_published_split_is_the_first_fifth_in_name_order():
-    index = _index(["sad"] * 12 + ["happy"] * 9)
-    parts = split_dataset(index, _scan(range(21)), PUBLISHED)
-    assert parts.tolist() == ["val"] * 2 + ["train"] * 10 + ["val"] + ["train"] * 8
+    samples = _index(["sad"] * 12 + ["happy"] * 9)
+    subsets = split_dataset(samples, _scan(range(21)), PUBLISHED)
+    assert subsets.tolist() == ["val"] * 2 + ["train"] * 10 + ["val"] + ["train"] * 8
 
 
 def test_the_published_split_is_what_keras_takes(write_pictures, tmp_path):
@@ -431,10 +436,10 @@ def test_the_published_split_is_what_keras_takes(write_pictures, tmp_path):
     dataset = load_dataset(str(folder))
     scan = scan_dataset(dataset)
     export_dataset(dataset, tmp_path / "out")
-    for part, subset in (("train", "training"), ("val", "validation")):
-        files = _list_published_files(dataset, scan, part)
+    for subset, subset in (("train", "training"), ("val", "validation")):
+        files = _list_published_files(dataset, scan, subset)
         assert files == _list_keras_files(tmp_path / "out", subset)
-        assert len(files) == {"train": 91, "val": 21}[part]
+        assert len(files) == {"train": 91, "val": 21}[subset]
 
 
 # The real archives.
@@ -459,42 +464,45 @@ def _scan_archive(path: Path, tmp_path_factory) -> tuple[Dataset, Scan]:
 
 def test_the_kaggle_set_is_what_was_measured_of_it(kaggle_set):
     dataset, scan = kaggle_set
-    assert dataset.index["split"].value_counts().to_dict() == {"train": 3716, "val": 388, "test": 388}
-    assert (dataset.index["label"] == "depressed").sum() == 1456
+    assert dataset.samples["subset"].value_counts().to_dict() == {"train": 3716, "val": 388, "test": 388}
+    assert (dataset.samples["label"] == "depressed").sum() == 1456
     assert dataset.unknown_folders == {}
     assert scan.is_readable.all()
     assert len(np.unique(scan.fingerprints)) == 3649
-    names = {part: dataset.index["path"][dataset.index["split"] == part].str.split("/").str[3:] for part in PARTS}
+    names = {
+        subset: dataset.samples["path"][dataset.samples["subset"] == subset].str.split("/").str[3:]
+        for subset in SUBSETS
+    }
     assert names["val"].tolist() == names["test"].tolist()
-    val, test = (scan.fingerprints[dataset.index["split"] == part].tolist() for part in ("val", "test"))
+    val, test = (scan.fingerprints[dataset.samples["subset"] == subset].tolist() for subset in ("val", "test"))
     assert val == test
 
 
 def test_every_supplied_test_picture_of_the_kaggle_set_is_in_train(kaggle_set):
     dataset, scan = kaggle_set
-    leaks = count_leaks(split_dataset(dataset.index, scan, SUPPLIED), scan)
+    leaks = count_leaks(split_dataset(dataset.samples, scan, SUPPLIED), scan)
     assert leaks == {"val": Leak(388, 388, 388), "test": Leak(388, 388, 388)}
 
 
 def test_half_of_the_published_validation_pictures_are_in_train(kaggle_set):
     dataset, scan = kaggle_set
-    leak = count_leaks(split_dataset(dataset.index, scan, PUBLISHED), scan)["val"]
+    leak = count_leaks(split_dataset(dataset.samples, scan, PUBLISHED), scan)["val"]
     assert (leak.num_images, leak.num_identical) == (898, 446)
 
 
 def test_the_leak_free_split_of_the_kaggle_set_holds_every_picture_once(kaggle_set):
     dataset, scan = kaggle_set
-    parts = split_dataset(dataset.index, scan, LEAK_FREE)
-    assert (parts != "").sum() == 3649
-    np.testing.assert_allclose([(parts == part).sum() / 3649 for part in PARTS], [0.70, 0.15, 0.15], atol=0.01)
-    assert count_leaks(parts, scan)["test"].num_similar == 0
+    subsets = split_dataset(dataset.samples, scan, LEAK_FREE)
+    assert (subsets != "").sum() == 3649
+    np.testing.assert_allclose([(subsets == subset).sum() / 3649 for subset in SUBSETS], [0.70, 0.15, 0.15], atol=0.01)
+    assert count_leaks(subsets, scan)["test"].num_similar == 0
 
 
 def test_the_published_split_of_the_kaggle_set_is_what_keras_takes(kaggle_set, tmp_path):
     dataset, scan = kaggle_set
     export_dataset(dataset, tmp_path / "out")
-    for part, subset in (("train", "training"), ("val", "validation")):
-        assert _list_published_files(dataset, scan, part) == _list_keras_files(tmp_path / "out", subset)
+    for subset, subset in (("train", "training"), ("val", "validation")):
+        assert _list_published_files(dataset, scan, subset) == _list_keras_files(tmp_path / "out", subset)
 
 
 def test_the_folder_of_the_kaggle_archive_has_its_hash(real_data_dir, tmp_path):
@@ -511,16 +519,16 @@ def _find_highest_correlation(rows: np.ndarray, others: np.ndarray) -> float:
 @pytest.mark.parametrize("archive", ["kaggle_set", "fer2013_set"])
 def test_by_brute_force_no_pair_across_the_leak_free_split_is_near_identical(archive, request):
     dataset, scan = request.getfixturevalue(archive)
-    parts = split_dataset(dataset.index, scan, LEAK_FREE)
+    subsets = split_dataset(dataset.samples, scan, LEAK_FREE)
     pixels = scan.thumbnails.astype(np.float32)
     straight, mirrored = (images.reshape(len(images), -1) for images in (pixels, pixels[:, :, ::-1]))
     for rows in (straight, mirrored):
         rows -= rows.mean(axis=1, keepdims=True)
         rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
     for first, second in (("val", "train"), ("test", "train"), ("test", "val")):
-        assert _find_highest_correlation(straight[parts == first], straight[parts == second]) < 0.98
-        assert _find_highest_correlation(mirrored[parts == first], straight[parts == second]) < 0.98
+        assert _find_highest_correlation(straight[subsets == first], straight[subsets == second]) < 0.98
+        assert _find_highest_correlation(mirrored[subsets == first], straight[subsets == second]) < 0.98
 
 
 def test_every_kind_of_split_is_described():
-    assert set(SPLIT_KINDS) == {LEAK_FREE, SUPPLIED, SUPPLIED_CLEAN, PUBLISHED}
+    assert set(PROTOCOLS) == {LEAK_FREE, SUPPLIED, SUPPLIED_CLEAN, PUBLISHED}

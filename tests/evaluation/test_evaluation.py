@@ -24,7 +24,7 @@ from facedep.dataset_spec import DatasetSpec
 from facedep.errors import DataError, ModelError
 from facedep.evaluation import evaluation
 from facedep.evaluation.evaluation import (
-    UnansweredError,
+    MissingPredictionsError,
     evaluate_run,
     find_evaluation_key,
     read_evaluation,
@@ -32,15 +32,20 @@ from facedep.evaluation.evaluation import (
 )
 from facedep.evaluation.metrics import (
     compute_intervals,
+    compute_metrics,
     compute_reliability,
     compute_wilson_interval,
-    score_predictions,
 )
 from facedep.evaluation.protocol_comparison import compare_protocols
-from facedep.evaluation.scores import score_answers
+from facedep.evaluation.scores import score_predictions
 from facedep.evaluation.slices import find_slices
-from facedep.evaluation.subset_selection import clean_scan, select_pictures, split_as_trained
-from facedep.inference.prediction_cache import Answers, find_answers_path, keep_answers_beside, write_answers
+from facedep.evaluation.subset_selection import clean_scan, select_pictures, split_like_training
+from facedep.inference.prediction_cache import (
+    DatasetPredictions,
+    find_predictions_path,
+    save_predictions_beside,
+    write_predictions,
+)
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, Card, CardData, read_card
 from facedep.networks.decision_threshold import write_threshold
 from facedep.networks.majority_baseline import MajorityBaseline, read_majority_baseline
@@ -51,7 +56,7 @@ KNOWN = ("angry", "happy", "neutral", "sad")
 
 
 def _index(*names: str) -> pd.DataFrame:
-    """Returns the index table of pictures with these emotions; a group's name stands for a picture with no emotion."""
+    """Returns the samples of pictures with these emotions; a group's name stands for a picture with no emotion."""
     rows = [("", name) if name in emotions.GROUPS else (name, emotions.group_of(name)) for name in names]
     return pd.DataFrame(rows, columns=["emotion", "label"], dtype=str)
 
@@ -62,8 +67,8 @@ def _answer(*tops: tuple[str, float]) -> Predictions:
     return Predictions(np.array([probability for _, probability in tops]), answers)
 
 
-def _score(index, predictions, threshold=0.5, band=None):
-    return score_answers(index, predictions, threshold=threshold, band=band)
+def _score(samples, predictions, threshold=0.5, band=None):
+    return score_predictions(samples, predictions, threshold=threshold, band=band)
 
 
 def _are_undefined(scores: dict, *names: str) -> bool:
@@ -81,7 +86,7 @@ PREDICTIONS = _answer(
 def test_all_scores_and_their_intervals_are_those_of_the_metrics():
     scores = _score(INDEX, PREDICTIONS, threshold=0.4)
     is_depressed = np.array([True] * 4 + [False] * 4)
-    for name, value in score_predictions(is_depressed, PREDICTIONS.probabilities, 0.4).items():
+    for name, value in compute_metrics(is_depressed, PREDICTIONS.probabilities, 0.4).items():
         assert scores[name] == value
     expected = compute_intervals(is_depressed, PREDICTIONS.probabilities, 0.4)
     assert scores["intervals"] == {name: list(interval) for name, interval in expected.items()}
@@ -112,13 +117,13 @@ def test_one_share_has_one_interval_wherever_it_is_shown():
     is_depressed = np.array([True] * 30 + [False] * 20)
     probabilities = np.array([0.9] * 27 + [0.1] * 3 + [0.1] * 20)
     names = ["sad" if value else "happy" for value in is_depressed]
-    index = _index(*names)
-    scores = _score(index, _answer(*zip(names, probabilities, strict=True)), band=(0.5, 0.5))
+    samples = _index(*names)
+    scores = _score(samples, _answer(*zip(names, probabilities, strict=True)), band=(0.5, 0.5))
     overall = list(compute_wilson_interval(47, 50))
-    assert scores["intervals"]["accuracy"] == scores["answered"]["accuracy_interval"] == overall
+    assert scores["intervals"]["accuracy"] == scores["selective_accuracy_interval"] == overall
     table = pd.DataFrame(dict.fromkeys(("brightness", "contrast", "sharpness", "width", "height"), [1.0] * 50))
     is_right = is_depressed == (probabilities >= 0.5)
-    for one in find_slices(index, table, is_right, probabilities):
+    for one in find_slices(samples, table, is_right, probabilities):
         assert scores["per_emotion"][one.name]["group_accuracy_interval"] == [one.low, one.high]
         assert (one.low, one.high) == compute_wilson_interval(round(one.accuracy * one.num_images), one.num_images)
     reliability = compute_reliability(is_right, np.full(50, 0.95))
@@ -156,33 +161,33 @@ def test_data_that_names_no_emotions_has_no_rows_per_emotion():
 
 
 def test_answers_within_the_band_are_left_out():
-    answered = _score(INDEX, PREDICTIONS, band=(0.4, 0.65))["answered"]
-    assert answered["num_images"] == 5  # without 0.6, 0.55 and 0.45
-    assert answered["share"] == pytest.approx(5 / 8)
-    assert answered["accuracy"] == pytest.approx(3 / 5)
-    assert answered["accuracy_interval"] == list(compute_wilson_interval(3, 5))
-    assert answered["majority_baseline"] == {"name": "non_depressed", "share": pytest.approx(3 / 5)}
+    scores = _score(INDEX, PREDICTIONS, band=(0.4, 0.65))
+    assert scores["num_covered"] == 5  # without 0.6, 0.55 and 0.45
+    assert scores["coverage"] == pytest.approx(5 / 8)
+    assert scores["selective_accuracy"] == pytest.approx(3 / 5)
+    assert scores["selective_accuracy_interval"] == list(compute_wilson_interval(3, 5))
+    assert scores["selective_majority_baseline"] == {"name": "non_depressed", "share": pytest.approx(3 / 5)}
 
 
 def test_band_holds_its_low_end_and_not_its_high_end():
-    index = _index("happy", "happy", "sad", "sad")
+    samples = _index("happy", "happy", "sad", "sad")
     predictions = _answer(("happy", 0.39), ("happy", 0.4), ("sad", 0.59), ("sad", 0.6))
-    answered = _score(index, predictions, band=(0.4, 0.6))["answered"]
-    assert (answered["num_images"], answered["share"], answered["accuracy"]) == (2, 0.5, 1.0)
+    scores = _score(samples, predictions, band=(0.4, 0.6))
+    assert (scores["num_covered"], scores["coverage"], scores["selective_accuracy"]) == (2, 0.5, 1.0)
 
 
 def test_empty_band_answers_all_and_without_a_band_there_is_no_such_score():
     scores = _score(INDEX, PREDICTIONS, band=(0.5, 0.5))
-    assert scores["answered"]["share"] == 1.0
-    assert scores["answered"]["accuracy"] == scores["accuracy"]
-    assert "answered" not in _score(INDEX, PREDICTIONS)
+    assert scores["coverage"] == 1.0
+    assert scores["selective_accuracy"] == scores["accuracy"]
+    assert "coverage" not in _score(INDEX, PREDICTIONS)
 
 
 def test_band_that_holds_everything_answers_nothing_and_is_right_about_nothing():
-    answered = _score(INDEX, PREDICTIONS, band=(0.0, 1.0))["answered"]
-    assert (answered["num_images"], answered["share"]) == (0, 0.0)
-    assert _are_undefined(answered, "accuracy", "accuracy_interval")
-    assert np.isnan(answered["majority_baseline"]["share"])
+    scores = _score(INDEX, PREDICTIONS, band=(0.0, 1.0))
+    assert (scores["num_covered"], scores["coverage"]) == (0, 0.0)
+    assert _are_undefined(scores, "selective_accuracy", "selective_accuracy_interval")
+    assert np.isnan(scores["selective_majority_baseline"]["share"])
 
 
 @pytest.mark.parametrize("band", [(0.6, 0.7), (0.3, 0.4), (0.6, 0.4), (float("nan"), 0.6)])
@@ -198,9 +203,9 @@ def test_no_pictures_have_no_scores_and_no_warnings():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         scores = _score(INDEX[:0], Predictions(np.zeros(0), []), band=(0.4, 0.6))
-    assert (scores["num_images"], scores["per_emotion"], scores["answered"]["num_images"]) == (0, {}, 0)
+    assert (scores["num_images"], scores["per_emotion"], scores["num_covered"]) == (0, {}, 0)
     assert _are_undefined(scores, "accuracy", "emotion_accuracy", "emotion_accuracy_interval")
-    assert _are_undefined(scores["answered"], "share", "accuracy", "accuracy_interval")
+    assert _are_undefined(scores, "coverage", "selective_accuracy", "selective_accuracy_interval")
 
 
 def test_network_that_answers_nan_has_no_scores_where_it_does():
@@ -209,7 +214,7 @@ def test_network_that_answers_nan_has_no_scores_where_it_does():
     sad, happy = scores["per_emotion"]["sad"], scores["per_emotion"]["happy"]
     assert _are_undefined(scores, "accuracy")
     assert _are_undefined(sad, "group_accuracy", "group_accuracy_interval", "mean_probability")
-    assert _are_undefined(scores["answered"], "share", "accuracy")
+    assert _are_undefined(scores, "coverage", "selective_accuracy")
     assert happy["group_accuracy"] == 1.0
 
 
@@ -242,13 +247,13 @@ def dataset(pictures) -> Dataset:
 def _answer_as(dataset: Dataset, run_dir: Path, rows: np.ndarray | None = None) -> None:
     """Keeps the answers of a model that takes dark pictures for sad ones, P(depressed) 0.8 at most."""
     scan = scan_dataset(dataset)
-    is_answered = scan.is_readable if rows is None else scan.is_readable & rows
+    is_predicted = scan.is_readable if rows is None else scan.is_readable & rows
     is_dark = scan.thumbnails.mean(axis=(1, 2)) < 128
     outputs = np.where(is_dark[:, np.newaxis], [[0.2, 0.8]], [[0.9, 0.1]]).astype(np.float32)
-    outputs[~is_answered] = np.nan
+    outputs[~is_predicted] = np.nan
     features = np.zeros((len(outputs), 1), np.float16)
-    answers = Answers(["happy", "sad"], ["sad"], outputs, features, is_answered, is_complete=rows is None)
-    write_answers(find_answers_path(run_dir, dataset), answers)
+    answers = DatasetPredictions(["happy", "sad"], ["sad"], outputs, features, is_predicted, is_complete=rows is None)
+    write_predictions(find_predictions_path(run_dir, dataset), answers)
 
 
 def _make_run(folder: Path, name: str = "stand-in", **card) -> Path:
@@ -285,29 +290,29 @@ def _see(run_dir: Path, dataset: Dataset, rows: np.ndarray) -> None:
 
 def test_evaluation_says_what_was_scored_and_how_well(run_dir, dataset):
     scores = evaluate_run(run_dir, dataset, EVERYTHING).scores
-    assert (scores["model"], scores["data"], scores["part"], scores["num_images"]) == ("stand-in", "faces", "all", 24)
-    assert (scores["num_unreadable"], scores["num_seen_in_training"], scores["num_also_in_train"]) == (1, 0, 0)
-    assert (scores["threshold"], scores["num_left_out_seen"]) == (0.5, 0)
+    assert (scores["model"], scores["data"], scores["subset"], scores["num_images"]) == ("stand-in", "faces", "all", 24)
+    assert (scores["num_unreadable"], scores["num_in_training_set"], scores["num_also_in_train"]) == (1, 0, 0)
+    assert (scores["decision_threshold"], scores["num_skipped"]) == (0.5, 0)
     assert (scores["accuracy"], scores["roc_auc"], scores["emotion_accuracy"]) == (1.0, 1.0, 1.0)
     assert scores["intervals"]["accuracy"] == list(compute_wilson_interval(24, 24))
     assert scores["per_emotion"]["sad"]["num_images"] == 12
-    assert "answered" not in scores
+    assert "coverage" not in scores
 
 
 def test_evaluation_leaves_out_what_the_models_own_band_calls_uncertain(run_dir, dataset):
     _change_card(run_dir, calibration=_calibrated(0.3, 0.85))
-    answered = evaluate_run(run_dir, dataset, EVERYTHING).scores["answered"]
-    assert (answered["num_images"], answered["share"], answered["accuracy"]) == (12, 0.5, 1.0)
+    scores = evaluate_run(run_dir, dataset, EVERYTHING).scores
+    assert (scores["num_covered"], scores["coverage"], scores["selective_accuracy"]) == (12, 0.5, 1.0)
 
 
 def test_a_chosen_threshold_moves_the_scores_and_leaves_the_band_where_it_was(run_dir, dataset):
     _change_card(run_dir, calibration=_calibrated(0.3, 0.82))
     write_threshold(run_dir, 0.81)
     scores = evaluate_run(run_dir, dataset, EVERYTHING).scores
-    assert (scores["threshold"], scores["accuracy"], scores["roc_auc"]) == (0.81, 0.5, 1.0)
-    assert scores["answered"]["num_images"] == 12
+    assert (scores["decision_threshold"], scores["accuracy"], scores["roc_auc"]) == (0.81, 0.5, 1.0)
+    assert scores["num_covered"] == 12
     write_threshold(run_dir, 0.9)  # outside of the band, which says nothing there
-    assert "answered" not in evaluate_run(run_dir, dataset, EVERYTHING).scores
+    assert "coverage" not in evaluate_run(run_dir, dataset, EVERYTHING).scores
     assert evaluate_run(run_dir, dataset, EVERYTHING, threshold=0.5).scores["accuracy"] == 1.0
 
 
@@ -334,19 +339,19 @@ def test_only_the_pictures_of_the_part_are_asked_about(tmp_path, dataset, monkey
     run_dir = _make_run(tmp_path / "models")
     asked = []
 
-    def compute_answers(run_dir, dataset, *, rows, on_progress):
+    def compute_predictions(run_dir, dataset, *, rows, on_progress):
         asked.append(rows)
         on_progress(3, 3)
         _answer_as(dataset, run_dir, rows)
-        return evaluation.read_answers(run_dir, dataset)
+        return evaluation.read_predictions(run_dir, dataset)
 
-    monkeypatch.setattr(answering, "compute_answers", compute_answers)
+    monkeypatch.setattr(answering, "compute_predictions", compute_predictions)
     told = []
     scores = evaluate_run(run_dir, dataset, EvalSubset(), on_progress=lambda *step: told.append(step)).scores
     wanted = select_pictures(run_dir, dataset, scan_dataset(dataset), EvalSubset()).mask
     assert scores["num_images"] == wanted.sum() < 6
     np.testing.assert_array_equal(asked, [wanted])
-    assert told[-3:] == [("Waking the model", 0, 0), ("Asking the model", 3, 3), ("Counting", 0, 0)]
+    assert told[-3:] == [("Loading the model", 0, 0), ("Running the model", 3, 3), ("Counting", 0, 0)]
     evaluate_run(run_dir, dataset, EvalSubset(), threshold=0.4)
     assert len(asked) == 1
 
@@ -354,8 +359,8 @@ def test_only_the_pictures_of_the_part_are_asked_about(tmp_path, dataset, monkey
 def test_reading_an_evaluation_never_runs_the_network_and_names_what_is_not_answered(tmp_path, run_dir, dataset):
     assert read_evaluation(run_dir, dataset, EVERYTHING).scores == evaluate_run(run_dir, dataset, EVERYTHING).scores
     other_dir = _make_run(tmp_path / "models", "other")
-    _answer_as(dataset, other_dir, np.arange(len(dataset.index)) < 3)
-    with pytest.raises(UnansweredError, match="has not answered these pictures of faces yet") as error:
+    _answer_as(dataset, other_dir, np.arange(len(dataset.samples)) < 3)
+    with pytest.raises(MissingPredictionsError, match="has not answered these pictures of faces yet") as error:
         read_evaluation(other_dir, dataset, EVERYTHING)
     assert error.value.mask.sum() == 24
 
@@ -368,12 +373,12 @@ def test_curves_and_slices_of_an_evaluation_are_those_of_its_answers(run_dir, da
     matrix, names = evaluation.emotion_confusion
     assert names == ["happy", "sad"]
     np.testing.assert_array_equal(matrix, [[12, 0], [0, 12]])
-    table = measure_quality(dataset.index, evaluation.scan)[evaluation.mask]
+    table = measure_quality(dataset.samples, evaluation.scan)[evaluation.mask]
     slices = find_slices(evaluation.samples, table, evaluation.is_right, evaluation.predictions.probabilities)
     assert [(one.name, one.num_images) for one in evaluation.slices] == [(one.name, one.num_images) for one in slices]
     assert evaluation.slices is evaluation.slices
     moved = evaluation.at_threshold(0.9)
-    assert (moved.threshold, moved.scores["threshold"], moved.scores["accuracy"]) == (0.9, 0.9, 0.5)
+    assert (moved.threshold, moved.scores["decision_threshold"], moved.scores["accuracy"]) == (0.9, 0.9, 0.5)
     assert moved.confusion.num_missed == 12
     assert evaluation.at_threshold(0.5) is evaluation
 
@@ -399,7 +404,7 @@ def test_key_of_an_evaluation_changes_with_its_inputs(change, run_dir, dataset):
 
 def test_evaluation_says_where_labels_have_another_grouping_than_the_run_learned(run_dir, dataset, capsys):
     _change_card(run_dir, data={"depressed_emotions": ["neutral", "sad"]})
-    argv = ["evaluate", "--model", str(run_dir), "--data", dataset.source, "--part", "all"]
+    argv = ["evaluate", "--model", str(run_dir), "--data", dataset.source, "--subset", "all"]
     for grouping, mismatch in (("sad", None), ("happy", {"learned": ["sad"], "labels": ["happy"]})):
         regrouped = load_dataset(DatasetSpec(dataset.source, depressed_emotions=(grouping,)))
         for scores in (
@@ -418,12 +423,12 @@ def test_evaluation_says_where_labels_have_another_grouping_than_the_run_learned
 
 
 def test_pictures_of_the_training_are_counted_and_can_be_left_out(run_dir, dataset):
-    index = dataset.index
-    _see(run_dir, dataset, index["path"].isin(["Happy/00.png", "Happy/01.png", "Sad/00.png"]).to_numpy())
+    samples = dataset.samples
+    _see(run_dir, dataset, samples["path"].isin(["Happy/00.png", "Happy/01.png", "Sad/00.png"]).to_numpy())
     scores = evaluate_run(run_dir, dataset, EVERYTHING).scores
-    assert (scores["num_images"], scores["num_seen_in_training"], scores["num_left_out_seen"]) == (24, 3, 0)
+    assert (scores["num_images"], scores["num_in_training_set"], scores["num_skipped"]) == (24, 3, 0)
     scores = evaluate_run(run_dir, dataset, EvalSubset(subset="all", excludes_training_images=True)).scores
-    assert (scores["num_images"], scores["num_seen_in_training"], scores["num_left_out_seen"]) == (21, 0, 3)
+    assert (scores["num_images"], scores["num_in_training_set"], scores["num_skipped"]) == (21, 0, 3)
     assert [row["num_images"] for row in scores["per_emotion"].values()] == [10, 11]
 
 
@@ -445,7 +450,7 @@ def test_scores_are_kept_and_read_again(run_dir, dataset, monkeypatch):
     scores = evaluate_run(run_dir, dataset, EVERYTHING).scores
     assert read_scores(run_dir, dataset, EVERYTHING) == scores
     assert read_scores(run_dir, dataset, EvalSubset(subset="val")) is None
-    monkeypatch.setattr(evaluation, "score_answers", None)
+    monkeypatch.setattr(evaluation, "score_predictions", None)
     assert evaluate_run(run_dir, dataset, EVERYTHING).scores == scores
     assert [path.suffix for path in _kept_files(run_dir)] == [".json"]
 
@@ -534,14 +539,14 @@ def _trained_on(dataset: Dataset, **values) -> Card:
 
 def _split(run_dir: Path, dataset: Dataset, card: Card, **seed) -> np.ndarray:
     _change_card(run_dir, **card.to_json())
-    return split_as_trained(run_dir, dataset, scan_dataset(dataset), LEAK_FREE, **seed)
+    return split_like_training(run_dir, dataset, scan_dataset(dataset), LEAK_FREE, **seed)
 
 
 def test_split_is_made_with_the_seed_of_the_training_or_the_given_one(run_dir, dataset):
     scan, card = scan_dataset(dataset), _trained_on(dataset)
     for seed, expected in ((None, 3), (5, 5)):
         parts = _split(run_dir, dataset, card, seed=seed)
-        np.testing.assert_array_equal(parts, split_dataset(dataset.index, scan, LEAK_FREE, seed=expected))
+        np.testing.assert_array_equal(parts, split_dataset(dataset.samples, scan, LEAK_FREE, seed=expected))
 
 
 @pytest.fixture
@@ -558,8 +563,8 @@ def test_where_pictures_were_cleaned_away_the_split_is_that_of_the_training(tmp_
     scan = scan_dataset(faulty)
     cleaned, counts = clean_scan(faulty, scan, ["blank"], {})
     assert counts == {"all": 8, "blank": 8}
-    expected = split_dataset(faulty.index, cleaned, LEAK_FREE, seed=3)
-    plain = split_dataset(faulty.index, scan, LEAK_FREE, seed=3)
+    expected = split_dataset(faulty.samples, cleaned, LEAK_FREE, seed=3)
+    plain = split_dataset(faulty.samples, scan, LEAK_FREE, seed=3)
     assert (expected != "").sum() == 16
     card = _trained_on(faulty, dropped_issues=counts)  # as older versions wrote it: the thresholds are the default ones
     np.testing.assert_array_equal(_split(run_dir, faulty, card), expected)
@@ -608,7 +613,7 @@ def test_parts_that_do_not_exist_are_refused(run_dir, dataset):
 
 def test_scores_without_the_network_are_those_with_it(run_dir, dataset):
     scores = evaluate_run(run_dir, dataset, EVERYTHING).scores
-    keep_answers_beside(run_dir, dataset)
+    save_predictions_beside(run_dir, dataset)
     (run_dir / MODEL_FILE).unlink()
     assert read_scores(run_dir, dataset, EVERYTHING) is None  # they are of other answers, as far as can be told
     assert evaluate_run(run_dir, dataset, EVERYTHING).scores == scores
@@ -619,7 +624,7 @@ def test_scores_without_the_network_are_those_with_it(run_dir, dataset):
 
 def test_flattering_scores_come_first_and_each_has_its_table(tmp_path, dataset):
     folder = tmp_path / "supplied"
-    for number, row in enumerate(dataset.index["path"]):
+    for number, row in enumerate(dataset.samples["path"]):
         if "damaged" not in row:
             part = {0: "test", 3: "test", 1: "val"}.get(number % 6, "train")
             target = folder / part / row
@@ -648,8 +653,8 @@ def test_flattering_scores_come_first_and_each_has_its_table(tmp_path, dataset):
     assert (supplied.num_images, supplied.num_in_train, leak_free.num_in_train) == (9, 1, 0)
     assert (other.num_images, other.num_in_train, other.lookup_accuracy) == (24, 24, 1.0)  # the same pictures
     scan = scan_dataset(split)
-    parts = split_dataset(split.index, scan, SUPPLIED)
-    is_depressed = (split.index["label"] == emotions.DEPRESSED).to_numpy()
+    parts = split_dataset(split.samples, scan, SUPPLIED)
+    is_depressed = (split.samples["label"] == emotions.DEPRESSED).to_numpy()
     table = score_lookup_table(build_appearance(scan.thumbnails), is_depressed, parts)
     assert supplied.lookup_accuracy == table.accuracy
 
@@ -670,7 +675,7 @@ def test_scores_on_other_data_that_the_card_holds_come_last(run_dir, dataset):
     good = {
         "data": "other.zip", "content_hash": "0123", "split": "supplied", "part": "test", "num_images": 50,
         "accuracy": 0.7, "intervals": {"accuracy": [0.6, 0.8]}, "always_non_depressed_accuracy": 0.65,
-        "num_seen_in_training": 3, "balanced_accuracy": 0.6, "roc_auc": 0.7,
+        "num_in_training_set": 3, "balanced_accuracy": 0.6, "roc_auc": 0.7,
     }  # fmt: skip
     same = {**good, "content_hash": dataset.content_hash}
     path.write_text(json.dumps({**card, "evaluations": [good, same]}), "utf-8")

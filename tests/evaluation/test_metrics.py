@@ -18,13 +18,14 @@ from sklearn.metrics import (
 
 from facedep.evaluation.metrics import (
     Confusion,
-    compare_answers,
+    compare_predictions,
     compute_accuracy,
     compute_average_precision,
     compute_balanced_accuracy,
     compute_brier_score,
     compute_calibration_error,
     compute_intervals,
+    compute_metrics,
     compute_precision_recall_curve,
     compute_reliability,
     compute_roc_auc,
@@ -32,7 +33,6 @@ from facedep.evaluation.metrics import (
     compute_wilson_interval,
     count_confusion,
     count_emotion_confusion,
-    score_predictions,
 )
 
 
@@ -118,7 +118,7 @@ def test_a_probability_at_the_threshold_is_depressed():
 
 @pytest.mark.parametrize("only", [True, False])
 def test_one_group_alone_has_accuracy_but_no_auc_and_no_balanced_accuracy(only):
-    scores = score_predictions(np.array([only] * 3), np.array([0.9, 0.8, 0.2]))
+    scores = compute_metrics(np.array([only] * 3), np.array([0.9, 0.8, 0.2]))
     assert scores["accuracy"] == pytest.approx(2 / 3 if only else 1 / 3)
     assert np.isnan(scores["roc_auc"])
     assert np.isnan(scores["balanced_accuracy"])
@@ -128,7 +128,7 @@ def test_one_group_alone_has_accuracy_but_no_auc_and_no_balanced_accuracy(only):
 def test_no_pictures_have_no_scores_and_no_warnings():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        scores = score_predictions(np.zeros(0, bool), np.zeros(0))
+        scores = compute_metrics(np.zeros(0, bool), np.zeros(0))
     assert scores.pop("num_images") == 0
     assert np.isnan(scores.pop("majority_baseline")["share"])
     assert all(np.isnan(score) for score in scores.values())
@@ -136,14 +136,14 @@ def test_no_pictures_have_no_scores_and_no_warnings():
 
 
 def test_a_network_that_answers_nan_has_no_scores():
-    scores = score_predictions(np.array([True, False, False]), np.array([0.2, np.nan, 0.9]))
+    scores = compute_metrics(np.array([True, False, False]), np.array([0.2, np.nan, 0.9]))
     assert scores["num_images"] == 3
     assert scores["majority_baseline"] == {"name": "non_depressed", "share": pytest.approx(2 / 3)}
     assert all(np.isnan(scores[name]) for name in ("accuracy", "balanced_accuracy", "roc_auc", "ece"))
 
 
 def test_scores_by_hand():
-    scores = score_predictions(np.array([True, True, False, False, False]), np.array([0.9, 0.4, 0.6, 0.1, 0.2]))
+    scores = compute_metrics(np.array([True, True, False, False, False]), np.array([0.9, 0.4, 0.6, 0.1, 0.2]))
     assert scores["num_images"] == 5
     assert scores["accuracy"] == pytest.approx(0.6)
     assert scores["majority_baseline"] == {"name": "non_depressed", "share": pytest.approx(0.6)}
@@ -310,7 +310,7 @@ def test_paired_test_agrees_with_the_exact_binomial_test(seed):
     rng = np.random.default_rng(seed)
     num_images = int(rng.integers(1, 4000))
     first, second = rng.random((2, num_images)) < rng.uniform(0.5, 0.9, (2, 1))
-    found = compare_answers(first, second)
+    found = compare_predictions(first, second)
     num_first, num_second = int((first & ~second).sum()), int((~first & second).sum())
     assert (found.num_images, found.num_only_first_right, found.num_only_second_right) == (
         num_images, num_first, num_second,
@@ -321,19 +321,19 @@ def test_paired_test_agrees_with_the_exact_binomial_test(seed):
         assert found.p_value == pytest.approx(expected, rel=1e-9, abs=1e-300)
     assert found.is_beyond_chance == (found.p_value < 0.05)
     assert found.interval[0] <= found.difference <= found.interval[1]
-    turned = compare_answers(second, first)
+    turned = compare_predictions(second, first)
     assert (turned.difference, turned.p_value) == (-found.difference, found.p_value)
 
 
 def test_equal_answers_do_not_differ_and_no_pictures_say_nothing():
     rights = np.array([True, False, True])
-    same = compare_answers(rights, rights)
+    same = compare_predictions(rights, rights)
     assert (same.difference, same.interval, same.p_value, same.is_beyond_chance) == (0.0, (0.0, 0.0), 1.0, False)
-    none = compare_answers(rights[:0], rights[:0])
+    none = compare_predictions(rights[:0], rights[:0])
     assert np.isnan([none.difference, *none.interval, none.p_value]).all()
     assert not none.is_beyond_chance
     with pytest.raises(ValueError, match="3 answers of the first, 2 of the second"):
-        compare_answers(rights, rights[:2])
+        compare_predictions(rights, rights[:2])
 
 
 def test_paired_interval_holds_the_true_difference_about_95_times_in_100_and_is_narrower_than_an_unpaired_one():
@@ -342,7 +342,7 @@ def test_paired_interval_holds_the_true_difference_about_95_times_in_100_and_is_
     num_held = 0
     for number in range(600):
         kinds = rng.choice(4, 500, p=[0.08, 0.05, 0.7, 0.17])
-        found = compare_answers((kinds == 0) | (kinds == 2), (kinds == 1) | (kinds == 2), seed=number)
+        found = compare_predictions((kinds == 0) | (kinds == 2), (kinds == 1) | (kinds == 2), seed=number)
         num_held += found.interval[0] <= 0.03 <= found.interval[1]
     assert 0.92 <= num_held / 600 <= 0.98
 
@@ -350,7 +350,7 @@ def test_paired_interval_holds_the_true_difference_about_95_times_in_100_and_is_
 def test_equally_good_classifiers_differ_beyond_chance_at_most_one_time_in_twenty():
     rng = np.random.default_rng(2)
     kinds = rng.choice(4, (1000, 300), p=[0.1, 0.1, 0.6, 0.2])
-    found = [compare_answers((row == 0) | (row == 2), (row == 1) | (row == 2)) for row in kinds]
+    found = [compare_predictions((row == 0) | (row == 2), (row == 1) | (row == 2)) for row in kinds]
     assert np.mean([pair.is_beyond_chance for pair in found]) <= 0.05
 
 
@@ -406,7 +406,7 @@ def test_resamples_of_one_group_only_are_left_out():
 
 def test_the_score_lies_within_its_interval():
     is_depressed, probabilities = _draw("ties", seed=2)
-    scores = score_predictions(is_depressed, probabilities)
+    scores = compute_metrics(is_depressed, probabilities)
     for name, (low, high) in compute_intervals(is_depressed, probabilities).items():
         assert 0 <= low <= scores[name] <= high <= 1
 

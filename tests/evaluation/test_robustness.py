@@ -16,10 +16,10 @@ from facedep.errors import ModelError
 from facedep.evaluation import robustness
 from facedep.evaluation.robustness import (
     COLUMNS,
-    DISTORTIONS,
+    CORRUPTIONS,
     build_robustness_table,
     choose_measured,
-    distort_images,
+    corrupt_images,
     find_robustness_path,
     list_conditions,
     read_robustness,
@@ -47,47 +47,47 @@ def _measure_detail(images: np.ndarray) -> float:
     return float(np.abs(np.diff(images[..., 0].astype(float), axis=2)).mean())
 
 
-# Distortions
+# Corruptions
 
 
-@pytest.mark.parametrize("name", DISTORTIONS)
+@pytest.mark.parametrize("name", CORRUPTIONS)
 def test_the_first_strength_changes_nothing_and_each_next_one_more(name):
     images = _draw_images()
     original = images.copy()
     changes = []
-    for strength in DISTORTIONS[name].strengths:
-        distorted = distort_images(images, name, strength)
-        assert (distorted.shape, distorted.dtype) == (images.shape, np.uint8)
-        changes.append(np.abs(distorted.astype(float) - images).mean())
+    for strength in CORRUPTIONS[name].strengths:
+        corrupted = corrupt_images(images, name, strength)
+        assert (corrupted.shape, corrupted.dtype) == (images.shape, np.uint8)
+        changes.append(np.abs(corrupted.astype(float) - images).mean())
     assert changes[0] == 0
     assert (np.diff(changes) > 0).all()
     assert (images == original).all()
-    assert list(DISTORTIONS[name].strengths) == sorted(set(DISTORTIONS[name].strengths))
+    assert list(CORRUPTIONS[name].strengths) == sorted(set(CORRUPTIONS[name].strengths))
 
 
-@pytest.mark.parametrize("name", DISTORTIONS)
-def test_a_picture_is_distorted_in_the_same_way_whatever_is_beside_it(name):
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_a_picture_is_corrupted_in_the_same_way_whatever_is_beside_it(name):
     images = _draw_images(4)
-    strength = DISTORTIONS[name].strengths[2]
-    together = distort_images(images, name, strength)
-    assert (distort_images(images, name, strength) == together).all()
-    alone = np.concatenate([distort_images(images[[number]], name, strength) for number in (3, 1, 0, 2)])
+    strength = CORRUPTIONS[name].strengths[2]
+    together = corrupt_images(images, name, strength)
+    assert (corrupt_images(images, name, strength) == together).all()
+    alone = np.concatenate([corrupt_images(images[[number]], name, strength) for number in (3, 1, 0, 2)])
     assert (alone == together[[3, 1, 0, 2]]).all()
-    assert distort_images(images[:0], name, strength).shape == (0, 48, 48, 1)
+    assert corrupt_images(images[:0], name, strength).shape == (0, 48, 48, 1)
 
 
-def test_each_distortion_does_what_its_unit_says():
+def test_each_corruption_does_what_its_unit_says():
     flat = np.full((1, 96, 96, 1), 100, np.uint8)
-    assert distort_images(flat, "noise", 20).std() == pytest.approx(20, rel=0.05)
-    assert np.unique(distort_images(flat, "darkness", 0.6)).tolist() == [40]
+    assert corrupt_images(flat, "noise", 20).std() == pytest.approx(20, rel=0.05)
+    assert np.unique(corrupt_images(flat, "darkness", 0.6)).tolist() == [40]
     for name in ("blur", "rotation", "resolution", "eyes", "mouth"):  # the edges bring no light of their own
-        assert (distort_images(flat, name, DISTORTIONS[name].strengths[-1]) == 100).all(), name
+        assert (corrupt_images(flat, name, CORRUPTIONS[name].strengths[-1]) == 100).all(), name
     images = _draw_images()
-    assert _measure_detail(distort_images(images, "blur", 1)) < 0.8 * _measure_detail(images)
+    assert _measure_detail(corrupt_images(images, "blur", 1)) < 0.8 * _measure_detail(images)
     step = np.zeros((1, 96, 96, 1), np.uint8)
     step[:, :, 48:] = 200
     small_step = step[:, ::2, ::2]
-    wide, narrow = (distort_images(picture, "blur", 2)[0, 0, :, 0] for picture in (step, small_step))
+    wide, narrow = (corrupt_images(picture, "blur", 2)[0, 0, :, 0] for picture in (step, small_step))
     assert np.sum((wide > 20) & (wide < 180)) == pytest.approx(2 * np.sum((narrow > 20) & (narrow < 180)), abs=2)
 
 
@@ -95,7 +95,7 @@ def test_pictures_are_turned_to_either_side_by_the_angle():
     bar = np.zeros((8, 96, 96, 1), np.uint8)
     for number in range(8):
         bar[number, 44:52] = 200 + number
-    turned = distort_images(bar, "rotation", 30)
+    turned = corrupt_images(bar, "rotation", 30)
     slopes = []
     for picture in turned[..., 0]:
         y, x = np.nonzero(picture > 100)
@@ -110,7 +110,7 @@ def test_covers_lie_on_the_eyes_and_the_mouth(size):
     images = _draw_images(1, size)
 
     def find_covered(name: str, strength: float) -> np.ndarray:
-        return (distort_images(images, name, strength) != images)[0, :, :, 0]
+        return (corrupt_images(images, name, strength) != images)[0, :, :, 0]
 
     def find_box(covered: np.ndarray) -> list[float]:
         y, x = np.nonzero(covered)
@@ -126,9 +126,9 @@ def test_covers_lie_on_the_eyes_and_the_mouth(size):
     assert find_box(find_covered("mouth", 1)) == pytest.approx([0.3, 0.7, 0.65, 0.91], abs=0.03)
 
 
-def test_an_unknown_distortion_is_a_mistake():
-    with pytest.raises(ValueError, match="unknown distortion 'fog'"):
-        distort_images(_draw_images(), "fog", 1)
+def test_an_unknown_corruption_is_a_mistake():
+    with pytest.raises(ValueError, match="unknown corruption 'fog'"):
+        corrupt_images(_draw_images(), "fog", 1)
 
 
 # Which pictures, and the table
@@ -152,10 +152,10 @@ def test_the_table_has_exact_scores_for_every_strength():
     probabilities[conditions.index(("blur", 3.0))] = [0.2, 0.7, 0.4, 0.6]
     table = build_robustness_table(is_depressed, probabilities, 0.5)
     assert tuple(table) == COLUMNS
-    assert len(table) == sum(len(kind.strengths) for kind in DISTORTIONS.values())
-    assert list(dict.fromkeys(table["distortion"])) == list(DISTORTIONS)
-    blur = table[table["distortion"] == "blur"]
-    assert blur["strength"].tolist() == list(DISTORTIONS["blur"].strengths)
+    assert len(table) == sum(len(kind.strengths) for kind in CORRUPTIONS.values())
+    assert list(dict.fromkeys(table["corruption"])) == list(CORRUPTIONS)
+    blur = table[table["corruption"] == "blur"]
+    assert blur["strength"].tolist() == list(CORRUPTIONS["blur"].strengths)
     assert blur["accuracy"].tolist() == [1, 1, 1, 1, 0.5]
     assert blur["roc_auc"].tolist() == [1, 1, 1, 1, 0.5]
     assert (table["num_images"] == 4).all()
@@ -194,7 +194,7 @@ def dataset(write_pictures) -> Dataset:
     return load_dataset(str(write_pictures(PATHS)))
 
 
-def test_a_measurement_is_the_models_answer_to_distorted_pictures_and_is_kept(run_dir, dataset, monkeypatch):
+def test_a_measurement_is_the_models_answer_to_corrupted_pictures_and_is_kept(run_dir, dataset, monkeypatch):
     rows = np.arange(8) < 6
     assert read_robustness(run_dir, dataset, rows) is None
     reports = []
@@ -203,9 +203,9 @@ def test_a_measurement_is_the_models_answer_to_distorted_pictures_and_is_kept(ru
     assert reports[-1] == (6 * len(list_conditions()),) * 2
     classifier = load_classifier(run_dir)
     images = np.asarray(load_images(dataset, scan_dataset(dataset), rows, 48))
-    is_depressed = (dataset.index["label"] == "depressed").to_numpy()[rows]
-    answers = classifier.predict(distort_images(images, "darkness", 0.8)).probabilities
-    row = table[(table["distortion"] == "darkness") & (table["strength"] == 0.8)].iloc[0]
+    is_depressed = (dataset.samples["label"] == "depressed").to_numpy()[rows]
+    answers = classifier.predict(corrupt_images(images, "darkness", 0.8)).probabilities
+    row = table[(table["corruption"] == "darkness") & (table["strength"] == 0.8)].iloc[0]
     assert row["accuracy"] == np.mean((answers >= 0.5) == is_depressed)
     kept = read_robustness(run_dir, dataset, rows)
     assert kept.equals(table)
@@ -231,7 +231,7 @@ def test_other_strengths_a_damaged_file_or_another_model_are_not_taken_for_it(ru
     rows = np.ones(8, bool)
     measure_robustness(run_dir, dataset, rows)
     path = find_robustness_path(run_dir, dataset, rows)
-    monkeypatch.setitem(DISTORTIONS, "blur", robustness.Distortion("Blur", "pixels", (0.0, 1.0)))
+    monkeypatch.setitem(CORRUPTIONS, "blur", robustness.Corruption("Blur", "pixels", (0.0, 1.0)))
     assert find_robustness_path(run_dir, dataset, rows) != path
     monkeypatch.undo()
     path.write_bytes(path.read_bytes()[:200])
@@ -242,13 +242,13 @@ def test_other_strengths_a_damaged_file_or_another_model_are_not_taken_for_it(ru
 
 def test_the_command_measures_once_reports_and_prints_the_table(run_dir, dataset, capsys, tmp_path):
     progress_path = tmp_path / "robustness.json"
-    words = ["robustness", "--model", str(run_dir), "--data", dataset.source, "--part", "all"]
+    words = ["robustness", "--model", str(run_dir), "--data", dataset.source, "--subset", "all"]
     assert main([*words, "--json", "--progress", str(progress_path)]) == 0
     printed = json.loads(capsys.readouterr().out)
     rows = np.ones(8, bool)
     assert printed == read_robustness(run_dir, dataset, rows).to_dict("records")
     progress = json.loads(progress_path.read_text())
-    assert (progress["state"], progress["stage"]) == ("finished", "Asking about ever worse pictures")
+    assert (progress["state"], progress["stage"]) == ("finished", "Running the model on ever worse pictures")
     assert progress["done"] == progress["total"] == 8 * len(list_conditions())
     written = find_robustness_path(run_dir, dataset, rows).stat().st_ino
     assert main(words) == 0
@@ -261,7 +261,16 @@ def test_the_command_measures_once_reports_and_prints_the_table(run_dir, dataset
 def test_pictures_seen_in_training_can_be_left_out(run_dir, dataset, capsys, monkeypatch):
     fingerprints = scan_dataset(dataset).fingerprints
     seen_path = run_dir / "trained_on.txt"
-    words = ["robustness", "--model", str(run_dir), "--data", dataset.source, "--part", "all", "--leave-out-seen"]
+    words = [
+        "robustness",
+        "--model",
+        str(run_dir),
+        "--data",
+        dataset.source,
+        "--subset",
+        "all",
+        "--exclude-training-images",
+    ]
     try:
         seen_path.write_text("\n".join(fingerprints[:3]))
         assert main([*words, "--json"]) == 0

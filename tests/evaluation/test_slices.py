@@ -17,9 +17,9 @@ def build_table(num_images, **columns):
 
 def find(measure, emotion=None, is_right=None, probabilities=None, **columns):
     num_images = len(next(iter([*columns.values(), emotion])))
-    index = pd.DataFrame({"emotion": [""] * num_images if emotion is None else emotion})
+    samples = pd.DataFrame({"emotion": [""] * num_images if emotion is None else emotion})
     found = slices.find_slices(
-        index,
+        samples,
         build_table(num_images, **columns),
         np.ones(num_images, bool) if is_right is None else is_right,
         np.full(num_images, 0.5) if probabilities is None else probabilities,
@@ -99,8 +99,8 @@ def draw_slices(rng, num_images=900, *, bad_emotion=""):
     columns = {name: rng.random(num_images) for name in ("brightness", "contrast", "sharpness")}
     sides = rng.integers(40, 400, num_images).astype(float)
     table = build_table(num_images, **columns, width=sides, height=sides)
-    index = pd.DataFrame({"emotion": emotion})
-    return slices.find_slices(index, table, is_right, np.full(num_images, 0.5)), is_right
+    samples = pd.DataFrame({"emotion": emotion})
+    return slices.find_slices(samples, table, is_right, np.full(num_images, 0.5)), is_right
 
 
 def test_a_model_that_is_equally_good_everywhere_has_a_worse_slice_at_most_one_time_in_twenty():

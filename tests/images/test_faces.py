@@ -248,7 +248,7 @@ def test_finding_faces_needs_no_tensorflow():
 def test_real_data_set_faces_are_crops_and_framed_as_measured(real_data_dir):
     dataset = load_dataset(str(real_data_dir / "fer2013_faces.zip"))
     eyes = []
-    for path in dataset.index["path"].iloc[:: len(dataset.index) // 150]:
+    for path in dataset.samples["path"].iloc[:: len(dataset.samples) // 150]:
         gray = to_gray(dataset.open(path))
         assert is_face_crop(gray, find_faces(gray))
         framed = cv2.copyMakeBorder(gray, 24, 24, 24, 24, cv2.BORDER_REPLICATE)

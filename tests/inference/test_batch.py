@@ -18,10 +18,10 @@ from facedep.cli.main import main
 from facedep.data import sample_faces
 from facedep.inference.batch import (
     PictureRow,
-    answer_pictures,
     build_json,
     build_table,
     list_pictures,
+    predict_pictures,
 )
 from facedep.inference.pipeline import NO_FACE_NOTE, WHOLE_NOTE, predict_picture
 from facedep.networks.classifier import load_classifier
@@ -67,7 +67,7 @@ def make_pair() -> bytes:
 
 
 def answer(classifier, sources) -> list[PictureRow]:
-    return [row for rows in answer_pictures(classifier, list_pictures(sources)) for row in rows]
+    return [row for rows in predict_pictures(classifier, list_pictures(sources)) for row in rows]
 
 
 def build_row(**changes) -> PictureRow:
@@ -95,7 +95,7 @@ def test_pictures_of_files_and_archives_are_listed_in_order(tmp_path):
     expected = ["upload.zip/a.HEIC", "upload.zip/b/2.png", "snapshot", f"{tmp_path}/album/", "gone.zip"]
     assert [picture.path for picture in pictures] == expected
     assert [picture.error for picture in pictures] == [None] * 5
-    assert sum(picture.num_left_out for picture in pictures) == 2  # readme.txt and more.zip; hidden ones do not count
+    assert sum(picture.num_skipped for picture in pictures) == 2  # readme.txt and more.zip; hidden ones do not count
 
 
 @pytest.mark.parametrize("kind", ["bytes", "file", "path"])
@@ -182,14 +182,14 @@ def test_thumbnails_are_small_jpegs_of_the_face_and_not_of_the_room(classifier):
 
 def test_whole_pictures_are_answered_on_request(classifier):
     pictures = list_pictures([("pair.jpg", make_pair())])
-    ((row,),) = answer_pictures(classifier, pictures, is_whole_picture=True)
+    ((row,),) = predict_pictures(classifier, pictures, is_whole_picture=True)
     assert (row.box, row.num_faces) == (None, 1)
 
 
 def test_pictures_are_read_when_their_turn_comes_and_not_before(classifier, tmp_path):
     for name in ("1.png", "2.png"):
         (tmp_path / name).write_bytes(draw_crop("happy"))
-    answers = answer_pictures(classifier, list_pictures((name, tmp_path / name) for name in ("1.png", "2.png")))
+    answers = predict_pictures(classifier, list_pictures((name, tmp_path / name) for name in ("1.png", "2.png")))
     assert next(answers)[0].error is None
     (tmp_path / "2.png").unlink()
     assert "there is no such file" in next(answers)[0].error
@@ -201,11 +201,11 @@ def test_thousand_pictures_of_an_archive_leave_only_numbers_and_thumbnails(class
     archive = io.BytesIO(make_zip({f"{number:04d}.png": contents[number % 2] for number in range(1000)}))
     pictures = list_pictures([("faces.zip", archive)])
     assert len(pictures) == 1000
-    first = next(answer_pictures(classifier, pictures[:1]))  # the network's own memory comes before the count
+    first = next(predict_pictures(classifier, pictures[:1]))  # the network's own memory comes before the count
     num_before = sum(isinstance(thing, Image.Image) for thing in gc.get_objects())
     tracemalloc.start()
     try:
-        rows = [row for rows in answer_pictures(classifier, pictures) for row in rows]
+        rows = [row for rows in predict_pictures(classifier, pictures) for row in rows]
         peak_bytes = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

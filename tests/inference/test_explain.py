@@ -13,7 +13,7 @@ from facedep.inference.explain import (
     compute_activations,
     compute_class_activation_map,
     compute_occlusion_map,
-    measure_steadiness,
+    measure_stability,
     overlay_map,
 )
 from facedep.networks.card import AbstentionBand, Calibration, Card
@@ -73,7 +73,7 @@ def test_overlay_is_the_face_alone_at_no_strength_and_coloured_at_full():
 def test_network_that_looks_at_one_side_flips_when_the_picture_is_mirrored():
     picture = np.full((48, 48), 40, np.uint8)
     picture[:, :24] = 220
-    found = measure_steadiness(build_classifier(layers.Cropping2D(((0, 0), (0, 24))), weight=10, bias=-5), picture)
+    found = measure_stability(build_classifier(layers.Cropping2D(((0, 0), (0, 24))), weight=10, bias=-5), picture)
     assert found.has_flipped
     assert found.probabilities["as it is"] > 0.9
     assert found.probabilities["mirrored"] == found.lowest < 0.1
@@ -84,14 +84,14 @@ def test_answer_that_moves_out_of_the_uncertain_band_wavers_without_flipping():
     classifier = build_classifier(layers.Activation("linear"), weight=8, bias=-3.77)
     low = dataclasses.replace(CARD, decision_threshold=0.05)
     banded = dataclasses.replace(low, calibration=Calibration(abstention_band=AbstentionBand(0.05, 0.75, 0.1)))
-    found = measure_steadiness(dataclasses.replace(classifier, card=banded), picture)
+    found = measure_stability(dataclasses.replace(classifier, card=banded), picture)
     assert (found.has_flipped, found.has_wavered) == (False, True)
-    found = measure_steadiness(dataclasses.replace(classifier, card=low), picture)
+    found = measure_stability(dataclasses.replace(classifier, card=low), picture)
     assert (found.has_flipped, found.has_wavered) == (False, False)
 
 
 def test_network_that_looks_at_nothing_is_steady():
-    found = measure_steadiness(
+    found = measure_stability(
         build_classifier(layers.Activation("linear"), weight=0, bias=1), np.eye(48, dtype=np.uint8)
     )
     assert not found.has_flipped
@@ -105,7 +105,7 @@ def test_shipped_model_is_explained_on_a_drawn_face():
     assert values.shape == (48, 48)
     assert np.isfinite(values).all()
     assert np.abs(values).max() > 0
-    assert len(measure_steadiness(classifier, gray).probabilities) == 8
+    assert len(measure_stability(classifier, gray).probabilities) == 8
 
 
 # Class activation map -------------------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ def test_shipped_model_is_explained_on_a_drawn_face():
 EMOTIONS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
 
 
-def build_compact(class_names: list[str], *, averages_mirror: bool) -> Classifier:
+def build_compact(class_names: list[str], *, uses_flip_tta: bool) -> Classifier:
     """A network of the recipe `compact` with weights as they may be after a training."""
     keras.utils.set_random_seed(0)
     network = build_network(find_recipe("compact"), len(class_names))
@@ -121,7 +121,7 @@ def build_compact(class_names: list[str], *, averages_mirror: bool) -> Classifie
     dense = network.layers[-1]
     dense.set_weights([rng.normal(size=dense.kernel.shape), rng.normal(size=dense.bias.shape)])
     positive = ["depressed"] if len(class_names) < 3 else ["neutral", "sad"]
-    card = Card("compact", tuple(class_names), tuple(positive), 48, uses_flip_tta=averages_mirror)
+    card = Card("compact", tuple(class_names), tuple(positive), 48, uses_flip_tta=uses_flip_tta)
     return Classifier("compact", network, card, frozenset())
 
 
@@ -135,14 +135,14 @@ def measure_logit_difference(classifier: Classifier, picture: np.ndarray) -> flo
 
 
 @pytest.mark.parametrize("class_names", [["depressed"], ["non_depressed", "depressed"], EMOTIONS])
-@pytest.mark.parametrize("averages_mirror", [False, True])
-def test_places_of_the_class_activation_map_add_up_to_the_answer(class_names, averages_mirror):
-    classifier = build_compact(class_names, averages_mirror=averages_mirror)
+@pytest.mark.parametrize("uses_flip_tta", [False, True])
+def test_places_of_the_class_activation_map_add_up_to_the_answer(class_names, uses_flip_tta):
+    classifier = build_compact(class_names, uses_flip_tta=uses_flip_tta)
     picture = np.random.default_rng(1).integers(0, 256, (48, 48), dtype=np.uint8)
     values, bias = compute_activations(classifier, picture)
     assert (values.shape, values.dtype) == ((6, 6), np.float32)
     expected = measure_logit_difference(classifier, picture)
-    if averages_mirror:
+    if uses_flip_tta:
         expected = (expected + measure_logit_difference(classifier, picture[:, ::-1])) / 2
     assert float(values.mean()) + bias == pytest.approx(expected, abs=1e-4)
     assert np.abs(values).max() > 0.05  # the map says something here
@@ -178,7 +178,7 @@ def test_class_activation_map_points_to_the_only_bright_place(rows, columns, wei
 
 
 def test_map_of_a_model_that_averages_mirror_images_is_that_of_the_mirrored_picture_mirrored():
-    classifier = build_compact(EMOTIONS, averages_mirror=True)
+    classifier = build_compact(EMOTIONS, uses_flip_tta=True)
     picture = np.random.default_rng(2).integers(0, 256, (48, 48), dtype=np.uint8)
     values = compute_class_activation_map(classifier, picture)
     mirrored = compute_class_activation_map(classifier, picture[:, ::-1])
@@ -194,7 +194,7 @@ def test_networks_with_more_than_an_average_at_their_end_have_no_class_activatio
 
 
 def test_class_activation_map_is_quick_and_is_not_built_anew_for_each_picture(monkeypatch):
-    classifier = build_compact(EMOTIONS, averages_mirror=True)
+    classifier = build_compact(EMOTIONS, uses_flip_tta=True)
     pictures = np.random.default_rng(3).integers(0, 256, (6, 48, 48), dtype=np.uint8)
     compute_class_activation_map(classifier, pictures[0])
     monkeypatch.setattr(keras, "Model", lambda *_: pytest.fail("built again"))

@@ -16,8 +16,8 @@ from facedep.inference.pipeline import (
     MIDDLE_SQUARE_NOTE,
     NO_FACE_NOTE,
     WHOLE_NOTE,
-    FaceAnswer,
-    PictureAnswer,
+    FacePrediction,
+    PicturePrediction,
     mark_faces,
     predict_picture,
 )
@@ -120,14 +120,14 @@ def test_marked_picture_is_small_enough_to_show_and_has_a_box_around_each_face(c
 MARK, CAUTION = (0xE6, 0x9F, 0x00), (0xC4, 0xCA, 0xCF)
 
 
-def build_answer(boxes: list[list[int]], *, num_doubtful: int = 0) -> PictureAnswer:
+def build_answer(boxes: list[list[int]], *, num_doubtful: int = 0) -> PicturePrediction:
     """An answer to a black picture of 960 x 720 pixels; the last faces have a caution."""
     faces = [
-        FaceAnswer(0.5, "depressed", False, box, None, np.zeros((48, 48), np.uint8), False,
+        FacePrediction(0.5, "depressed", False, box, None, np.zeros((48, 48), np.uint8), False,
                    ("Blurred.",) if number >= len(boxes) - num_doubtful else ())
         for number, box in enumerate(boxes)
     ]  # fmt: skip
-    return PictureAnswer("x", None, None, faces, Image.new("RGB", (960, 720)))
+    return PicturePrediction("x", None, None, faces, Image.new("RGB", (960, 720)))
 
 
 def find_color(marked: Image.Image, color: tuple[int, int, int]) -> np.ndarray:

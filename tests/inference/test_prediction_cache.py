@@ -17,17 +17,17 @@ from facedep.data.sources import SAMPLE, Dataset, load_dataset
 from facedep.dataset_spec import DatasetSpec
 from facedep.errors import DataError, ModelError
 from facedep.inference import dataset_predictions as answering
-from facedep.inference.dataset_predictions import compute_answers
+from facedep.inference.dataset_predictions import compute_predictions
 from facedep.inference.embedding_map import compute_map, find_map_path, read_map
 from facedep.inference.prediction_cache import (
-    find_answers_key,
-    find_answers_path,
-    find_seen,
-    has_answers,
-    keep_answers_beside,
-    read_answers,
+    find_in_training_set,
+    find_predictions_key,
+    find_predictions_path,
+    has_predictions,
+    read_predictions,
+    save_predictions_beside,
 )
-from facedep.networks.card import ANSWERS_FILE, CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE
+from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, PREDICTIONS_FILE
 from facedep.networks.classifier import build_network, load_classifier, save_network
 from facedep.networks.recipes import ARTICLE, COMPACT, QUICK, Recipe
 from facedep.paths import PROJECT_DIR, cache_dir
@@ -62,7 +62,7 @@ def _change_card(run_dir: Path, **values) -> None:
 def compact_dir(tmp_path_factory) -> Path:
     calibration = {"temperature": 0.7, "uncertain": {"low": 0.4, "high": 0.6, "target_error": 0.1}}
     folder = tmp_path_factory.mktemp("models") / "small"
-    return _save_model(folder, COMPACT, EMOTIONS, averages_mirror=True, calibration=calibration)
+    return _save_model(folder, COMPACT, EMOTIONS, uses_flip_tta=True, calibration=calibration)
 
 
 @pytest.fixture
@@ -94,60 +94,60 @@ def _expect(run_dir: Path, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("batch_size", [2, 256])
 @pytest.mark.parametrize(
-    ("recipe", "class_names", "num_features", "averages_mirror"),
+    ("recipe", "class_names", "num_features", "uses_flip_tta"),
     [(COMPACT, EMOTIONS, 128, True), (QUICK, EMOTIONS, 1152, False), (ARTICLE, DEPRESSED, 128, False)],
     ids=["compact", "quick", "article"],
 )
 def test_answers_are_those_of_the_classifier(
-    recipe, class_names, num_features, averages_mirror, batch_size, dataset, tmp_path, monkeypatch
+    recipe, class_names, num_features, uses_flip_tta, batch_size, dataset, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(answering, "find_batch_size", lambda network: batch_size)
     calibration = {"temperature": 0.7}
     folder = tmp_path / "model"
-    run_dir = _save_model(folder, recipe, class_names, averages_mirror=averages_mirror, calibration=calibration)
-    found = compute_answers(run_dir, dataset)
+    run_dir = _save_model(folder, recipe, class_names, uses_flip_tta=uses_flip_tta, calibration=calibration)
+    found = compute_predictions(run_dir, dataset)
     probabilities, outputs = _expect(run_dir, dataset)
-    is_answered = [not path.endswith("damaged.png") for path in dataset.index["path"]]
-    assert found.is_answered.tolist() == is_answered
+    is_predicted = [not path.endswith("damaged.png") for path in dataset.samples["path"]]
+    assert found.is_predicted.tolist() == is_predicted
     assert (found.outputs.shape, found.outputs.dtype) == ((7, len(class_names)), np.float32)
-    np.testing.assert_allclose(found.outputs[is_answered], outputs, atol=1e-5)
-    np.testing.assert_allclose(found.probabilities[is_answered], probabilities, atol=1e-5)
+    np.testing.assert_allclose(found.outputs[is_predicted], outputs, atol=1e-5)
+    np.testing.assert_allclose(found.probabilities[is_predicted], probabilities, atol=1e-5)
     assert (found.features.shape, found.features.dtype) == ((7, num_features), np.float16)
     for values in (found.outputs, found.features, found.probabilities):
         assert np.isnan(values[6]).all()
         np.testing.assert_array_equal(values[0], values[2])
-    assert len(np.unique(found.outputs[is_answered], axis=0)) == 5
+    assert len(np.unique(found.outputs[is_predicted], axis=0)) == 5
 
 
 def test_features_are_what_the_last_layer_decides_on(run_dir, dataset):
-    _change_card(run_dir, averages_mirror=False, calibration={})
-    found = compute_answers(run_dir, dataset)
+    _change_card(run_dir, uses_flip_tta=False, calibration={})
+    found = compute_predictions(run_dir, dataset)
     kernel, bias = load_classifier(run_dir).network.layers[-1].get_weights()
-    logits = found.features[found.is_answered].astype(np.float64) @ kernel + bias
+    logits = found.features[found.is_predicted].astype(np.float64) @ kernel + bias
     powers = np.exp(logits)
-    np.testing.assert_allclose(found.outputs[found.is_answered], powers / powers.sum(axis=1, keepdims=True), atol=1e-2)
+    np.testing.assert_allclose(found.outputs[found.is_predicted], powers / powers.sum(axis=1, keepdims=True), atol=1e-2)
 
 
 def test_the_shipped_model_answers_drawn_faces_as_its_classifier_does():
     sample = load_dataset(SAMPLE)
-    few = replace(sample, index=sample.index[::300].reset_index(drop=True))
+    few = replace(sample, samples=sample.samples[::300].reset_index(drop=True))
     run_dir = PROJECT_DIR / "models" / SHIPPED_RUN
-    found = compute_answers(run_dir, few)
+    found = compute_predictions(run_dir, few)
     probabilities, outputs = _expect(run_dir, few)
     np.testing.assert_allclose(found.outputs, outputs, atol=1e-5)
     np.testing.assert_allclose(found.probabilities, probabilities, atol=1e-5)
-    assert found.features.shape == (len(few.index), 128)
+    assert found.features.shape == (len(few.samples), 128)
 
 
 def test_progress_is_told_after_each_batch_of_different_pictures(run_dir, dataset, monkeypatch):
     monkeypatch.setattr(answering, "find_batch_size", lambda network: 2)
     told = []
-    compute_answers(run_dir, dataset, on_progress=lambda *step: told.append(step))
+    compute_predictions(run_dir, dataset, on_progress=lambda *step: told.append(step))
     assert told == [(2, 5), (4, 5), (5, 5)]
 
 
 def _rows(dataset: Dataset, *paths: str) -> np.ndarray:
-    return dataset.index["path"].isin(paths).to_numpy()
+    return dataset.samples["path"].isin(paths).to_numpy()
 
 
 def test_only_the_wanted_pictures_are_asked_about_and_the_others_join_them(run_dir, dataset):
@@ -157,32 +157,32 @@ def test_only_the_wanted_pictures_are_asked_about_and_the_others_join_them(run_d
     def ask(*paths: str):
         told.clear()
         rows = _rows(dataset, *paths) if paths else None
-        return compute_answers(run_dir, dataset, rows=rows, on_progress=lambda *step: told.append(step))
+        return compute_predictions(run_dir, dataset, rows=rows, on_progress=lambda *step: told.append(step))
 
     some = ask("Happy/1.png", "Sad/3.png", "Sad/damaged.png")
     assert told == [(2, 2)]
-    paths = dataset.index["path"]
-    assert paths[some.is_answered].tolist() == ["Happy/1.png", "Happy/copy.png", "Sad/3.png"]  # the copy comes free
+    paths = dataset.samples["path"]
+    assert paths[some.is_predicted].tolist() == ["Happy/1.png", "Happy/copy.png", "Sad/3.png"]  # the copy comes free
     assert not some.is_complete
-    assert np.isnan(some.outputs[~some.is_answered]).all()
-    assert has_answers(some, scan, _rows(dataset, "Happy/copy.png", "Sad/3.png", "Sad/damaged.png"))
-    assert not has_answers(some, scan, _rows(dataset, "Happy/1.png", "Sad/4.png"))
-    assert not has_answers(some, scan)
-    assert not has_answers(None, scan)
+    assert np.isnan(some.outputs[~some.is_predicted]).all()
+    assert has_predictions(some, scan, _rows(dataset, "Happy/copy.png", "Sad/3.png", "Sad/damaged.png"))
+    assert not has_predictions(some, scan, _rows(dataset, "Happy/1.png", "Sad/4.png"))
+    assert not has_predictions(some, scan)
+    assert not has_predictions(None, scan)
     again = ask("Happy/copy.png")
     assert told == []  # nothing is asked twice
-    np.testing.assert_array_equal(again.outputs, read_answers(run_dir, dataset).outputs)
+    np.testing.assert_array_equal(again.outputs, read_predictions(run_dir, dataset).outputs)
     more = ask("Sad/4.png", "Sad/3.png")
-    assert (told, more.is_complete, int(more.is_answered.sum())) == ([(1, 1)], False, 4)
+    assert (told, more.is_complete, int(more.is_predicted.sum())) == ([(1, 1)], False, 4)
     whole = ask()
     assert (told, whole.is_complete) == ([(2, 2)], True)
-    kept = read_answers(run_dir, dataset)
-    assert (kept.is_complete, has_answers(kept, scan)) == (True, True)
-    find_answers_path(run_dir, dataset).unlink()
+    kept = read_predictions(run_dir, dataset)
+    assert (kept.is_complete, has_predictions(kept, scan)) == (True, True)
+    find_predictions_path(run_dir, dataset).unlink()
     at_once = ask()
     np.testing.assert_allclose(whole.outputs, at_once.outputs, atol=1e-6)
     np.testing.assert_allclose(whole.features, at_once.features, atol=1e-2)
-    np.testing.assert_array_equal(whole.is_answered, at_once.is_answered)
+    np.testing.assert_array_equal(whole.is_predicted, at_once.is_predicted)
 
 
 def test_what_another_process_has_kept_meanwhile_is_not_lost(run_dir, dataset, monkeypatch):
@@ -190,19 +190,19 @@ def test_what_another_process_has_kept_meanwhile_is_not_lost(run_dir, dataset, m
 
     def ask_slowly(*arguments):
         monkeypatch.setattr(answering, "_ask", ask)
-        compute_answers(run_dir, dataset, rows=_rows(dataset, "Sad/5.png"))
+        compute_predictions(run_dir, dataset, rows=_rows(dataset, "Sad/5.png"))
         return ask(*arguments)
 
     monkeypatch.setattr(answering, "_ask", ask_slowly)
-    compute_answers(run_dir, dataset, rows=_rows(dataset, "Sad/4.png"))
-    kept = read_answers(run_dir, dataset)
-    assert dataset.index["path"][kept.is_answered].tolist() == ["Sad/4.png", "Sad/5.png"]
+    compute_predictions(run_dir, dataset, rows=_rows(dataset, "Sad/4.png"))
+    kept = read_predictions(run_dir, dataset)
+    assert dataset.samples["path"][kept.is_predicted].tolist() == ["Sad/4.png", "Sad/5.png"]
 
 
 def test_selected_answers_are_the_classifiers(run_dir, dataset):
-    found = compute_answers(run_dir, dataset)
+    found = compute_predictions(run_dir, dataset)
     probabilities, outputs = _expect(run_dir, dataset)
-    selected = found.select(found.is_answered)
+    selected = found.select(found.is_predicted)
     np.testing.assert_allclose(selected.probabilities, probabilities, atol=1e-5)
     assert list(selected.emotions[0]) == EMOTIONS
     np.testing.assert_allclose([list(answer.values()) for answer in selected.emotions], outputs, atol=1e-5)
@@ -213,8 +213,8 @@ def test_selected_answers_are_the_classifiers(run_dir, dataset):
 def test_a_data_set_without_a_readable_picture_has_no_answers(run_dir, write_pictures):
     folder = write_pictures(["Sad/1.png"])
     (folder / "Sad" / "1.png").write_bytes(b"no picture")
-    found = compute_answers(run_dir, load_dataset(str(folder)))
-    assert found.is_answered.tolist() == [False]
+    found = compute_predictions(run_dir, load_dataset(str(folder)))
+    assert found.is_predicted.tolist() == [False]
     assert np.isnan(found.outputs).all()
 
 
@@ -224,52 +224,54 @@ def test_answers_that_are_no_numbers_are_refused_and_not_kept(run_dir, dataset):
     head.set_weights([np.full(head.kernel.shape, 3e38), np.zeros(len(EMOTIONS))])
     save_network(network, COMPACT, run_dir / MODEL_FILE)
     with pytest.raises(ModelError, match="no numbers"):
-        compute_answers(run_dir, dataset)
-    assert read_answers(run_dir, dataset) is None
+        compute_predictions(run_dir, dataset)
+    assert read_predictions(run_dir, dataset) is None
 
 
 # What is kept
 
 
 def test_kept_answers_are_the_computed_ones(run_dir, dataset):
-    assert read_answers(run_dir, dataset) is None
-    computed = compute_answers(run_dir, dataset)
-    kept = read_answers(run_dir, dataset)
+    assert read_predictions(run_dir, dataset) is None
+    computed = compute_predictions(run_dir, dataset)
+    kept = read_predictions(run_dir, dataset)
     assert (kept.class_names, kept.positive_classes) == (EMOTIONS, ["neutral", "sad"])
-    for name in ("outputs", "features", "is_answered"):
+    for name in ("outputs", "features", "is_predicted"):
         np.testing.assert_array_equal(getattr(kept, name), getattr(computed, name))
         assert getattr(kept, name).dtype == getattr(computed, name).dtype
     assert [path.suffix for path in (cache_dir() / "answers").iterdir()] == [".npz"]
 
 
 def test_whatever_changes_the_answers_makes_another_file(run_dir, dataset, write_pictures):
-    paths = [find_answers_path(run_dir, dataset)]
+    paths = [find_predictions_path(run_dir, dataset)]
     _change_card(run_dir, calibration={"temperature": 0.8})
-    paths.append(find_answers_path(run_dir, dataset))
-    _change_card(run_dir, averages_mirror=False)
-    paths.append(find_answers_path(run_dir, dataset))
+    paths.append(find_predictions_path(run_dir, dataset))
+    _change_card(run_dir, uses_flip_tta=False)
+    paths.append(find_predictions_path(run_dir, dataset))
     network = load_classifier(run_dir).network
     head = network.layers[-1]
     head.set_weights([head.kernel.numpy() if hasattr(head.kernel, "numpy") else np.asarray(head.kernel), np.ones(4)])
     save_network(network, COMPACT, run_dir / MODEL_FILE)
-    paths.append(find_answers_path(run_dir, dataset))
+    paths.append(find_predictions_path(run_dir, dataset))
     write_pictures(["Sad/new.png"])
-    paths.append(find_answers_path(run_dir, load_dataset(dataset.source)))
+    paths.append(find_predictions_path(run_dir, load_dataset(dataset.source)))
     assert len(set(paths)) == 5
 
 
 def test_what_changes_no_answer_keeps_the_file(run_dir, dataset):
-    path = find_answers_path(run_dir, dataset)
+    path = find_predictions_path(run_dir, dataset)
     band = {"low": 0.3, "high": 0.7, "target_error": 0.2}
     _change_card(run_dir, threshold=0.6, calibration={"temperature": 0.7, "uncertain": band}, evaluations=[])
     renamed = run_dir.rename(run_dir.with_name("renamed"))
-    assert find_answers_path(renamed, load_dataset(DatasetSpec(dataset.source, depressed_emotions=("sad",)))) == path
+    assert (
+        find_predictions_path(renamed, load_dataset(DatasetSpec(dataset.source, depressed_emotions=("sad",)))) == path
+    )
 
 
 @pytest.mark.parametrize("damage", ["cut off", "emptied", "other numbers", "fewer rows"])
 def test_damaged_file_counts_as_none_and_is_made_anew(damage, run_dir, dataset):
-    computed = compute_answers(run_dir, dataset)
-    path = find_answers_path(run_dir, dataset)
+    computed = compute_predictions(run_dir, dataset)
+    path = find_predictions_path(run_dir, dataset)
     content = bytearray(path.read_bytes())
     if damage == "cut off":
         path.write_bytes(content[: len(content) // 2])
@@ -280,11 +282,11 @@ def test_damaged_file_counts_as_none_and_is_made_anew(damage, run_dir, dataset):
         content[place] ^= 1
         path.write_bytes(content)
     else:
-        arrays = {name: getattr(computed, name)[:3] for name in ("outputs", "features", "is_answered")}
+        arrays = {name: getattr(computed, name)[:3] for name in ("outputs", "features", "is_predicted")}
         write_arrays(path, {**vars(computed), **arrays})
-    assert read_answers(run_dir, dataset) is None
-    compute_answers(run_dir, dataset)
-    np.testing.assert_array_equal(read_answers(run_dir, dataset).outputs, computed.outputs)
+    assert read_predictions(run_dir, dataset) is None
+    compute_predictions(run_dir, dataset)
+    np.testing.assert_array_equal(read_predictions(run_dir, dataset).outputs, computed.outputs)
 
 
 def test_the_eight_files_used_last_are_kept(tmp_path):
@@ -310,7 +312,7 @@ def test_a_full_disk_gives_a_sentence_and_leaves_nothing(run_dir, dataset, monke
 
 def test_without_a_model_file_there_is_a_sentence(run_dir, dataset):
     (run_dir / MODEL_FILE).unlink()
-    for ask in (find_answers_path, read_answers, compute_answers):
+    for ask in (find_predictions_path, read_predictions, compute_predictions):
         with pytest.raises(ModelError, match="only its scores are here"):
             ask(run_dir, dataset)
 
@@ -321,51 +323,51 @@ def test_without_a_model_file_there_is_a_sentence(run_dir, dataset):
 @pytest.fixture
 def scored_dir(run_dir, dataset) -> Path:
     """A run with its answers to the data set, and without its network."""
-    compute_answers(run_dir, dataset)
-    assert keep_answers_beside(run_dir, dataset) == run_dir / ANSWERS_FILE
+    compute_predictions(run_dir, dataset)
+    assert save_predictions_beside(run_dir, dataset) == run_dir / PREDICTIONS_FILE
     (run_dir / MODEL_FILE).unlink()
     return run_dir
 
 
 def test_answers_beside_the_card_are_read_where_the_model_is_not(run_dir, dataset, tmp_path):
     with pytest.raises(ModelError, match="has not answered all pictures of pictures yet"):
-        keep_answers_beside(run_dir, dataset)
-    compute_answers(run_dir, dataset, rows=_rows(dataset, "Sad/4.png"))
+        save_predictions_beside(run_dir, dataset)
+    compute_predictions(run_dir, dataset, rows=_rows(dataset, "Sad/4.png"))
     with pytest.raises(ModelError, match="has not answered all"):
-        keep_answers_beside(run_dir, dataset)
-    computed = compute_answers(run_dir, dataset)
-    key = find_answers_key(run_dir, dataset)
-    assert key == find_answers_path(run_dir, dataset).stem
-    keep_answers_beside(run_dir, dataset)
-    assert find_answers_key(run_dir, dataset) == key
+        save_predictions_beside(run_dir, dataset)
+    computed = compute_predictions(run_dir, dataset)
+    key = find_predictions_key(run_dir, dataset)
+    assert key == find_predictions_path(run_dir, dataset).stem
+    save_predictions_beside(run_dir, dataset)
+    assert find_predictions_key(run_dir, dataset) == key
     (run_dir / MODEL_FILE).unlink()
-    assert find_answers_key(run_dir, dataset) != key
+    assert find_predictions_key(run_dir, dataset) != key
     archive = shutil.make_archive(str(tmp_path / "zipped"), "zip", dataset.source)
     for same in (dataset, load_dataset(archive)):  # known by its content
-        kept = read_answers(run_dir, same)
+        kept = read_predictions(run_dir, same)
         np.testing.assert_array_equal(kept.outputs, computed.outputs)
-        np.testing.assert_array_equal(kept.is_answered, computed.is_answered)
+        np.testing.assert_array_equal(kept.is_predicted, computed.is_predicted)
         assert (kept.class_names, kept.positive_classes, kept.features.shape) == (EMOTIONS, ["neutral", "sad"], (7, 0))
-        assert (kept.is_complete, has_answers(kept, scan_dataset(same))) == (True, True)
+        assert (kept.is_complete, has_predictions(kept, scan_dataset(same))) == (True, True)
 
 
 def test_fewer_folders_of_the_same_pictures_have_their_answers_too(scored_dir, dataset):
     part = load_dataset(DatasetSpec(dataset.source, {"Happy": "leave out"}))
-    assert len(part.index) == 4
-    whole = read_answers(scored_dir, dataset)
-    np.testing.assert_array_equal(read_answers(scored_dir, part).outputs, whole.outputs[3:])
+    assert len(part.samples) == 4
+    whole = read_predictions(scored_dir, dataset)
+    np.testing.assert_array_equal(read_predictions(scored_dir, part).outputs, whole.outputs[3:])
 
 
 def test_other_pictures_have_no_answers_beside_the_card(scored_dir, dataset, write_pictures):
     write_pictures(["Sad/new.png"])
     for other in (load_dataset(dataset.source), load_dataset(SAMPLE)):
         with pytest.raises(ModelError, match="only its answers to other pictures than"):
-            read_answers(scored_dir, other)
+            read_predictions(scored_dir, other)
 
 
 @pytest.mark.parametrize("damage", ["emptied", "fewer rows", "no numbers", "other classes", "words"])
 def test_damaged_answers_beside_the_card_give_a_sentence(damage, scored_dir, dataset):
-    path = scored_dir / ANSWERS_FILE
+    path = scored_dir / PREDICTIONS_FILE
     with np.load(path) as arrays:
         kept = dict(arrays)
     if damage == "fewer rows":
@@ -380,21 +382,21 @@ def test_damaged_answers_beside_the_card_give_a_sentence(damage, scored_dir, dat
     if damage == "emptied":
         path.write_bytes(b"")
     with pytest.raises(ModelError, match="are damaged"):
-        read_answers(scored_dir, dataset)
+        read_predictions(scored_dir, dataset)
 
 
 def test_pictures_of_the_training_are_recognised(run_dir):
     fingerprints = np.array(["a" * 16, "", "b" * 16])
-    assert find_seen(run_dir, fingerprints).tolist() == [False, False, False]
+    assert find_in_training_set(run_dir, fingerprints).tolist() == [False, False, False]
     (run_dir / FINGERPRINTS_FILE).write_text(f"{'b' * 16}\n{'c' * 16}\n")
-    assert find_seen(run_dir, fingerprints).tolist() == [False, False, True]
+    assert find_in_training_set(run_dir, fingerprints).tolist() == [False, False, True]
 
 
 # The map of these answers, and the command that makes both
 
 
 def test_map_is_kept_beside_and_read_as_computed(run_dir, dataset):
-    features = compute_answers(run_dir, dataset).features
+    features = compute_predictions(run_dir, dataset).features
     assert read_map(run_dir, dataset) is None
     points = compute_map(run_dir, dataset, features=features)
     np.testing.assert_array_equal(read_map(run_dir, dataset), points)
@@ -406,29 +408,29 @@ def test_map_is_kept_beside_and_read_as_computed(run_dir, dataset):
 def test_look_says_each_stage_and_the_second_time_takes_it_from_the_cache(run_dir, dataset, capsys, monkeypatch):
     progress_path = cache_dir() / "jobs" / "look.json"
     progress_path.parent.mkdir()
-    words = ["look", "--data", dataset.source, "--model", str(run_dir), "--progress", str(progress_path)]
+    words = ["embed", "--data", dataset.source, "--model", str(run_dir), "--progress", str(progress_path)]
     assert main(words) == 0
     stages = [line.rpartition(",")[0] for line in capsys.readouterr().out.splitlines()]
     assert stages == ["scan: 7 pictures", "answers: 6 pictures, by small", "map: 6 pictures"]
-    assert read_job("look").state == "finished"
-    assert read_answers(run_dir, dataset) is not None
+    assert read_job("embed").state == "finished"
+    assert read_predictions(run_dir, dataset) is not None
     assert read_map(run_dir, dataset) is not None
-    monkeypatch.setattr(answering, "compute_answers", None)
+    monkeypatch.setattr(answering, "compute_predictions", None)
     assert main(words) == 0
 
 
 def test_look_counts_folders_as_it_is_told(run_dir, write_pictures, capsys):
     folder = write_pictures(["Happy/1.png", "Tired/2.png", "Tired/3.png"])
     choices = {"Tired": "sad"}
-    words = ["look", "--data", str(folder), "--model", str(run_dir), "--folder-choices", json.dumps(choices)]
+    words = ["embed", "--data", str(folder), "--model", str(run_dir), "--folder-choices", json.dumps(choices)]
     assert main(words) == 0
     assert capsys.readouterr().out.startswith("scan: 3 pictures, ")
-    assert read_answers(run_dir, load_dataset(DatasetSpec(str(folder), choices))) is not None
+    assert read_predictions(run_dir, load_dataset(DatasetSpec(str(folder), choices))) is not None
 
 
 def test_look_at_nothing_leaves_its_sentence_in_the_progress_file(tmp_path):
     progress_path = cache_dir() / "jobs" / "look.json"
     progress_path.parent.mkdir()
-    assert main(["look", "--data", str(tmp_path / "nowhere"), "--progress", str(progress_path)]) == 1
-    job = read_job("look")
+    assert main(["embed", "--data", str(tmp_path / "nowhere"), "--progress", str(progress_path)]) == 1
+    job = read_job("embed")
     assert (job.state, job.message.startswith("There is no folder or .zip file at")) == ("failed", True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from facedep.evaluation.metrics import compute_calibration_error
-from facedep.networks.calibration import apply_temperature, find_temperature, find_uncertain_band
+from facedep.networks.calibration import apply_temperature, find_abstention_band, find_temperature
 
 IS_POSITIVE = np.array([False, True, True, False])
 
@@ -58,42 +58,42 @@ def test_temperature_of_one_output_is_found():
 
 def test_outside_the_band_the_share_of_wrong_answers_is_kept_to_on_other_pictures():
     outputs, is_depressed = _draw_answers(20_000)
-    low, high = find_uncertain_band(is_depressed, outputs[:, IS_POSITIVE].sum(axis=1), 0.5, 0.10)
+    low, high = find_abstention_band(is_depressed, outputs[:, IS_POSITIVE].sum(axis=1), 0.5, 0.10)
     assert low == pytest.approx(1 - high, abs=1e-3)
     others, others_depressed = _draw_answers(20_000, seed=9)
     probabilities = others[:, IS_POSITIVE].sum(axis=1)
-    is_answered = (probabilities < low) | (probabilities >= high)
+    is_predicted = (probabilities < low) | (probabilities >= high)
     is_wrong = others_depressed != (probabilities >= 0.5)
     assert is_wrong.mean() > 0.12
-    assert is_wrong[is_answered].mean() == pytest.approx(0.10, abs=0.01)
-    assert 0.5 < is_answered.mean() < 1
+    assert is_wrong[is_predicted].mean() == pytest.approx(0.10, abs=0.01)
+    assert 0.5 < is_predicted.mean() < 1
 
 
 def test_band_is_the_narrowest():
     probabilities = np.array([0.05, 0.1, 0.2, 0.9, 0.95, 0.40, 0.42, 0.55])
     is_depressed = np.array([False, False, False, True, True, True, True, False])
-    low, high = find_uncertain_band(is_depressed, probabilities, 0.5, 0.10)
+    low, high = find_abstention_band(is_depressed, probabilities, 0.5, 0.10)
     assert 0.2 < low < 0.40
     assert 0.55 < high < 0.9
-    low, high = find_uncertain_band(is_depressed, probabilities, 0.5, 0.20)  # one of six may be wrong
+    low, high = find_abstention_band(is_depressed, probabilities, 0.5, 0.20)  # one of six may be wrong
     assert 0.40 < low < 0.42
 
 
 def test_band_of_a_model_that_is_good_enough_everywhere_is_empty():
     probabilities = np.array([0.1, 0.2, 0.7, 0.8, 0.9])
-    assert find_uncertain_band(probabilities > 0.5, probabilities, 0.5, 0.10) == (0.5, 0.5)
+    assert find_abstention_band(probabilities > 0.5, probabilities, 0.5, 0.10) == (0.5, 0.5)
 
 
 def test_no_band_makes_a_guesser_reliable():
     rng = np.random.default_rng(2)
-    assert find_uncertain_band(rng.random(2000) < 0.5, rng.random(2000), 0.5, 0.10) is None
-    assert find_uncertain_band(np.zeros(0, bool), np.zeros(0), 0.5, 0.10) is None
+    assert find_abstention_band(rng.random(2000) < 0.5, rng.random(2000), 0.5, 0.10) is None
+    assert find_abstention_band(np.zeros(0, bool), np.zeros(0), 0.5, 0.10) is None
 
 
 def test_equal_probabilities_are_on_the_same_side_of_the_band():
     probabilities = np.repeat([0.1, 0.3, 0.9], 10)
     is_depressed = np.repeat([False, False, True], 10)
     is_depressed[10:14] = True  # four of the ten at 0.3 are wrong: 4 of 30 in all
-    low, high = find_uncertain_band(is_depressed, probabilities, 0.5, 0.10)
+    low, high = find_abstention_band(is_depressed, probabilities, 0.5, 0.10)
     assert low <= 0.1 + 0.2
     assert not ((probabilities[10:20] < low) | (probabilities[10:20] >= high)).any()

@@ -157,10 +157,10 @@ def test_chosen_threshold_goes_before_the_cards_and_takes_the_band_with_it(run_d
     for chosen, band in ((0.55, (0.4, 0.6)), (0.7, None)):
         write_threshold(run_dir, chosen)
         loaded = model.load_classifier(run_dir)
-        assert (loaded.threshold, loaded.uncertain_band) == (chosen, band)
+        assert (loaded.threshold, loaded.abstention_band) == (chosen, band)
     forget_threshold(run_dir)
     loaded = model.load_classifier(run_dir)
-    assert (loaded.threshold, loaded.uncertain_band) == (0.5, (0.4, 0.6))
+    assert (loaded.threshold, loaded.abstention_band) == (0.5, (0.4, 0.6))
 
 
 def test_sum_depressed_adds_the_columns_that_count_as_depressed():
@@ -443,7 +443,7 @@ def test_model_that_averages_with_the_mirror_image_answers_both_the_same(tmp_pat
     images = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 1), dtype=np.uint8)
     straight, mirrored = (model.compute_outputs(network, array) for array in (images, images[:, :, ::-1]))
     assert not np.allclose(straight, mirrored, atol=1e-6)
-    classifier = model.load_classifier(_save(tmp_path / "a", network, _card(averages_mirror=True)))
+    classifier = model.load_classifier(_save(tmp_path / "a", network, _card(uses_flip_tta=True)))
     for array in (images, images[:, :, ::-1]):
         assert classifier.predict(array).probabilities == pytest.approx((straight + mirrored)[:, 0] / 2, abs=1e-5)
 

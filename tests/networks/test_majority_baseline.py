@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from facedep.cli.main import _describe_scores
+from facedep.cli.options import describe_scores
 from facedep.emotions import DEPRESSED, NON_DEPRESSED
-from facedep.evaluation.metrics import score_predictions
+from facedep.evaluation.metrics import compute_metrics
 from facedep.files import nan_to_null
 from facedep.networks.card import Card
 from facedep.networks.card_scores import Scores
@@ -56,7 +56,7 @@ def test_earlier_share_of_non_depressed_becomes_the_majority(key, share, name, e
 @pytest.mark.parametrize("is_depressed", [[True, True, False], [False, False, True], [True], []])
 def test_baseline_of_scores_is_read_back_from_their_json(is_depressed):
     is_depressed = np.array(is_depressed, bool)
-    scores = nan_to_null(score_predictions(is_depressed, np.full(len(is_depressed), 0.5)))
+    scores = nan_to_null(compute_metrics(is_depressed, np.full(len(is_depressed), 0.5)))
     found, expected = read_majority_baseline(scores), find_majority_baseline(is_depressed)
     assert found == expected or not (found.is_known or expected.is_known)
 
@@ -84,8 +84,8 @@ def test_what_is_missing_or_makes_no_sense_is_unknown(scores):
 
 @pytest.mark.parametrize("scores", GUESSING.values(), ids=GUESSING)
 def test_every_sentence_compares_with_the_larger_group(scores):
-    assert "(always depressed: 0.720)" in _describe_scores(Scores.from_json(scores))
-    asked = {**scores, "intervals": {"accuracy": [0.67, 0.76]}, "num_seen_in_training": 0}
+    assert "(always depressed: 0.720)" in describe_scores(Scores.from_json(scores))
+    asked = {**scores, "intervals": {"accuracy": [0.67, 0.76]}, "num_in_training_set": 0}
     assert "always answering *depressed* would get **72**" in describe_accuracy(asked)
 
 

@@ -28,7 +28,7 @@ FER2013, KAGGLE = "4efde1ea496fd40c", "bba6fbbc58352639"
 
 
 def _scores(shift: float = 0.0, **others) -> dict:
-    """Returns what `score_answers` gives; `shift` makes all of a set's numbers different from another's."""
+    """Returns what `score_predictions` gives; `shift` makes all of a set's numbers different from another's."""
     return {
         "num_images": 3514,
         "accuracy": 0.8171 + shift,
@@ -81,7 +81,7 @@ def _full_card(**changes) -> dict:
         "class_names": ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"],
         "positive_classes": ["neutral", "sad"],
         "threshold": 0.47,
-        "averages_mirror": True,
+        "uses_flip_tta": True,
         "calibration": {
             "temperature": 1.237,
             "uncertain": {"low": 0.381, "high": 0.642, "target_error": 0.11},
@@ -105,7 +105,7 @@ def _full_card(**changes) -> dict:
             "was_stopped": True,
             "has_diverged": True,
             "teacher": "teacher-run",
-            "final_fit_of": "first-run",
+            "refit_of": "first-run",
         },
         "versions": {"facedep": "0.1.0", "keras": "3.15.1", "backend": "tensorflow", "python": "3.11.7"},
         "scores": {"test": _scores(), "val": _scores(0.01)},
@@ -118,7 +118,7 @@ def _full_card(**changes) -> dict:
                 split="leak-free",
                 part="all",
                 num_images=3649,
-                num_seen_in_training=13,
+                num_in_training_set=13,
                 num_also_in_train=0,
                 num_unreadable=0,
             )
@@ -343,7 +343,7 @@ def test_each_expression_is_shown_with_its_group():
 
 def test_intervals_of_shares_are_called_wilsons_if_they_are():
     card = _full_card(evaluations=[])
-    card["training"]["final_fit_of"] = ""
+    card["training"]["refit_of"] = ""
     text = render_model_card("m", card)
     assert "Wilson 1927" not in text
     assert "are too narrow" in text

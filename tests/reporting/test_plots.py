@@ -11,7 +11,7 @@ from facedep.runs.progress import Progress
 
 INDEX = pd.DataFrame(
     [("sad", DEPRESSED, "train")] * 3 + [("happy", NON_DEPRESSED, "train")] * 2 + [("happy", NON_DEPRESSED, "test")],
-    columns=["emotion", "label", "split"],
+    columns=["emotion", "label", "subset"],
 )
 MAJORITY = MajorityBaseline(DEPRESSED, 0.67)
 EMPTY = INDEX.iloc[:0]
@@ -140,8 +140,8 @@ def test_flow_leads_every_emotion_into_its_group_and_keeps_the_groups_apart():
 
 
 def test_flow_shows_an_emotion_that_stands_in_both_groups_as_two_streams():
-    index = pd.DataFrame({"emotion": ["sad"] * 3, "label": [DEPRESSED, DEPRESSED, NON_DEPRESSED]})
-    (flow,) = data.plot_flow(index).data
+    samples = pd.DataFrame({"emotion": ["sad"] * 3, "label": [DEPRESSED, DEPRESSED, NON_DEPRESSED]})
+    (flow,) = data.plot_flow(samples).data
     assert sorted(zip(flow.link.source, flow.link.target, flow.link.value, strict=True)) == [(0, 1, 1), (0, 2, 2)]
 
 

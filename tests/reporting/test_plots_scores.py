@@ -51,7 +51,7 @@ def build_slice(name, accuracy, low, high, *, is_small=False, p_value=1.0):
         comparison.plot_robustness(
             {"a": pd.DataFrame(columns=["strength", "accuracy", "low", "high"])}, title="B", unit=""
         ),
-        comparison.plot_flattery([]),
+        comparison.plot_protocol_comparison([]),
         comparison.plot_accuracies([], MajorityBaseline(NON_DEPRESSED, 0.6)),
         comparison.plot_inversion(NOTHING),
         comparison.plot_game(NO_LABELS, NO_LABELS, NO_LABELS),
@@ -236,7 +236,7 @@ def test_flattery_sets_the_score_beside_remembering_and_a_constant_answer():
          "majority_baseline": MajorityBaseline(NON_DEPRESSED, 0.67), "lookup_accuracy": None,
          "num_in_train": 0, "num_seen": 0},
     ]  # fmt: skip
-    figure = comparison.plot_flattery(rows)
+    figure = comparison.plot_protocol_comparison(rows)
     assert list(trace_of(figure, "the model").x) == [0.81, 0.68]
     assert list(trace_of(figure, "always “non-depressed”").x) == [0.69, 0.67]
     remembered = trace_of(figure, "a table that only remembers its training data").x
@@ -248,7 +248,7 @@ def test_flattery_sets_the_score_beside_remembering_and_a_constant_answer():
     ]
     assert figure.layout.legend.traceorder == "reversed"
     rows[1]["majority_baseline"] = MajorityBaseline(DEPRESSED, 0.72)
-    assert list(trace_of(comparison.plot_flattery(rows), "always the larger group").x) == [0.69, 0.72]
+    assert list(trace_of(comparison.plot_protocol_comparison(rows), "always the larger group").x) == [0.69, 0.72]
 
 
 def test_accuracies_show_each_run_and_leave_out_an_undefined_one():

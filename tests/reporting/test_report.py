@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
-from facedep.cli import main as cli
+from facedep.cli import evaluate
 from facedep.cli.main import main
 from facedep.data import sample_faces
 from facedep.data.eval_subset import EvalSubset
@@ -30,8 +30,13 @@ from facedep.data.sources import Dataset, load_dataset
 from facedep.data.splits import PUBLISHED
 from facedep.errors import DataError, ModelError
 from facedep.evaluation.evaluation import evaluate_run, read_evaluation
-from facedep.evaluation.robustness import DISTORTIONS, read_robustness
-from facedep.inference.prediction_cache import Answers, find_answers_path, keep_answers_beside, write_answers
+from facedep.evaluation.robustness import CORRUPTIONS, read_robustness
+from facedep.inference.prediction_cache import (
+    DatasetPredictions,
+    find_predictions_path,
+    save_predictions_beside,
+    write_predictions,
+)
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, read_card
 from facedep.networks.decision_threshold import write_threshold
 from facedep.notices import NOTICE
@@ -107,7 +112,7 @@ def made(tmp_path_factory):
         for number in range(5):
             face = Image.fromarray(sample_faces.draw_sample_face(emotion, number))
             face.save(folder / "drawn" / emotion / f"{number}.png")
-    choice = ["--data", str(folder / "drawn"), "--part", "all"]
+    choice = ["--data", str(folder / "drawn"), "--subset", "all"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FACEDEP_CACHE_DIR", str(folder / "cache"))
         patch.setenv("FACEDEP_MODELS_DIR", str(folder / "models"))
@@ -141,7 +146,7 @@ def test_command_writes_the_report_and_the_model_card_and_says_both_paths(made):
 def test_report_says_the_sentences_and_numbers_of_the_evaluation(made, page):
     scores = made["scores"]
     assert _strip(sentences.describe_accuracy(scores)) in page.text
-    assert _strip(sentences.describe_answered(scores)) in page.text
+    assert _strip(sentences.describe_coverage(scores)) in page.text
     low, high = scores["intervals"]["roc_auc"]
     for words in (
         f"{scores['accuracy']:.1%}",
@@ -165,8 +170,8 @@ def test_report_speaks_of_intervals_as_a_procedure_and_not_of_where_the_score_li
 
 def test_report_says_up_to_where_worse_pictures_are_better_answered_than_the_majority_baseline(made, page):
     always, table = made["scores"]["majority_baseline"]["share"], made["robustness"]
-    for name, kind in DISTORTIONS.items():
-        curve = table[table["distortion"] == name]
+    for name, kind in CORRUPTIONS.items():
+        curve = table[table["corruption"] == name]
         up_to = "–"
         for strength, low in zip(curve["strength"], curve["low"], strict=True):
             if low <= always:
@@ -194,7 +199,7 @@ def test_report_says_how_the_run_was_trained_and_how_to_make_it_again(page):
     for command in (*card.earlier_commands, card.command):
         assert command in page.text
     assert f"keras {card.versions['keras']}" in page.text
-    choice = f"--model {run_folder.SHIPPED_RUN} --data drawn --split leak-free --part all"
+    choice = f"--model {run_folder.SHIPPED_RUN} --data drawn --protocol leak-free --subset all"
     assert f"python -m facedep evaluate {choice} --report report.html" in page.text
     assert f"python -m facedep robustness {choice}" in page.text
 
@@ -293,8 +298,8 @@ def _answer(run_dir: Path, dataset: Dataset, names: list[str], positive: list[st
     depressed = np.where(is_dark, 0.8, 0.1).astype(np.float32)
     outputs = depressed[:, np.newaxis] if len(names) == 1 else np.column_stack([1 - depressed, depressed])
     features = np.zeros((len(outputs), 1), np.float16)
-    answers = Answers(names, positive, outputs, features, scan.is_readable)
-    write_answers(find_answers_path(run_dir, dataset), answers)
+    answers = DatasetPredictions(names, positive, outputs, features, scan.is_readable)
+    write_predictions(find_predictions_path(run_dir, dataset), answers)
 
 
 def _build(run_dir: Path, dataset: Dataset, subset: EvalSubset = EVERYTHING) -> Page:
@@ -311,7 +316,7 @@ def test_run_without_robustness_says_how_to_measure_it(tmp_path, dataset):
 def test_run_of_scores_only_has_a_report(tmp_path, dataset):
     run_dir = _make_run(tmp_path, dataset)
     scores = evaluate_run(run_dir, dataset, EVERYTHING).scores
-    keep_answers_beside(run_dir, dataset)
+    save_predictions_beside(run_dir, dataset)
     (run_dir / MODEL_FILE).unlink()
     page = _build(run_dir, dataset)
     assert _strip(sentences.describe_accuracy(scores)) in page.text
@@ -352,8 +357,8 @@ def test_pictures_without_emotions_have_a_report(tmp_path, dataset):
 def test_network_that_answers_nan_has_no_report(tmp_path, dataset):
     run_dir = _make_run(tmp_path, dataset)
     outputs = np.full((24, 2), np.nan, np.float32)
-    answers = Answers(["happy", "sad"], ["sad"], outputs, np.zeros((24, 1), np.float16), np.ones(24, bool))
-    write_answers(find_answers_path(run_dir, dataset), answers)
+    answers = DatasetPredictions(["happy", "sad"], ["sad"], outputs, np.zeros((24, 1), np.float16), np.ones(24, bool))
+    write_predictions(find_predictions_path(run_dir, dataset), answers)
     with pytest.raises(ModelError, match="answers with no number to some of these pictures"):
         build_report(read_evaluation(run_dir, dataset, EVERYTHING))
 
@@ -365,7 +370,7 @@ def test_what_makes_a_score_doubtful_is_said_and_can_be_left_out(tmp_path, datas
     assert "It was trained on 5 of these 24 pictures: the score is partly memory." in page.text
     page = _build(run_dir, dataset, EvalSubset(subset="all", excludes_training_images=True))
     assert "without the 5 that it was trained on" in page.text
-    assert "--leave-out-seen --report" in page.text
+    assert "--exclude-training-images --report" in page.text
     assert "partly memory" not in page.text
 
 
@@ -381,7 +386,7 @@ def test_part_and_threshold_in_force_are_said(tmp_path, dataset):
 
 def test_pictures_that_are_not_answered_yet_give_a_sentence_and_no_network_runs(tmp_path, dataset):
     run_dir = _make_run(tmp_path, dataset)
-    find_answers_path(run_dir, dataset).unlink()
+    find_predictions_path(run_dir, dataset).unlink()
     with pytest.raises(ModelError, match="has not answered these pictures of faces yet"):
         read_evaluation(run_dir, dataset, EVERYTHING)
 
@@ -396,7 +401,7 @@ def test_names_from_outside_stay_words(tmp_path, dataset):
         "command": f"python {HOSTILE}",
         "earlier_commands": [HOSTILE, "3"],
         "data": {"name": HOSTILE, "split": HOSTILE, "num_images": {"train": 1}},
-        "training": {"teacher": HOSTILE, "final_fit_of": HOSTILE, "num_epochs": 1, "kept_epoch": 1, "seconds": 1},
+        "training": {"teacher": HOSTILE, "refit_of": HOSTILE, "num_epochs": 1, "kept_epoch": 1, "seconds": 1},
         "versions": {HOSTILE: HOSTILE},
     }
     folder = tmp_path / "<script>alert('data')&amp;"
@@ -457,7 +462,7 @@ def test_a_name_that_is_none_of_a_report_is_refused(name, tmp_path):
 
 
 def test_a_place_that_cannot_be_written_is_told_before_the_work(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(cli, "evaluate_run", None)
+    monkeypatch.setattr(evaluate, "evaluate_run", None)
     (tmp_path / "file").write_text("")
     for folder in ("nowhere", "file"):
         assert main(["evaluate", "--report", str(tmp_path / folder / "report.html")]) == 1

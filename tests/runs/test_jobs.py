@@ -48,7 +48,7 @@ from facedep.runs.jobs import start_job
 print("ready", flush=True)
 while not Path(sys.argv[1]).exists():
     time.sleep(0.001)
-start_job("count", ["look"])
+start_job("count", ["embed"])
 """
 
 
@@ -84,16 +84,16 @@ def _wait_until(is_so, *, seconds: float = 30) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for Python is a script")
 def test_a_job_is_started_once_reports_and_finishes(fake_python):
     assert read_job("count") == Job("none")
-    start_job("count", ["look", "--data", "sample"])
+    start_job("count", ["embed", "--data", "sample"])
     assert read_job("count").state == "running"
     _wait_until(lambda: read_job("count").stage == "counting")
     assert read_job("count") == Job("running", "counting", 1, 10)
-    start_job("count", ["look"])
+    start_job("count", ["embed"])
     (_folder() / "go on").touch()
     _wait_until(lambda: read_job("count").state != "running")
     assert read_job("count") == Job("finished", "counting", 10, 10)
     assert _count_starts() == 1
-    words = ["-m", "facedep", "look", "--data", "sample", "--progress", str(find_progress_path("count"))]
+    words = ["-m", "facedep", "embed", "--data", "sample", "--progress", str(find_progress_path("count"))]
     assert read_job_log("count") == f"arguments: {words}"
 
 
@@ -102,12 +102,12 @@ def test_a_job_that_ended_can_be_started_again_and_two_jobs_run_side_by_side(fak
     _folder().mkdir(parents=True)
     (_folder() / "go on").touch()
     for count in (1, 2):
-        start_job("count", ["look"])
+        start_job("count", ["embed"])
         _wait_until(lambda: read_job("count").state == "finished")
         assert _count_starts() == count
     (_folder() / "go on").unlink()
     for name in ("one", "two"):
-        start_job(name, ["look"])
+        start_job(name, ["embed"])
     _wait_until(lambda: _count_starts() == 4)
     (_folder() / "go on").touch()
     _wait_until(lambda: [read_job(name).state for name in ("one", "two")] == ["finished"] * 2)
@@ -165,7 +165,7 @@ def test_a_late_word_for_a_dead_process_does_not_end_the_next_one(monkeypatch):
 def test_a_process_that_cannot_be_started_gives_a_sentence_and_leaves_no_job(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(RunError, match="could not be started"):
-        start_job("count", ["look"])
+        start_job("count", ["embed"])
     assert read_job("count") == Job("none")
 
 

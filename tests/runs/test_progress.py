@@ -97,7 +97,7 @@ def test_copies_among_the_validation_pictures_are_said(tmp_path):
 
 def test_pictures_that_the_run_started_from_among_the_validation_ones_are_said(tmp_path):
     progress = write_rows(tmp_path, [(1.0, 1.0), (0.9, 0.9)])
-    seen = dataclasses.replace(progress, num_val=300, num_val_seen_before=250)
+    seen = dataclasses.replace(progress, num_val=300, num_val_in_pretraining=250)
     assert "was trained on 250 of the 300 validation pictures" in judge_learning(seen)[1]
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from facedep.cli.main import _build_parser, _plan_run
+from facedep.cli.main import _build_parser
+from facedep.cli.train import _plan_run
 from facedep.errors import RunError
 from facedep.files import write_json
 from facedep.networks.card import CARD_FILE, MODEL_FILE

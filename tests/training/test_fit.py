@@ -343,7 +343,7 @@ def test_early_epochs_see_smaller_pictures_and_the_later_ones_whole_ones(tmp_pat
         monkeypatch.setattr(fitting, name, lambda images, rng, *, name=name, change=change: (
             seen.append((name, images.shape[1])), change(images, rng))[1])  # fmt: skip
     _fit_gently(tmp_path / "run")
-    early, late = ("mirror_images", COMPACT.early_size_px), ("augment_images", 48)
+    early, late = ("mirror_images", COMPACT.progressive_resizing_size_px), ("augment_images", 48)
     num_early = seen.count(early)
     assert num_early >= 8  # Keras draws one batch more to see its shape
     assert len(seen) - num_early >= 8

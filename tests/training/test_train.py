@@ -25,7 +25,7 @@ from facedep.data.sources import load_dataset
 from facedep.data.splits import split_dataset
 from facedep.errors import DataError, RunError
 from facedep.evaluation.evaluation import evaluate_run
-from facedep.evaluation.subset_selection import clean_scan, split_as_trained
+from facedep.evaluation.subset_selection import clean_scan, split_like_training
 from facedep.files import write_json
 from facedep.images.opening import compute_fingerprint
 from facedep.inference.pipeline import predict_picture
@@ -145,7 +145,7 @@ def parts(workshop) -> dict[str, set[str]]:
     with workshop.entered():
         dataset = load_dataset(str(workshop.pictures))
         scan = scan_dataset(dataset)
-        part_of = split_dataset(dataset.index, scan, "leak-free", seed=1)
+        part_of = split_dataset(dataset.samples, scan, "leak-free", seed=1)
     return {part: set(scan.fingerprints[part_of == part].tolist()) for part in ("train", "val", "test")}
 
 
@@ -299,11 +299,11 @@ def test_quick_measures_what_its_whole_network_then_answers(quick_dir, workshop)
     with workshop.entered():
         dataset = load_dataset(str(workshop.pictures))
         scan = scan_dataset(dataset)
-        is_val = split_dataset(dataset.index, scan, "leak-free", seed=1) == "val"
+        is_val = split_dataset(dataset.samples, scan, "leak-free", seed=1) == "val"
         images = scan.thumbnails[is_val][..., np.newaxis]
     outputs = compute_outputs(load_classifier(quick_dir).network, images)
     columns = [card.class_names.index(name) for name in card.positive_classes]
-    is_depressed = (dataset.index["label"][is_val] == "depressed").to_numpy()
+    is_depressed = (dataset.samples["label"][is_val] == "depressed").to_numpy()
     best = min(_read_rows(quick_dir, "epoch"), key=lambda row: row["val_loss"])
     accuracy = np.mean((outputs[:, columns].sum(axis=1) >= 0.5) == is_depressed)
     assert card.training.selected_epoch == best["epoch"]
@@ -314,7 +314,7 @@ def test_quick_says_how_many_pictures_the_shipped_model_has_seen(quick_dir, part
     card = read_card(quick_dir)
     assert card.data.num_in_training_set == {"train": len(parts["train"]), "val": 0, "test": 0}  # the same split
     assert set((quick_dir / FINGERPRINTS_FILE).read_text().split()) == parts["train"]
-    assert _read_rows(quick_dir, "start")[0]["num_val_seen_before"] == 0
+    assert _read_rows(quick_dir, "start")[0]["num_val_in_pretraining"] == 0
 
 
 def test_quick_counts_shipped_pictures_among_those_it_has_seen(shipped_dir, workshop, parts):
@@ -358,13 +358,13 @@ def test_run_with_a_teacher_says_so_in_its_card_and_command(first_dir, workshop)
     card = read_card(run_dir)
     assert card.training.teacher == "first"
     assert card.command == (
-        "python -m facedep train --data pictures --recipe compact --split leak-free --epochs 1 --batch-size 16 "
+        "python -m facedep train --data pictures --recipe compact --protocol leak-free --epochs 1 --batch-size 16 "
         "--seed 1 --teacher first --name taught"
     )
 
 
 def test_final_fit_learns_from_train_and_val_for_as_many_epochs_as_were_kept(first_dir, workshop, parts):
-    process = workshop.call("train", "--data", "pictures", "--final-fit", "first", "--name", "final")
+    process = workshop.call("train", "--data", "pictures", "--refit", "first", "--name", "final")
     assert process.returncode == 0, process.stderr
     run_dir, before = workshop.models / "final", read_card(first_dir)
     card = read_card(run_dir)
@@ -375,13 +375,13 @@ def test_final_fit_learns_from_train_and_val_for_as_many_epochs_as_were_kept(fir
     assert card.training.refit_of == card.calibration.run == "first"
     assert card.calibration.temperature == before.calibration.temperature
     assert set(card.scores) == {"test"}
-    assert card.command == "python -m facedep train --data pictures --final-fit first --name final"
+    assert card.command == "python -m facedep train --data pictures --refit first --name final"
     assert card.earlier_commands == (before.command,)
     assert judge_learning(read_progress(run_dir))[0] in (UNJUDGED, TOO_EARLY)
 
 
 def test_final_fit_on_other_pictures_is_refused(first_dir, workshop):
-    process = workshop.call("train", "--data", "groups", "--final-fit", "first", "--name", "final elsewhere")
+    process = workshop.call("train", "--data", "groups", "--refit", "first", "--name", "final elsewhere")
     assert process.returncode == 1
     assert "The run 'first' was trained on other pictures than these." in process.stderr
 
@@ -423,7 +423,7 @@ def test_model_card_is_written_for_reading(first_dir):
 
 def test_recorded_evaluation_joins_the_card_once(first_dir, workshop):
     for _ in range(2):
-        process = workshop.call("evaluate", "--model", "first", "--data", "groups", "--part", "all", "--record")
+        process = workshop.call("evaluate", "--model", "first", "--data", "groups", "--subset", "all", "--record")
         assert process.returncode == 0, process.stderr
     (evaluation,) = read_card(first_dir).evaluations
     assert (evaluation.data, evaluation.subset, evaluation.scores.num_images) == ("groups", "all", 60)
@@ -442,11 +442,11 @@ def test_evaluate_prints_one_json_object_and_nothing_else(evaluated, first_dir):
     assert evaluated.returncode == 0
     scores = json.loads(evaluated.stdout)
     required = {"num_images", "accuracy", "balanced_accuracy", "roc_auc", "ece", "emotion_accuracy",
-                "num_seen_in_training"}  # fmt: skip
+                "num_in_training_set"}  # fmt: skip
     assert required <= set(scores)
-    assert (scores["model"], scores["data"], scores["split"], scores["part"]) == (
+    assert (scores["model"], scores["data"], scores["protocol"], scores["subset"]) == (
         "first", "pictures", "leak-free", "test")  # fmt: skip
-    assert scores["num_seen_in_training"] == 0
+    assert scores["num_in_training_set"] == 0
     assert scores["num_unreadable"] == 1
     assert 0 <= scores["emotion_accuracy"] <= 1
     assert "Traceback" not in evaluated.stderr
@@ -473,14 +473,14 @@ def _flatten(scores: Scores) -> list[float]:
 def test_every_training_picture_counts_as_seen(first_dir, workshop, parts):
     with workshop.entered():
         scores = evaluate_run(first_dir, load_dataset(str(workshop.pictures)), EvalSubset(subset="train")).scores
-    assert scores["num_seen_in_training"] == scores["num_images"] == len(parts["train"])
+    assert scores["num_in_training_set"] == scores["num_images"] == len(parts["train"])
 
 
 def test_part_all_takes_every_readable_picture_once(first_dir, workshop, parts):
     with workshop.entered():
         scores = evaluate_run(first_dir, load_dataset(str(workshop.pictures)), EvalSubset(subset="all")).scores
     assert scores["num_images"] == 90  # of 92 files one is a copy and one is damaged
-    assert scores["num_seen_in_training"] == len(parts["train"])
+    assert scores["num_in_training_set"] == len(parts["train"])
 
 
 def test_undefined_scores_are_null_in_json(first_dir, workshop, tmp_path, capsys):
@@ -488,7 +488,7 @@ def test_undefined_scores_are_null_in_json(first_dir, workshop, tmp_path, capsys
         _write(tmp_path / "faces" / "Happy" / f"{n}.png", _draw(900 + n))
     with workshop.entered():
         status = main(
-            ["evaluate", "--model", str(first_dir), "--data", str(tmp_path / "faces"), "--part", "all", "--json"]
+            ["evaluate", "--model", str(first_dir), "--data", str(tmp_path / "faces"), "--subset", "all", "--json"]
         )
     output = capsys.readouterr().out
     assert status == 0
@@ -501,7 +501,7 @@ def test_undefined_scores_are_null_in_json(first_dir, workshop, tmp_path, capsys
 def test_test_part_of_the_published_split_is_refused_in_a_sentence(first_dir, workshop, capsys):
     with workshop.entered():
         status = main(
-            ["evaluate", "--model", "first", "--data", str(workshop.pictures), "--split", "published", "--json"]
+            ["evaluate", "--model", "first", "--data", str(workshop.pictures), "--protocol", "published", "--json"]
         )
     output = capsys.readouterr()
     assert (status, output.out) == (1, "")
@@ -515,18 +515,20 @@ def test_split_that_the_folders_do_not_have_is_refused_in_a_sentence(first_dir, 
 
 def test_evaluate_in_the_background_says_how_far_it_is_and_leaves_out_what_was_seen(first_dir, workshop, parts, capsys):
     progress_path = workshop.folder / "evaluate.json"
-    words = ["evaluate", "--model", "first", "--data", str(workshop.pictures), "--part", "all"]
+    words = ["evaluate", "--model", "first", "--data", str(workshop.pictures), "--subset", "all"]
     with workshop.entered():
-        assert main([*words, "--leave-out-seen", "--progress", str(progress_path), "--folder-choices", "{}"]) == 0
+        assert (
+            main([*words, "--exclude-training-images", "--progress", str(progress_path), "--folder-choices", "{}"]) == 0
+        )
     num_seen = len(parts["train"])
     output = capsys.readouterr()
     assert f"{90 - num_seen} pictures, accuracy" in output.out
     assert f"{num_seen} pictures that it was trained on were left out." in output.out
     assert json.loads(progress_path.read_text())["state"] == "finished"
     with workshop.entered():
-        assert main([*words, "--leave-out-seen", "--record", "--progress", str(progress_path)]) == 1
+        assert main([*words, "--exclude-training-images", "--record", "--progress", str(progress_path)]) == 1
         assert main(["evaluate", "--model", "none", "--progress", str(progress_path)]) == 1
-    assert "Give --record or --leave-out-seen, not both." in capsys.readouterr().err
+    assert "Give --record or --exclude-training-images, not both." in capsys.readouterr().err
     job = json.loads(progress_path.read_text())
     assert (job["state"], job["message"][:27]) == ("failed", "There is no model 'none'. K")
 
@@ -546,15 +548,15 @@ def test_answers_kept_beside_the_card_are_scored_without_the_model(first_dir, wo
     run_dir = shutil.copytree(first_dir, tmp_path / "models" / "copy")
     words = ["evaluate", "--model", str(run_dir), "--data", str(workshop.pictures), "--json"]
     with workshop.entered():
-        assert main([*words, "--keep-answers"]) == 0
+        assert main([*words, "--save-predictions"]) == 0
         output = capsys.readouterr()
-        assert output.err.endswith(f"facedep: {run_dir / 'answers.npz'}\n")
+        assert output.err.endswith(f"facedep: {run_dir / 'predictions.npz'}\n")
         (run_dir / MODEL_FILE).unlink()
         assert main(words) == 0
         assert capsys.readouterr().out == output.out
         assert main(["evaluate", "--model", str(run_dir), "--data", str(workshop.groups)]) == 1
         assert "only its answers to other pictures than groups" in capsys.readouterr().err
-        assert main(["look", "--model", str(run_dir), "--data", str(workshop.pictures)]) == 1
+        assert main(["embed", "--model", str(run_dir), "--data", str(workshop.pictures)]) == 1
         assert "only its scores are here" in capsys.readouterr().err
 
 
@@ -660,7 +662,7 @@ def test_stop_ends_the_run_and_keeps_the_model(workshop):
 
 def test_ctrl_c_on_the_command_line_keeps_what_was_learned(workshop):
     command = [sys.executable, "-m", "facedep", "train", "--data", "pictures", "--recipe", "article", "--epochs",
-               "1000", "--split", "published", "--name", "interrupted"]  # fmt: skip
+               "1000", "--protocol", "published", "--name", "interrupted"]  # fmt: skip
     process = subprocess.Popen(
         command,
         cwd=workshop.folder,
@@ -767,11 +769,11 @@ def test_training_that_diverges_ends_with_a_sentence_and_no_model(workshop):
 
 
 def test_recipe_for_emotions_learns_groups_where_a_training_picture_names_no_emotion(workshop):
-    index = load_dataset(str(workshop.pictures)).index
-    assert training_prepare.find_class_names(index, COMPACT) == ["happy", "neutral", "sad"]
-    assert training_prepare.find_class_names(index, ARTICLE) == ["depressed"]
-    assert training_prepare.find_class_names(index[index["emotion"] == "sad"], COMPACT) == ["depressed"]
-    mixed = index.copy()
+    samples = load_dataset(str(workshop.pictures)).samples
+    assert training_prepare.find_class_names(samples, COMPACT) == ["happy", "neutral", "sad"]
+    assert training_prepare.find_class_names(samples, ARTICLE) == ["depressed"]
+    assert training_prepare.find_class_names(samples[samples["emotion"] == "sad"], COMPACT) == ["depressed"]
+    mixed = samples.copy()
     mixed.loc[3, "emotion"] = ""
     assert training_prepare.find_class_names(mixed, COMPACT) == ["depressed"]
 
@@ -806,16 +808,16 @@ def test_faulty_pictures_are_left_out_of_every_part_and_the_card_says_how_many(w
     config = dataclasses.replace(CONFIG, drop_issues=("blank",))
     cleaned, left_out = clean_scan(dataset, scan, config.drop_issues, config.issue_limits)
     assert left_out == {"all": 3, "blank": 3}
-    split = split_dataset(dataset.index, cleaned, config.protocol, seed=config.seed)
+    split = split_dataset(dataset.samples, cleaned, config.protocol, seed=config.seed)
     blank = {str(path.relative_to(folder)) for path in first}
-    assert not blank & set(dataset.index["path"][split != ""])
+    assert not blank & set(dataset.samples["path"][split != ""])
     assert (split != "").sum() == scan.is_readable.sum() - 3
-    assert scan.is_readable[[p in blank for p in dataset.index["path"]]].all()  # the kept scan is unchanged
+    assert scan.is_readable[[p in blank for p in dataset.samples["path"]]].all()  # the kept scan is unchanged
     config = dataclasses.replace(config, num_epochs=1, issue_limits={"min_entropy": 4.7})
     card = read_card(workshop.train("cleaned", folder, config))
     assert card.data.dropped_issues == left_out
     assert card.data.issue_limits["min_entropy"] == 4.7
-    own = split_as_trained(workshop.models / "cleaned", dataset, scan, config.protocol)
+    own = split_like_training(workshop.models / "cleaned", dataset, scan, config.protocol)
     np.testing.assert_array_equal(own, split)
     with workshop.entered():
         scores = evaluate_run(workshop.models / "cleaned", dataset, EvalSubset()).scores

@@ -35,11 +35,11 @@ from facedep.reporting.plots.theme import (
 def plot_robustness(
     curves: dict[str, pd.DataFrame], *, title: str, unit: str, baseline: MajorityBaseline = UNKNOWN
 ) -> Figure:
-    """Returns how the accuracy falls with one distortion, a line with its 95 % band for each of up to three runs.
+    """Returns how the accuracy falls with one corruption, a line with its 95 % band for each of up to three runs.
 
     Args:
-        curves: Run to its table, cut to this distortion: columns `strength`, `accuracy`, `low`, `high` (0..1).
-        title: The distortion in words.
+        curves: Run to its table, cut to this corruption: columns `strength`, `accuracy`, `low`, `high` (0..1).
+        title: The corruption in words.
         unit: Of its strength, in words.
         baseline: What always answering the larger group would get.
     """
@@ -89,7 +89,7 @@ def plot_robustness(
     )
 
 
-def plot_flattery(rows: Sequence[dict[str, Any]]) -> Figure:
+def plot_protocol_comparison(rows: Sequence[dict[str, Any]]) -> Figure:
     """Returns one run's score on different pictures beside what remembering and a constant answer get there.
 
     Args:

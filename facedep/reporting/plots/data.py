@@ -21,23 +21,23 @@ from facedep.reporting.plots.theme import (
     style_figure,
 )
 
-PART_NAMES = {"train": "train", "val": "val", "test": "test", "": "no split"}
+SUBSET_NAMES = {"train": "train", "val": "val", "test": "test", "": "no split"}
 
 
-def plot_balance(index: pd.DataFrame) -> Figure:
+def plot_balance(samples: pd.DataFrame) -> Figure:
     """Returns stacked bars: pictures per split, divided into the two groups.
 
     Args:
-        index: The data set's index table; columns `split` and `label`.
+        samples: The data set's samples table; columns `subset` and `label`.
     """
-    counts = index.groupby(["split", "label"]).size()
-    splits = [split for split in PART_NAMES if split in set(index["split"])]
+    counts = samples.groupby(["subset", "label"]).size()
+    splits = [split for split in SUBSET_NAMES if split in set(samples["subset"])]
     figure = Figure()
     for group in reversed(emotions.GROUPS):
         numbers = [int(counts.get((split, group), 0)) for split in splits]
         figure.add_bar(
             name=GROUP_NAMES[group],
-            x=[PART_NAMES[split] for split in splits],
+            x=[SUBSET_NAMES[split] for split in splits],
             y=numbers,
             text=[f"{number:,}" if number else "" for number in numbers],
             marker_color=color_of(group),
@@ -47,13 +47,13 @@ def plot_balance(index: pd.DataFrame) -> Figure:
     return style_figure(figure, "Pictures per split and group", height=340)
 
 
-def plot_emotions(index: pd.DataFrame) -> Figure:
+def plot_emotions(samples: pd.DataFrame) -> Figure:
     """Returns bars: pictures per emotion, coloured by the group it counts as, the largest on top.
 
     Args:
-        index: The data set's index table; columns `emotion` and `label`.
+        samples: The data set's samples table; columns `emotion` and `label`.
     """
-    counts = index.assign(emotion=index["emotion"].replace("", "not named")).groupby(["emotion", "label"]).size()
+    counts = samples.assign(emotion=samples["emotion"].replace("", "not named")).groupby(["emotion", "label"]).size()
     counts = counts.sort_values()
     order = list(dict.fromkeys(counts.index.get_level_values("emotion")))
     figure = Figure()
@@ -77,7 +77,7 @@ def plot_leak(num_images: int, num_identical: int, num_similar: int, part: str) 
     """Returns one bar for a part: how many of its pictures are copies out of train, near-copies, or truly new.
 
     Args:
-        num_images: Pictures in the part.
+        num_images: Pictures in the subset.
         num_identical: Those with a pixel-identical copy in train.
         num_similar: Those with an identical or near-identical picture in train.
         part: "val" or "test".
@@ -140,21 +140,21 @@ def plot_difference(difference: np.ndarray, *, first_name: str = "depressed") ->
     return style_figure(figure, "Where the average faces differ", height=400)
 
 
-def plot_flow(index: pd.DataFrame) -> Figure:
+def plot_flow(samples: pd.DataFrame) -> Figure:
     """Returns a Sankey diagram: how the emotions flow into the two groups, in each group the largest on top.
 
     Args:
-        index: The data set's index table; columns `emotion` and `label`.
+        samples: The data set's samples table; columns `emotion` and `label`.
     """
-    counts = index.assign(emotion=index["emotion"].replace("", "not named")).groupby(["emotion", "label"]).size()
+    counts = samples.assign(emotion=samples["emotion"].replace("", "not named")).groupby(["emotion", "label"]).size()
     sizes = counts.groupby(level="emotion").sum()
-    groups = [group for group in emotions.GROUPS if group in set(index["label"])]
+    groups = [group for group in emotions.GROUPS if group in set(samples["label"])]
     # The emotions of one group lie together, so that no two streams cross.
     main_group = {emotion: counts[emotion].idxmax() for emotion in sizes.index}
     order = sorted(sizes.index, key=lambda emotion: (groups.index(main_group[emotion]), -sizes[emotion], emotion))
     names = [*order, *groups]
     labels = [f"{emotion} {sizes[emotion]:,}" for emotion in order]
-    labels += [f"{GROUP_NAMES[group]} {(index['label'] == group).sum():,}" for group in groups]
+    labels += [f"{GROUP_NAMES[group]} {(samples['label'] == group).sum():,}" for group in groups]
     figure = Figure(
         go.Sankey(
             arrangement="fixed",

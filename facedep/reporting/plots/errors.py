@@ -94,7 +94,7 @@ def plot_emotion_errors(
     """Returns for each true emotion the share called *depressed*, with its interval, the largest on top.
 
     Args:
-        per_emotion: `evaluation.score_answers`'s: emotion to `num_images`, `group_accuracy` (0..1) and
+        per_emotion: `evaluation.score_predictions`'s: emotion to `num_images`, `group_accuracy` (0..1) and
             `group_accuracy_interval`.
         depressed_emotions: The emotions that count as *depressed*: there high is good, elsewhere low is good.
     """
