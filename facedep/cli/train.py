@@ -12,7 +12,7 @@ from facedep.cli.train_worker import train_in_terminal, train_run_folder
 from facedep.data.splits import LEAK_FREE, PROTOCOLS
 from facedep.dataset_spec import add_dataset_arguments, read_dataset_spec
 from facedep.errors import RunError
-from facedep.networks.recipes import ARTICLE, RECIPES, find_recipe
+from facedep.networks.recipes import ARTICLE, AUGMENTATION_NAMES, RECIPES, find_recipe
 from facedep.runs import run_folder
 from facedep.training.checks import check_run
 
@@ -40,6 +40,18 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--ema-momentum", type=float, metavar="X", help="of the running mean of the weights, 0 for none; default: same"
+    )
+    parser.add_argument(
+        "--augmentation",
+        default="",
+        choices=AUGMENTATION_NAMES,
+        help="how pictures are changed at random; default: the recipe's",
+    )
+    parser.add_argument(
+        "--logit-adjustment", type=float, default=0.0, metavar="X", help="make up for rare classes, 0 to 1; default: 0"
+    )
+    parser.add_argument(
+        "--drawn-faces", type=int, default=0, metavar="N", help="also train on N drawn faces of each emotion"
     )
     parser.add_argument("--protocol", default=LEAK_FREE, choices=PROTOCOLS, help=f"default: {LEAK_FREE}")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
@@ -159,6 +171,9 @@ def _plan_run(options: argparse.Namespace, data_name: str) -> run_folder.RunConf
         ema_momentum=recipe.ema_momentum if options.ema_momentum is None else options.ema_momentum,
         drop_issues=tuple(filter(None, options.drop_issues.split(","))),
         issue_limits=dict(map(_parse_issue_limit, options.issue_limit)),
+        augmentation=options.augmentation,
+        logit_adjustment=options.logit_adjustment,
+        num_drawn_faces=options.drawn_faces,
     )
 
 

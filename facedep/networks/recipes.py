@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from facedep.errors import ModelError
 
+AUGMENTATION_NAMES = ("none", "standard", "camera")  # see `training/augmentation.py`
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -27,7 +29,7 @@ class Recipe:
         schedule: "constant", or "cosine": a rise over the first tenth (over the first epoch where there are early
             ones), then down to nothing along half a cosine.
         label_smoothing: Share of each label spread over all classes.
-        augments: Whether each picture is mirrored, shifted, turned, scaled, lightened and partly covered at random.
+        augmentation: How pictures are changed at random, a key of `training.augmentation.AUGMENTATIONS`.
         num_progressive_resizing_epochs: So many epochs at the start show smaller pictures, at most mirrored
             (progressive learning: Tan & Le 2021, arXiv 2104.00298), at most a quarter of all; 0 for none.
         progressive_resizing_size_px: Side of these smaller pictures; only a network without a layer of fixed size can
@@ -56,7 +58,7 @@ class Recipe:
     weight_decay: float
     schedule: str
     label_smoothing: float
-    augments: bool
+    augmentation: str
     num_progressive_resizing_epochs: int
     progressive_resizing_size_px: int
     ema_momentum: float
@@ -89,7 +91,7 @@ ARTICLE = Recipe(
     weight_decay=0.0,
     schedule="constant",
     label_smoothing=0.0,
-    augments=False,
+    augmentation="none",
     num_progressive_resizing_epochs=0,
     progressive_resizing_size_px=0,
     ema_momentum=0.0,
@@ -118,7 +120,7 @@ COMPACT = Recipe(
     weight_decay=0.02,
     schedule="cosine",
     label_smoothing=0.1,
-    augments=True,
+    augmentation="standard",
     num_progressive_resizing_epochs=4,
     progressive_resizing_size_px=32,
     ema_momentum=0.95,
@@ -147,7 +149,7 @@ QUICK = Recipe(
     weight_decay=0.02,
     schedule="cosine",
     label_smoothing=0.1,
-    augments=False,
+    augmentation="none",
     num_progressive_resizing_epochs=0,
     progressive_resizing_size_px=0,
     ema_momentum=0.0,

@@ -39,7 +39,7 @@ from facedep.dataset_spec import DatasetSpec
 from facedep.errors import ModelError, RunError
 from facedep.files import read_json, write_json
 from facedep.networks.card import CARD_FILE, MODEL_FILE, Card, read_card
-from facedep.networks.recipes import RECIPES
+from facedep.networks.recipes import AUGMENTATION_NAMES, RECIPES
 from facedep.paths import is_in_package, models_dir, runs_dirs
 from facedep.processes import (
     FAILED,
@@ -69,7 +69,7 @@ _OLD_SETTINGS = {  # until version 0.1
     "thresholds": "issue_limits",
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,59}")
-MAX_EPOCHS, MAX_BATCH_SIZE, MAX_DEVICES = 1000, 1024, 64
+MAX_EPOCHS, MAX_BATCH_SIZE, MAX_DEVICES, MAX_DRAWN_FACES = 1000, 1024, 64, 20_000
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,9 @@ class RunConfig:
         ema_momentum: Of the running mean of the weights; see `Recipe`.
         drop_issues: Names of faults (`quality.find_issues`) whose pictures are cleaned away before the split.
         issue_limits: Those of `quality.IssueLimits` that are not the default ones.
+        augmentation: Another way to change pictures at random than the recipe's; "" for that one.
+        logit_adjustment: How far the loss makes up for rare classes, 0 (not at all) to 1; see `training/losses.py`.
+        num_drawn_faces: Drawn faces of each emotion to train on as well; see `training/drawn_faces.py`.
     """
 
     recipe: str
@@ -112,6 +115,9 @@ class RunConfig:
     ema_momentum: float = 0.0
     drop_issues: tuple[str, ...] = ()
     issue_limits: dict[str, float] = field(default_factory=dict)
+    augmentation: str = ""
+    logit_adjustment: float = 0.0
+    num_drawn_faces: int = 0
 
     @classmethod
     def from_json(cls, values: Any) -> "RunConfig":
@@ -176,6 +182,12 @@ class RunConfig:
             raise RunError(f"{', '.join(map(repr, sorted(unknown)))}: choose among {', '.join(ISSUE_NAMES)}.")
         if unknown := set(self.issue_limits) - {field.name for field in dataclasses.fields(IssueLimits)}:
             raise RunError(f"There is no threshold {', '.join(sorted(unknown))}.")
+        if self.augmentation not in ("", *AUGMENTATION_NAMES):
+            raise RunError(f"There is no augmentation {self.augmentation!r}. Choose {', '.join(AUGMENTATION_NAMES)}.")
+        if not 0 <= self.logit_adjustment <= 1:
+            raise RunError(f"A logit adjustment of {self.logit_adjustment}: choose one from 0 to 1.")
+        if not isinstance(self.num_drawn_faces, int) or not 0 <= self.num_drawn_faces <= MAX_DRAWN_FACES:
+            raise RunError(f"{self.num_drawn_faces} drawn faces: choose a whole number from 0 to {MAX_DRAWN_FACES:,}.")
         if not 0 <= self.seed < 2**32:
             raise RunError(f"The seed {self.seed}: choose a whole number from 0 to {2**32 - 1}.")
 
@@ -423,6 +435,12 @@ def describe_command(config: RunConfig, name: str) -> str:
             words += [
                 word for name, value in config.issue_limits.items() for word in ("--issue-limit", f"{name}={value:g}")
             ]
+        if config.augmentation:
+            words += ["--augmentation", config.augmentation]
+        if config.logit_adjustment:
+            words += ["--logit-adjustment", f"{config.logit_adjustment:g}"]
+        if config.num_drawn_faces:
+            words += ["--drawn-faces", str(config.num_drawn_faces)]
         words += ["--seed", str(config.seed)]
         if config.teacher:
             words += ["--teacher", config.teacher]

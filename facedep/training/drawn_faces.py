@@ -16,7 +16,6 @@ from facedep.training.inputs import ArrayDataset, ClassSpec
 # Numbers that the built-in set does not use, and none of the val faces among the train faces.
 FIRST_TRAIN_NUMBER, FIRST_VAL_NUMBER = 1_000, 500_000
 VAL_SHARE = 0.15
-MAX_PER_EMOTION = 20_000
 
 
 def draw_training_faces(

@@ -18,11 +18,12 @@ from facedep.data.image_cache import ResizedImages
 from facedep.errors import RunError
 from facedep.networks.classifier import build_network
 from facedep.runs.writer import RunWriter
-from facedep.training.augmentation import augment_images, mirror_images
+from facedep.training.augmentation import AUGMENTATIONS, Augmentation, mirror_images
 from facedep.training.callbacks import TrainingMonitor
 from facedep.training.checkpoint import has_checkpoint
 from facedep.training.devices import ONE_DEVICE, Devices
-from facedep.training.inputs import ArrayDataset, Augmentation, Batches, FitPlan
+from facedep.training.inputs import ArrayDataset, Batches, FitPlan
+from facedep.training.losses import LogitAdjustedCrossentropy
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,13 @@ def fit_network(
     """
     is_resumed = has_checkpoint(writer.run_dir)
     num_steps = plan.count_steps(parts["train"])
+    class_shares = parts["train"].targets.mean(axis=0)
     for phase in _plan_phases(network, parts, plan):
         learner = devices.copy_network(phase.network)
         monitor = TrainingMonitor(writer, phase.network, phase.parts.get("val"), plan=plan, num_steps=num_steps)
         monitor.set_model(learner)
         with devices.hold():
-            _compile(learner, plan, num_steps=num_steps)
+            _compile(learner, plan, num_steps=num_steps, class_shares=class_shares)
             num_epochs_done = monitor.restore_checkpoint()  # the early phase hands over by it too
         if is_resumed:
             writer.forget_metrics_after(num_epochs_done)
@@ -103,7 +105,7 @@ def fit_network(
 def _plan_phases(network: keras.Model, parts: dict[str, ArrayDataset], plan: FitPlan) -> list[_Phase]:
     """Returns the early epochs, where there are some, with the same weights on smaller pictures, and all others."""
     recipe = plan.recipe
-    whole = _Phase(plan.num_epochs, network, parts, augment_images if recipe.augments else None)
+    whole = _Phase(plan.num_epochs, network, parts, AUGMENTATIONS[plan.config.augmentation or recipe.augmentation])
     if not plan.num_progressive_resizing_epochs:
         return [whole]
     size_px = recipe.progressive_resizing_size_px
@@ -115,12 +117,14 @@ def _plan_phases(network: keras.Model, parts: dict[str, ArrayDataset], plan: Fit
     return [_Phase(plan.num_progressive_resizing_epochs, small_network, small_parts, mirror_images), whole]
 
 
-def _compile(network: keras.Model, plan: FitPlan, *, num_steps: int) -> None:
+def _compile(network: keras.Model, plan: FitPlan, *, num_steps: int, class_shares: np.ndarray) -> None:
     """Gives a network its optimizer, its loss and its measure, and builds the optimizer's variables."""
     recipe, class_spec = plan.recipe, plan.class_spec
     optimizer = _build_optimizer(plan, num_steps=num_steps)
     if len(class_spec.class_names) == 1:
         loss = keras.losses.BinaryCrossentropy(label_smoothing=recipe.label_smoothing)
+    elif strength := plan.config.logit_adjustment:
+        loss = LogitAdjustedCrossentropy(class_shares, strength, label_smoothing=recipe.label_smoothing)
     else:
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
     columns = class_spec.is_positive.astype(np.float32)

@@ -1,6 +1,5 @@
 """What a fit takes: pictures with their targets, what the outputs mean, how to train, and the batches of it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import keras
@@ -9,8 +8,7 @@ import numpy as np
 from facedep.data.image_cache import ImageSubset, ResizedImages
 from facedep.networks.recipes import Recipe
 from facedep.runs.run_folder import RunConfig
-
-Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+from facedep.training.augmentation import Augmentation
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,13 @@ from facedep.runs.writer import RunWriter
 from facedep.training.checkpoint import has_checkpoint
 from facedep.training.checks import check_run, read_refit_card
 from facedep.training.devices import Devices, find_devices, skip_graph_rewriting
+from facedep.training.drawn_faces import (
+    FIRST_TRAIN_NUMBER,
+    FIRST_VAL_NUMBER,
+    VAL_SHARE,
+    draw_training_faces,
+    join_datasets,
+)
 from facedep.training.inputs import ArrayDataset, ClassSpec, FitPlan
 
 _TEACHER_SHARE = 0.5
@@ -62,6 +69,7 @@ class PreparedRun:
         devices: What shares the work.
         shipped: The model that the run starts from; None for a start from nothing.
         refit_card: The card of the run that a final fit follows; None for any other run.
+        num_real_val: Validation pictures of the data set; drawn ones come after them.
     """
 
     plan: FitPlan
@@ -77,6 +85,7 @@ class PreparedRun:
     devices: Devices
     shipped: Classifier | None
     refit_card: Card | None
+    num_real_val: int
 
     @property
     def num_in_pretraining(self) -> dict[str, int]:
@@ -113,6 +122,9 @@ def prepare_run(config: RunConfig, source: str, writer: RunWriter) -> PreparedRu
         writer.write_status(run_folder.RUNNING, stage="loading", message=f"Asking {config.teacher!r} for its answers")
         teacher = load_classifier(run_folder.find_run_dir(config.teacher))
         parts["train"] = mix_in_predictions(parts["train"], teacher, class_spec)
+    num_real_val = len(parts["val"].images) if "val" in parts else 0
+    if config.num_drawn_faces:
+        parts = _add_drawn_faces(parts, config, recipe, class_spec, writer)
     network = build_network(recipe, len(names))
     shipped = load_classifier(run_folder.locate_run(run_folder.SHIPPED_RUN)) if recipe.pretrained else None
     leaks = count_leaks(split, scan)
@@ -138,7 +150,29 @@ def prepare_run(config: RunConfig, source: str, writer: RunWriter) -> PreparedRu
         devices=devices,
         shipped=shipped,
         refit_card=refit_card,
+        num_real_val=num_real_val,
     )
+
+
+def _add_drawn_faces(
+    parts: dict[str, ArrayDataset], config: RunConfig, recipe: Recipe, class_spec: ClassSpec, writer: RunWriter
+) -> dict[str, ArrayDataset]:
+    """Returns the subsets with drawn faces after the data set's own; to the test subset nothing is added."""
+    numbers = {"train": (FIRST_TRAIN_NUMBER, config.num_drawn_faces)}
+    if "val" in parts:
+        numbers["val"] = (FIRST_VAL_NUMBER, max(1, round(VAL_SHARE * config.num_drawn_faces)))
+    joined = {}
+    for name, (first_number, num_per_emotion) in numbers.items():
+        drawn = draw_training_faces(
+            num_per_emotion,
+            first_number=first_number,
+            size_px=recipe.input_size_px,
+            class_spec=class_spec,
+            depressed_emotions=config.depressed_emotions,
+            on_progress=_report_progress(writer, "Drawing faces"),
+        )
+        joined[name] = join_datasets(parts[name], drawn)
+    return joined
 
 
 def find_class_names(samples: pd.DataFrame, recipe: Recipe) -> list[str]:

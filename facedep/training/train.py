@@ -39,7 +39,6 @@ from facedep.runs.run_folder import CHECKPOINT_FILE, RunConfig
 from facedep.runs.writer import RunWriter
 from facedep.training.callbacks import TrainingMonitor
 from facedep.training.fit import fit_network
-from facedep.training.inputs import ArrayDataset, ClassSpec
 from facedep.training.prepare import PreparedRun, prepare_run
 
 
@@ -120,7 +119,7 @@ def _calibrate_run(prepared: PreparedRun, card: Card) -> Calibration | None:
     if followed:
         return dataclasses.replace(followed.calibration or Calibration(), run=plan.config.refit_of)
     if plan.recipe.is_calibrated:
-        return _calibrate(prepared.network, prepared.parts["val"], plan.class_spec, card)
+        return _calibrate(prepared, card)
     return None
 
 
@@ -163,16 +162,22 @@ def _describe_training(monitor: TrainingMonitor, config: RunConfig, *, seconds: 
     )
 
 
-def _calibrate(network: keras.Model, val: ArrayDataset, class_spec: ClassSpec, card: Card) -> Calibration:
-    """Returns temperature and abstention band, both found on the validation pictures; none where these are too few."""
+def _calibrate(prepared: PreparedRun, card: Card) -> Calibration:
+    """Returns temperature and abstention band, both found on the validation pictures; none where these are too few.
+
+    The band is found on the data set's own pictures: drawn ones are easier, and would make it too narrow.
+    """
+    val, class_spec, num_real = prepared.parts["val"], prepared.plan.class_spec, prepared.num_real_val
     found = Calibration(chosen_on="val", num_images=len(val.images))
     if len(val.images) < calibration.MIN_IMAGES:
         return found
-    outputs = compute_outputs(network, val.images, uses_flip_tta=card.uses_flip_tta)
+    outputs = compute_outputs(prepared.network, val.images, uses_flip_tta=card.uses_flip_tta)
     is_positive = class_spec.is_positive
     temperature = calibration.find_temperature(outputs, is_positive, val.is_depressed)
     probabilities = calibration.apply_temperature(outputs, temperature)[:, is_positive].sum(axis=1)
-    ends = calibration.find_abstention_band(val.is_depressed, probabilities, card.decision_threshold)
+    ends = calibration.find_abstention_band(
+        val.is_depressed[:num_real], probabilities[:num_real], card.decision_threshold
+    )
     band = AbstentionBand(*ends, target_error=calibration.TARGET_ERROR) if ends else None
     return dataclasses.replace(found, temperature=temperature, abstention_band=band)
 

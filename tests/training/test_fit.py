@@ -84,7 +84,7 @@ def test_fit_ends_when_no_better_epoch_came_for_as_long_as_the_recipe_waits(tmp_
         dataclasses.replace(part, targets=rng.integers(0, 2, part.targets.shape).astype(np.float32))
         for part in (_make_part(64), _make_part(65))
     )
-    recipe = dataclasses.replace(COMPACT, patience=2, augments=False)
+    recipe = dataclasses.replace(COMPACT, patience=2, augmentation="none")
     config = dataclasses.replace(CONFIG, num_epochs=60)
     network = build_network(recipe, 1)
     with RunWriter(tmp_path) as writer:
