@@ -13,7 +13,7 @@ import streamlit as st
 
 from facedep import emotions
 from facedep.app import background_jobs, gallery, scanning, ui
-from facedep.audit import issues
+from facedep.audit import cleaning, issues, quality
 from facedep.audit.average_faces import compute_average_faces, compute_difference, describe_difference
 from facedep.audit.face_check import estimate_seconds, read_face_check
 from facedep.audit.issues import Issue, IssueLimits
@@ -79,7 +79,7 @@ def _offer_face_check(dataset: Dataset, scan: Scan) -> None:
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _load_quality(cache_path: str, _index: pd.DataFrame, _scan: Scan) -> pd.DataFrame:
-    return issues.measure_quality(_index, _scan)
+    return quality.measure_quality(_index, _scan)
 
 
 def load_quality(dataset: Dataset, scan: Scan) -> pd.DataFrame:
@@ -231,7 +231,7 @@ def _filter_by_measure(dataset: Dataset, scan: Scan) -> np.ndarray:
     name = left.selectbox("Issue", [ANY, *titles], key="filter_fault", format_func=lambda n: titles.get(n, n))
     keep = np.ones(len(table), bool)
     if name != ANY:
-        keep &= next(fault.rows for fault in found if fault.name == name)
+        keep &= next(fault.mask for fault in found if fault.name == name)
     measure = middle.selectbox("Measure", [ANY, *_MEASURES], key="filter_measure")
     values = table[measure].to_numpy() if measure != ANY else np.array([])
     if np.isfinite(values).any():
@@ -247,7 +247,7 @@ def show_picture(dataset: Dataset, scan: Scan | None, row: int) -> None:
     facts = None
     if scan is not None:
         measured = load_quality(dataset, scan).iloc[row]
-        names = [fault.title.lower() for fault in load_issues(dataset, scan) if fault.rows[row]]
+        names = [fault.title.lower() for fault in load_issues(dataset, scan) if fault.mask[row]]
         facts = pd.Series({name.capitalize(): f"{measured[name]:.2f}" for name in _MEASURES})
         facts["Faults"] = ", ".join(names) or "none found"
     gallery.show_details(dataset, scan, row, facts)
@@ -373,7 +373,7 @@ def show_issues(dataset: Dataset, scan: Scan) -> None:
             "fault": [fault.title for fault in found],
             "pictures": [fault.num_images for fault in found],
             "sets": [f"{fault.num_sets:,}" if fault.num_sets else "" for fault in found],
-            "go when cleaned": [fault.num_extra for fault in found],
+            "go when cleaned": [fault.num_removed for fault in found],
         }
     )
     event = st.dataframe(
@@ -388,7 +388,7 @@ def show_issues(dataset: Dataset, scan: Scan) -> None:
     if not fault.num_images:
         st.caption("None found. Select another line above.")
         return
-    rows = np.nonzero(fault.rows)[0]
+    rows = np.nonzero(fault.mask)[0]
     if fault.sets is not None:
         rows = rows[np.argsort(fault.sets[rows], kind="stable")]
     if fault.name == "damaged":
@@ -471,7 +471,7 @@ def show_take_away(dataset: Dataset, scan: Scan) -> None:
         selection_mode="multi",
         key="cleaning_choice",
     )
-    stays = issues.choose_clean(dataset.samples, found, names)
+    stays = cleaning.choose_clean(dataset.samples, found, names)
     st.markdown(f"**{stays.sum():,} of {len(stays):,} pictures stay.** No file is touched.")
     is_anything_left = bool((stays & scan.is_readable).any())
     if not is_anything_left:
