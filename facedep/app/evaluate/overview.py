@@ -65,6 +65,5 @@ def _show_metric(title: str, value: float, interval: list[float], *, is_share: b
         delta_color="off",
         delta_arrow="off",
         border=True,
-        width=193,
         help=explanation,
     )
