@@ -11,7 +11,7 @@ from facedep.paths import PROJECT_DIR, models_dir
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory):
-    """One cache for all of these tests, so that the sample faces are looked at once."""
+    """One cache for all of these tests, so that the sample faces are scanned once."""
     return tmp_path_factory.mktemp("shared_cache")
 
 

@@ -25,7 +25,7 @@ from facedep.runs import run_folder as runs
 
 @pytest.fixture
 def small_set(app, tmp_path):
-    """A data set of 30 drawn faces to which the shipped model's answers are kept, chosen in the app."""
+    """A data set of 30 drawn faces to which the shipped model's predictions are kept, chosen in the app."""
     path = tmp_path / "small.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for emotion in ("sad", "happy", "fear"):
@@ -60,11 +60,11 @@ def test_evaluate_says_in_one_sentence_how_good_a_model_is(app, small_set):
 
 
 def test_evaluate_counts_pictures_that_the_model_was_trained_on_and_can_leave_them_out(app, small_set):
-    seen = scan_dataset(small_set).fingerprints[:6]
+    known = scan_dataset(small_set).fingerprints[:6]
     path = models_dir() / runs.SHIPPED_RUN / FINGERPRINTS_FILE
-    path.write_text("\n".join(seen) + "\n")
+    path.write_text("\n".join(known) + "\n")
     open_evaluate(app, evaluate.OVERVIEW)
-    app.selectbox(key=f"part_{runs.SHIPPED_RUN}_{small_set.name}").set_value(EvalSubset(subset="all")).run()
+    app.selectbox(key=f"subset_{runs.SHIPPED_RUN}_{small_set.name}").set_value(EvalSubset(subset="all")).run()
     assert "It was trained on **6 of these" in texts(app)
     app.toggle(key=f"unseen_{runs.SHIPPED_RUN}_{small_set.name}").set_value(True).run()
     assert "It was trained on" not in texts(app)
@@ -79,7 +79,7 @@ def test_evaluate_moves_the_threshold_and_keeps_it_only_when_chosen_on_val(app, 
     app.slider(key=slider).set_value(0.01).run()
     assert "would miss **0**" in texts(app)
     assert app.button(key="keep_threshold").disabled  # not on all pictures
-    app.selectbox(key=f"part_{runs.SHIPPED_RUN}_{small_set.name}").set_value(EvalSubset(subset="val")).run()
+    app.selectbox(key=f"subset_{runs.SHIPPED_RUN}_{small_set.name}").set_value(EvalSubset(subset="val")).run()
     app.slider(key=slider).set_value(0.37).run()
     app.button(key="keep_threshold").click().run()
     assert decision_threshold.read_threshold(run_dir, read_card(run_dir)) == 0.37
@@ -134,8 +134,8 @@ def test_second_click_of_a_double_click_is_no_guess_on_the_next_face():
 
 def test_evaluate_compares_only_on_pictures_that_no_run_has_learned_from(app, small_set):
     shutil.copytree(models_dir() / runs.SHIPPED_RUN, models_dir() / "twin")
-    seen = scan_dataset(small_set).fingerprints
-    (models_dir() / "twin" / FINGERPRINTS_FILE).write_text("\n".join(seen[:4]) + "\n")
+    known = scan_dataset(small_set).fingerprints
+    (models_dir() / "twin" / FINGERPRINTS_FILE).write_text("\n".join(known[:4]) + "\n")
     dataset_predictions.compute_predictions(models_dir() / "twin", small_set)
     open_evaluate(app, evaluate.COMPARE)
     app.multiselect(key="compared").set_value(["twin"]).run()
@@ -146,17 +146,17 @@ def test_evaluate_says_that_a_model_learned_another_grouping(app, small_set):
     app.session_state["depressed_emotions"] = ("fear", "sad")
     open_evaluate(app, evaluate.THRESHOLD)
     assert "learned to call neutral and sad faces *depressed*; these labels mean fear and sad" in texts(app)
-    app.selectbox(key=f"part_{runs.SHIPPED_RUN}_{small_set.name}").set_value(EvalSubset(subset="val")).run()
+    app.selectbox(key=f"subset_{runs.SHIPPED_RUN}_{small_set.name}").set_value(EvalSubset(subset="val")).run()
     assert app.button(key="keep_threshold").disabled
     assert "It was trained with another grouping of the emotions." in texts(app)
 
 
-def test_job_of_a_page_asks_again_where_scores_are_kept_but_answers_are_gone(app, small_set):
+def test_job_of_a_page_predicts_again_if_scores_are_kept_but_predictions_are_gone(app, small_set):
     run_dir = models_dir() / runs.SHIPPED_RUN
     evaluation.evaluate_run(run_dir, small_set, EvalSubset(subset="all"))
     prediction_cache.find_predictions_path(run_dir, small_set).unlink()
-    words = ["evaluate", "--data", small_set.source, "--subset", "all", "--like", runs.SHIPPED_RUN]
-    assert main([*words, "--model", runs.SHIPPED_RUN]) == 0
+    argv = ["evaluate", "--data", small_set.source, "--subset", "all", "--like", runs.SHIPPED_RUN]
+    assert main([*argv, "--model", runs.SHIPPED_RUN]) == 0
     assert prediction_cache.read_predictions(run_dir, small_set).is_complete
 
 
@@ -167,9 +167,9 @@ def test_evaluate_hands_out_a_report_and_the_card(app, small_set):
 
 
 @pytest.mark.parametrize("title", [evaluate.CURVES, evaluate.MISTAKES, evaluate.PROTOCOLS, evaluate.ROBUSTNESS])
-def test_evaluate_shows_every_part(app, small_set, title):
-    run_dir, rows = models_dir() / runs.SHIPPED_RUN, np.ones(len(small_set.samples), bool)
-    robustness_run.measure_robustness(run_dir, small_set, rows)
+def test_evaluate_shows_every_tab(app, small_set, title):
+    run_dir, mask = models_dir() / runs.SHIPPED_RUN, np.ones(len(small_set.samples), bool)
+    robustness_run.measure_robustness(run_dir, small_set, mask)
     open_evaluate(app, title)
     num_charts = {evaluate.CURVES: 5, evaluate.MISTAKES: 1, evaluate.PROTOCOLS: 2, evaluate.ROBUSTNESS: 7}
     assert len(app.get("plotly_chart")) == num_charts[title]

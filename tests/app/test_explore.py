@@ -15,7 +15,7 @@ from facedep.runs import jobs
 
 
 def open_tab(app, title):
-    """Opens the Explore page at one of its tabs; the sample faces have been looked at."""
+    """Opens the Explore page at one of its tabs; the sample faces are scanned."""
     scan_dataset(sources.load_dataset(sources.SAMPLE))
     app.switch_page("pages/explore.py").run()
     app.session_state["explore_view"] = title
@@ -48,7 +48,7 @@ def test_explore_filters_by_issue_and_by_measure(app):
     assert 0 < number < 2100
 
 
-def test_explore_tells_copies_from_new_pictures_and_what_a_lookup_table_scores(app):
+def test_explore_distinguishes_copies_from_new_pictures_and_says_what_a_lookup_table_scores(app):
     open_tab(app, explore.ISSUES)
     assert "3 of the 315 test pictures look nearly the same as one in train" in texts(app)
     app.radio(key="leak_protocol").set_value("leak-free").run()
