@@ -178,7 +178,7 @@ def _split_published(samples: pd.DataFrame, scan: Scan) -> np.ndarray:
     names = np.array(build_export_names(samples), dtype=object)
     for group in emotions.GROUPS:
         rows = np.nonzero((samples["label"] == group).to_numpy() & scan.is_readable)[0]
-        rows = rows[np.argsort(names[rows], protocol="stable")]
+        rows = rows[np.argsort(names[rows], kind="stable")]
         subsets[rows[: int(_PUBLISHED_VAL_SHARE * len(rows))]] = "val"
     return subsets
 

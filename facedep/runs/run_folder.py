@@ -63,8 +63,8 @@ ACTIVE_STATES = (STARTING, RUNNING, STOPPING)
 
 _OLD_SETTINGS = {  # until version 0.1
     "split": "protocol",
-    "refit_of": "refit_of",
-    "num_progressive_resizing_epochs": "num_progressive_resizing_epochs",
+    "final_fit_of": "refit_of",
+    "num_early_epochs": "num_progressive_resizing_epochs",
     "left_out": "drop_issues",
     "thresholds": "issue_limits",
 }

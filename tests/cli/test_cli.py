@@ -134,7 +134,7 @@ def test_option_that_the_runs_own_settings_overrule_is_refused(mode, option, wri
 
 def test_options_without_effect_are_all_named_at_once(planned, capsys):
     assert main(["train", "--resume", "first", "--refit", "other", "--name", "mine", "--epochs", "2"]) == 1
-    assert "so --epochs, --refit and --name would have no effect. Leave them out." in capsys.readouterr().err
+    assert "so --epochs, --name and --refit would have no effect. Leave them out." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
