@@ -24,7 +24,6 @@ LONG_MODULES = {  # longer still; none of them may grow
     "facedep.app.ui": 472,
     "facedep.audit.issues": 479,
     "facedep.evaluation.metrics": 486,
-    "facedep.images.faces": 490,
     "facedep.runs.run_folder": 524,
 }
 
