@@ -90,9 +90,11 @@ class EpochClock(keras.callbacks.Callback):
         self._started = time.perf_counter()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Notes when the epoch began."""
         self._epoch_started = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Adds the epoch's row; the time that scoring takes is not the article's and does not count."""
         ended = time.perf_counter()
         row = {
             "epoch": epoch + 1,

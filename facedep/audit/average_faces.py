@@ -76,8 +76,9 @@ def compute_average_faces(
 
 
 def compute_difference(first: AverageFace, second: AverageFace, *, is_brightness_removed: bool = False) -> np.ndarray:
-    """Returns the first mean less the second: `float32`, shape `(height, width)`, -255..255, above 0 where the first is
-    brighter.
+    """Returns the first mean less the second: `float32` array of shape `(height, width)`, -255..255.
+
+    It is above 0 where the first is brighter.
 
     Args:
         first: The average face of one group.

@@ -1,5 +1,4 @@
-"""Which pictures show the same photograph: identical ones, and near-identical ones (saved again, brighter, shifted,
-mirrored, with a watermark).
+"""Which pictures show the same photograph, exactly or nearly: saved again, brighter, shifted, mirrored, watermarked.
 
 Comparing all pairs of 28,000 pictures is 400 million comparisons. Instead every picture is standardised (mean 0,
 length 1) and projected on a few principal components. A projection never lengthens a distance, and two standardised

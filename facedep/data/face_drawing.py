@@ -364,7 +364,7 @@ def _draw_glasses(canvas: _Canvas, person: Person, is_dark: bool) -> None:
     canvas.line(_stroke([(-0.13, -0.04), (0, -0.08), (0.13, -0.04)]), color, width=0.04, depth=0.45)
 
 
-def _draw_front_hair(canvas: _Canvas, person: Person) -> None:
+def _draw_front_hair(canvas: _Canvas, person: Person) -> None:  # noqa: C901  one short branch a hair style
     style, side, color, alpha = person.hair_style, person.side, person.hair, 1.0
     if style == "bald":
         canvas.fill(_ellipse(-0.3 * side, -0.95, 0.24, 0.09), (255, 255, 255), depth=0.1, alpha=0.14)

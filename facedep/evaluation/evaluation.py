@@ -225,7 +225,7 @@ def evaluate_run(
         from facedep.inference.dataset_predictions import compute_predictions  # brings Keras, 7 s
 
         asking = partial(report, "Running the model")
-        answers = compute_predictions(run_dir, dataset, rows=selection.mask, on_progress=asking)
+        answers = compute_predictions(run_dir, dataset, mask=selection.mask, on_progress=asking)
     report("Counting", 0, 0)
     return _score(run_dir, dataset, subset, threshold, scan=scan, selection=selection, answers=answers)
 

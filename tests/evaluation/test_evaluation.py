@@ -339,10 +339,10 @@ def test_only_the_pictures_of_the_part_are_asked_about(tmp_path, dataset, monkey
     run_dir = _make_run(tmp_path / "models")
     asked = []
 
-    def compute_predictions(run_dir, dataset, *, rows, on_progress):
-        asked.append(rows)
+    def compute_predictions(run_dir, dataset, *, mask, on_progress):
+        asked.append(mask)
         on_progress(3, 3)
-        _answer_as(dataset, run_dir, rows)
+        _answer_as(dataset, run_dir, mask)
         return evaluation.read_predictions(run_dir, dataset)
 
     monkeypatch.setattr(answering, "compute_predictions", compute_predictions)
