@@ -21,7 +21,6 @@ LONG_MODULES = {  # longer still; none of them may grow
     "facedep.data.face_drawing": 485,  # how faces are drawn: numbers, mostly
     "facedep.audit.issues": 479,
     "facedep.evaluation.metrics": 486,
-    "facedep.runs.run_folder": 524,
 }
 
 # Which packages only some modules may import: the module itself, or everything below a room.

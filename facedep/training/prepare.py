@@ -28,7 +28,7 @@ from facedep.networks.classifier import (
 from facedep.networks.majority_baseline import UNKNOWN, find_majority_baseline
 from facedep.networks.recipes import Recipe, find_recipe
 from facedep.runs import run_folder
-from facedep.runs.run_folder import RunConfig
+from facedep.runs.run_config import RunConfig
 from facedep.runs.writer import RunWriter
 from facedep.training.checkpoint import has_checkpoint
 from facedep.training.checks import check_run, read_refit_card

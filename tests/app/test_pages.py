@@ -30,7 +30,7 @@ from facedep.networks import decision_threshold
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, read_card
 from facedep.paths import PROJECT_DIR, models_dir
 from facedep.reporting import sentences
-from facedep.runs import jobs
+from facedep.runs import jobs, lifecycle, run_config
 from facedep.runs import run_folder as runs
 
 APP = str(PROJECT_DIR / "streamlit_app.py")
@@ -378,9 +378,9 @@ def test_train_says_of_quick_how_many_pictures_the_model_it_starts_from_has_seen
 
 def test_train_offers_to_go_on_with_a_run_that_ended_early(app, monkeypatch):
     started = []
-    monkeypatch.setattr(runs, "start_worker", lambda *arguments: started.append(arguments))
-    config = runs.RunConfig("compact", "sample faces (drawn)", num_epochs=9, batch_size=64, learning_rate=3e-3)
-    path = runs.create_run(config, "broken off")
+    monkeypatch.setattr(lifecycle, "start_worker", lambda *arguments: started.append(arguments))
+    config = run_config.RunConfig("compact", "sample faces (drawn)", num_epochs=9, batch_size=64, learning_rate=3e-3)
+    path = lifecycle.create_run(config, "broken off")
     write_json(path / runs.STATUS_FILE, {"state": runs.FAILED, "message": "The power failed."})
     rows = [
         {"kind": "start", "num_train": 64, "num_steps": 1, "num_epochs": 9, "num_val": 1},
@@ -409,7 +409,7 @@ def test_train_refuses_a_second_start_and_stops_the_first(app):
         assert [run.name for run in runs.list_runs() if run.is_active] == ["mine"]
         assert not [button for button in app.button if button.key == "start"]
     finally:
-        runs.stop_run(runs.read_run(models_dir() / "mine"))
+        lifecycle.stop_run(runs.read_run(models_dir() / "mine"))
         for _ in range(240):
             if not runs.find_active_run():
                 break
