@@ -82,7 +82,7 @@ def measure_own_pipeline(*, source: str, recipe: str, split: str) -> dict[str, f
 
 def measure_features(*, num_images: int) -> dict[str, float]:
     """Returns how many pictures a second the `quick` recipe's fixed stages look at: forward only, in batches of 256."""
-    from facedep.networks.classifier import build_network, cut_at_features
+    from facedep.networks.architecture import build_network, cut_at_features
     from facedep.networks.recipes import QUICK
 
     body, _ = cut_at_features(build_network(QUICK, 7))

@@ -27,12 +27,10 @@ LONG_MODULES = {  # longer still; none of them may grow
 USERS = {
     "streamlit": ("facedep.app",),
     "plotly": ("facedep.reporting.plots", "facedep.reporting.report"),
-    # `explain` cuts the network at its last feature maps, `streamlit_internals` mends what Streamlit does to Keras.
     "keras": (
-        "facedep.networks.classifier",
+        "facedep.networks.architecture",
         "facedep.training",
-        "facedep.inference.explain",
-        "facedep.app.streamlit_internals",
+        "facedep.app.streamlit_internals",  # mends what Streamlit does to Keras
     ),
     "tensorflow": ("facedep.training",),
     "jinja2": ("facedep.reporting",),

@@ -15,16 +15,9 @@ from facedep.data.sources import Dataset, load_dataset
 from facedep.data.splits import SUBSETS, Leak, count_leaks, merge_val_into_train, split_dataset
 from facedep.errors import RunError
 from facedep.evaluation.subset_selection import clean_scan
+from facedep.networks.architecture import build_network, copy_stages, cut_at_features
 from facedep.networks.card import Card
-from facedep.networks.classifier import (
-    Classifier,
-    build_network,
-    compute_outputs,
-    copy_stages,
-    cut_at_features,
-    fill_batch,
-    load_classifier,
-)
+from facedep.networks.classifier import Classifier, compute_outputs, fill_batch, load_classifier
 from facedep.networks.majority_baseline import UNKNOWN, find_majority_baseline
 from facedep.networks.recipes import Recipe, find_recipe
 from facedep.runs import run_folder

@@ -18,6 +18,7 @@ from facedep.data.splits import SUBSETS
 from facedep.evaluation.scores import score_predictions
 from facedep.files import write_json, write_text
 from facedep.networks import calibration
+from facedep.networks.architecture import save_network
 from facedep.networks.card import (
     CARD_FILE,
     FINGERPRINTS_FILE,
@@ -32,7 +33,7 @@ from facedep.networks.card import (
     read_card,
 )
 from facedep.networks.card_scores import Scores
-from facedep.networks.classifier import Classifier, compute_outputs, save_network
+from facedep.networks.classifier import Classifier, compute_outputs
 from facedep.reporting.model_card import render_model_card
 from facedep.runs import run_config, run_folder
 from facedep.runs.run_config import RunConfig

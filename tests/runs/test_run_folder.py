@@ -295,7 +295,7 @@ def test_config_comes_back_as_it_was_written():
         ({"recipe": "article", "num_progressive_resizing_epochs": 1}, "The recipe 'article' has no early epochs"),
         ({"ema_momentum": 1.0}, "An average of weights with 1.0"),
         ({"drop_issues": ("blank", "ugly")}, "'ugly': choose among damaged, no_face"),
-        ({"issue_limits": {"max_beauty": 1}}, "There is no threshold max_beauty"),
+        ({"issue_limits": {"max_beauty": 1}}, "There is no issue limit max_beauty"),
     ],
 )
 def test_setting_that_makes_no_sense_is_refused_and_leaves_no_folder(changes, sentence, models_dir):

@@ -19,7 +19,8 @@ from facedep import processes
 from facedep.cli.main import main
 from facedep.errors import RunError
 from facedep.files import write_json
-from facedep.networks.classifier import build_network, compute_outputs, load_classifier
+from facedep.networks.architecture import build_network
+from facedep.networks.classifier import compute_outputs, load_classifier
 from facedep.networks.recipes import COMPACT
 from facedep.runs import lifecycle, run_folder
 from facedep.runs.run_config import RunConfig
