@@ -23,7 +23,7 @@ from facedep import emotions
 from facedep.array_files import read_arrays
 from facedep.data.sources import Dataset
 from facedep.evaluation.metrics import compute_accuracy, compute_roc_auc, compute_wilson_interval
-from facedep.images.faces import EYE_DISTANCE, EYE_HEIGHT
+from facedep.images.alignment import EYE_DISTANCE, EYE_HEIGHT
 from facedep.inference.prediction_cache import find_predictions_path
 from facedep.networks.card import read_card
 from facedep.networks.decision_threshold import read_threshold

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from facedep.errors import RunError
-from facedep.runs.run_folder import CHECKPOINT_FILE, METRICS_FILE, RunConfig, read_run
+from facedep.runs.run_config import RunConfig
+from facedep.runs.run_folder import CHECKPOINT_FILE, METRICS_FILE, read_run
 from facedep.training.devices import ONE_DEVICE, find_devices
 from facedep.training.inputs import ArrayDataset, Batches
 
@@ -34,7 +35,8 @@ from facedep.training.devices import find_devices
 from facedep.training.fit import fit_network
 from facedep.networks.recipes import COMPACT
 from facedep.runs.writer import RunWriter
-from facedep.runs.run_folder import STOP_FILE, RunConfig
+from facedep.runs.run_config import RunConfig
+from facedep.runs.run_folder import STOP_FILE
 from facedep.training.inputs import ArrayDataset, ClassSpec, FitPlan
 
 num_devices, num_images, dropout, stop_after = json.loads(sys.argv[1])
