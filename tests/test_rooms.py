@@ -22,7 +22,6 @@ LONG_MODULES = {  # longer still; none of them may grow
     "facedep.app.explore": 514,
     "facedep.app.predict": 405,
     "facedep.app.ui": 472,
-    "facedep.evaluation.metrics": 486,
     "facedep.images.faces": 490,
     "facedep.runs.run_folder": 524,
 }

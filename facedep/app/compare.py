@@ -14,10 +14,14 @@ from facedep.app.background_jobs import follow_job, forget_job, name_job
 from facedep.app.evaluate import follow_predictions
 from facedep.data.sources import Dataset
 from facedep.errors import FacedepError
-from facedep.evaluation import metrics
-from facedep.evaluation.evaluation import Evaluation, find_evaluation_key
+from facedep.evaluation.curves import compute_roc_curve
+from facedep.evaluation.evaluation import Evaluation
+from facedep.evaluation.intervals import compute_wilson_interval
+from facedep.evaluation.metrics import compute_roc_auc
+from facedep.evaluation.paired_comparison import compare_predictions
 from facedep.evaluation.protocol_comparison import ProtocolScore, compare_protocols
 from facedep.evaluation.robustness import CORRUPTIONS, MAX_IMAGES, choose_measured, read_robustness
+from facedep.evaluation.score_cache import find_evaluation_key
 from facedep.evaluation.slices import MIN_IMAGES
 from facedep.evaluation.subset_selection import select_pictures
 from facedep.inference.prediction_cache import find_in_training_set, read_predictions
@@ -145,7 +149,7 @@ def show_comparison(view: Evaluation) -> None:
     thresholds = {name: read_threshold(run.path, run.card) for name, run in found.items()}
     is_right = {name: is_depressed == (predictions[name].probabilities >= thresholds[name]) for name in found}
     for name in list(found)[1:]:
-        comparison = metrics.compare_predictions(is_right[view.run.name], is_right[name])
+        comparison = compare_predictions(is_right[view.run.name], is_right[name])
         st.markdown(sentences.describe_comparison(comparison, view.run.name, name))
     _show_compared_scores(is_depressed, predictions, is_right)
     _show_compared_settings(found)
@@ -181,19 +185,15 @@ def _show_compared_scores(
 ) -> None:
     scores = []
     for name, right in is_right.items():
-        low, high = metrics.compute_wilson_interval(int(right.sum()), len(right))
+        low, high = compute_wilson_interval(int(right.sum()), len(right))
         scores.append((name, float(right.mean()), low, high))
     left, right = st.columns(2)
     with left:
         figure = plots_comparison.plot_accuracies(scores, find_majority_baseline(is_depressed))
         ui.show_chart(figure, key="compared_scores")
     with right:
-        curves = {
-            name: metrics.compute_roc_curve(is_depressed, answers.probabilities) for name, answers in compared.items()
-        }
-        areas = {
-            name: metrics.compute_roc_auc(is_depressed, answers.probabilities) for name, answers in compared.items()
-        }
+        curves = {name: compute_roc_curve(is_depressed, answers.probabilities) for name, answers in compared.items()}
+        areas = {name: compute_roc_auc(is_depressed, answers.probabilities) for name, answers in compared.items()}
         ui.show_chart(plots_scores.plot_roc(curves, areas), key="compared_roc")
 
 

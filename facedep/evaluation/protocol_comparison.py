@@ -16,7 +16,8 @@ from facedep.data.scan import Scan, scan_dataset
 from facedep.data.sources import Dataset
 from facedep.data.splits import LEAK_FREE, PUBLISHED, SUPPLIED
 from facedep.errors import DataError, ModelError
-from facedep.evaluation.metrics import compute_accuracy, compute_wilson_interval
+from facedep.evaluation.intervals import compute_wilson_interval
+from facedep.evaluation.metrics import compute_accuracy
 from facedep.evaluation.scores import find_depressed
 from facedep.evaluation.subset_selection import select_pictures, split_like_training
 from facedep.inference.prediction_cache import find_in_training_set, has_predictions, read_predictions

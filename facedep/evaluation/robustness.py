@@ -22,7 +22,8 @@ import pandas as pd
 from facedep import emotions
 from facedep.array_files import read_arrays
 from facedep.data.sources import Dataset
-from facedep.evaluation.metrics import compute_accuracy, compute_roc_auc, compute_wilson_interval
+from facedep.evaluation.intervals import compute_wilson_interval
+from facedep.evaluation.metrics import compute_accuracy, compute_roc_auc
 from facedep.images.faces import EYE_DISTANCE, EYE_HEIGHT
 from facedep.inference.prediction_cache import find_predictions_path
 from facedep.networks.card import read_card

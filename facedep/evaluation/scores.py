@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from facedep import emotions
-from facedep.evaluation.metrics import compute_intervals, compute_metrics, compute_wilson_interval
+from facedep.evaluation.intervals import compute_intervals, compute_wilson_interval
+from facedep.evaluation.metrics import compute_metrics
 from facedep.networks.majority_baseline import find_majority_baseline
 from facedep.networks.predictions import Predictions
 

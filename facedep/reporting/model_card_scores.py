@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from facedep.evaluation.metrics import compute_wilson_interval
+from facedep.evaluation.intervals import compute_wilson_interval
 from facedep.networks.majority_baseline import read_majority_baseline
 from facedep.networks.recipes import RECIPES
 from facedep.reporting.card_values import clean_text, get_interval, get_number, get_table, get_text

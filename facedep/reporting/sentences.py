@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from facedep.evaluation.metrics import Confusion, PairedComparison
+from facedep.evaluation.metrics import Confusion
+from facedep.evaluation.paired_comparison import PairedComparison
 from facedep.evaluation.slices import MIN_IMAGES, Slice
 from facedep.networks.majority_baseline import read_majority_baseline
 

@@ -20,7 +20,7 @@ from facedep.cli.main import main
 from facedep.data import sample_faces, sources
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import is_scanned, scan_dataset
-from facedep.evaluation import evaluation, metrics, protocol_comparison, robustness_run, subset_selection
+from facedep.evaluation import evaluation, protocol_comparison, robustness_run, subset_selection
 from facedep.files import write_json
 from facedep.inference import dataset_predictions, prediction_cache
 from facedep.networks import decision_threshold
@@ -689,7 +689,7 @@ def test_a_click_in_evaluate_neither_splits_nor_measures_again(app, small_set, t
     count(subset_selection, "split_dataset")
     count(evaluation, "score_predictions")
     count(evaluation, "find_slices")
-    count(metrics, "compute_roc_curve")
+    count(evaluation, "compute_roc_curve")
     count(protocol_comparison, "score_lookup_table")
     (models_dir() / runs.SHIPPED_RUN / FINGERPRINTS_FILE).write_text(f"{title}\n")  # so that nothing is cached yet
     open_evaluate(app, title)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from facedep.data.sources import load_dataset
-from facedep.evaluation.metrics import compute_wilson_interval
+from facedep.evaluation.intervals import compute_wilson_interval
 from facedep.networks.card import Card
 from facedep.networks.card_format import upgrade_card, upgrade_scores
 from facedep.networks.recipes import RECIPES

@@ -4,7 +4,8 @@ import numpy as np
 from plotly.subplots import make_subplots
 
 from facedep import emotions
-from facedep.evaluation.metrics import Curve, Reliability
+from facedep.evaluation.curves import Curve
+from facedep.evaluation.reliability import Reliability
 from facedep.reporting.plots.theme import (
     GRAY,
     GREEN,
