@@ -45,7 +45,7 @@ def score_predictions(
     Returns:
         All of `metrics.compute_metrics`, and
 
-        - `intervals`: score to `[low, high]`, the 95 % intervals of `metrics.compute_intervals`.
+        - `intervals`: score to `[low, high]`, the 95 % intervals of `intervals.compute_intervals`.
         - `emotion_accuracy`, `emotion_accuracy_interval`: the share whose most probable emotion is the true one, over
           the pictures whose emotion the model knows.
         - `per_emotion`: for each true emotion `num_images`, `group_accuracy` (the share put into the right group),

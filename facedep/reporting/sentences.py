@@ -144,7 +144,7 @@ def describe_comparison(comparison: PairedComparison, first: str, second: str) -
     """Returns whether one run is better than another on the same faces, in Markdown.
 
     Args:
-        comparison: From `metrics.compare_predictions`.
+        comparison: From `paired_comparison.compare_predictions`.
         first: The first run's name.
         second: The second run's name.
     """

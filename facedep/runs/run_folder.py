@@ -92,8 +92,8 @@ class RunConfig:
         num_devices: Devices that share each batch; see `training/devices.py`.
         num_progressive_resizing_epochs: Epochs at the start on smaller, plain pictures; see `Recipe`.
         ema_momentum: Of the running mean of the weights; see `Recipe`.
-        drop_issues: Names of faults (`quality.find_issues`) whose pictures are cleaned away before the split.
-        issue_limits: Those of `quality.IssueLimits` that are not the default ones.
+        drop_issues: Names of issues (`issues.find_issues`) whose pictures are cleaned away before the split.
+        issue_limits: Those of `issues.IssueLimits` that are not the default ones.
     """
 
     recipe: str
