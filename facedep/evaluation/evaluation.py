@@ -165,12 +165,12 @@ class Evaluation:
     def emotion_confusion(self) -> tuple[np.ndarray, list[str]] | None:
         """The matrix of `metrics.count_emotion_confusion` and its emotions; None if labels or model name none."""
         true_emotions = self.samples["emotion"].to_numpy(dtype=str)
-        if not self.predictions.emotions or not (true_emotions != "").any():
+        likeliest = self.predictions.likeliest_emotions
+        if likeliest is None or not self.predictions.emotions or not (true_emotions != "").any():
             return None
         names = list(self.predictions.emotions[0])
         is_named = np.isin(true_emotions, names)
-        likeliest = self.predictions.likeliest_emotions[is_named]
-        return count_emotion_confusion(true_emotions[is_named], likeliest, names), names
+        return count_emotion_confusion(true_emotions[is_named], likeliest[is_named], names), names
 
     @cached_property
     def slices(self) -> list[Slice]:

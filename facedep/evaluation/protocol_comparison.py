@@ -174,7 +174,7 @@ def _score(run_dir: Path, scored: _Scored, table: _Table) -> ProtocolScore:
         answers = read_predictions(run_dir, dataset)
     except ModelError:  # a run with answers to other pictures only
         answers = None
-    if has_predictions(answers, scan, mask):
+    if answers is not None and has_predictions(answers, scan, mask):
         threshold = read_threshold(run_dir, read_card(run_dir))
         accuracy = compute_accuracy(is_depressed, answers.probabilities[mask], threshold)
         interval = compute_wilson_interval(round(accuracy * len(is_depressed)), len(is_depressed))

@@ -95,14 +95,14 @@ def score_predictions(
     return scores
 
 
-def _find_right_emotions(true_emotions: np.ndarray, answers: list[dict[str, float]] | None) -> np.ndarray:
+def _find_right_emotions(true_emotions: np.ndarray, predicted: list[dict[str, float]] | None) -> np.ndarray:
     """Returns 1 where the most probable emotion is the true one, else 0; NaN where the model does not know that one."""
-    if answers is None:
+    if predicted is None:
         return np.full(len(true_emotions), np.nan)
     return np.array(
         [
-            max(answer, key=answer.get) == emotion if emotion in answer else np.nan
-            for emotion, answer in zip(true_emotions, answers, strict=True)
+            max(outputs, key=lambda name: outputs[name]) == emotion if emotion in outputs else np.nan
+            for emotion, outputs in zip(true_emotions, predicted, strict=True)
         ],
         dtype=float,
     )

@@ -25,7 +25,6 @@ from facedep.reporting.report_figures import (
 )
 
 _MISSING = "–"
-_MAX_COMMAND = 2000  # letters
 
 
 @dataclass(frozen=True)

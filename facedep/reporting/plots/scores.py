@@ -1,5 +1,7 @@
 """Charts of how good the probabilities are: scores in, a Plotly figure out. No computing, no Streamlit."""
 
+from typing import Any
+
 import numpy as np
 from plotly.subplots import make_subplots
 
@@ -177,7 +179,7 @@ def _add_bin_sizes(figure: Figure, is_filled: np.ndarray, numbers: np.ndarray) -
         row=2,
         col=1,
     )
-    corner = {"xref": "paper", "xanchor": "right", "yref": "y2 domain", "yanchor": "top"}
+    corner: dict[str, Any] = {"xref": "paper", "xanchor": "right", "yref": "y2 domain", "yanchor": "top"}
     add_text(figure, "how many faces", 1, 1, size=12, color=QUIET, **corner)
 
 
