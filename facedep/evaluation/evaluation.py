@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from facedep.audit.issues import measure_quality
+from facedep.audit.quality import measure_quality
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import Scan, scan_dataset
 from facedep.data.sources import Dataset

@@ -14,7 +14,10 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from facedep.app import camera, evaluate, game, ui
+from facedep.app import camera, models
+from facedep.app.evaluate import game
+from facedep.app.evaluate import tabs as evaluate
+from facedep.app.explore import tabs as explore
 from facedep.audit.face_check import read_face_check
 from facedep.cli.main import main
 from facedep.data import sample_faces, sources
@@ -126,17 +129,17 @@ def test_explore_shows_the_counts_of_the_sample_faces(app):
 
 
 def test_explore_filters_the_gallery(app):
-    open_tab(app, "Look")
+    open_tab(app, explore.GALLERY)
     app.selectbox(key="filter_emotion").set_value("sad").run()
-    app.selectbox(key="filter_split").set_value("val").run()
+    app.selectbox(key="filter_subset").set_value("val").run()
     assert app.number_input(key="gallery_page").label == "Page (of 2)"  # 45 sad pictures in val, 36 on a page
 
 
-def test_explore_filters_by_fault_and_by_measure(app):
-    open_tab(app, "Look")
-    app.selectbox(key="filter_fault").set_value("bright").run()
+def test_explore_filters_by_issue_and_by_measure(app):
+    open_tab(app, explore.GALLERY)
+    app.selectbox(key="filter_issue").set_value("bright").run()
     assert "2 pictures. Click one" in texts(app)
-    app.selectbox(key="filter_fault").set_value("all").run()
+    app.selectbox(key="filter_issue").set_value("all").run()
     app.selectbox(key="filter_measure").set_value("contrast").run()
     low, high = app.slider(key="range_contrast").value
     app.slider(key="range_contrast").set_value((low, (low + high) / 2)).run()
@@ -146,32 +149,32 @@ def test_explore_filters_by_fault_and_by_measure(app):
 
 
 def test_explore_tells_copies_from_new_pictures_and_what_a_lookup_table_scores(app):
-    open_tab(app, "Faults")
+    open_tab(app, explore.ISSUES)
     assert "3 of the 315 test pictures look nearly the same as one in train" in texts(app)
-    app.radio(key="leak_split").set_value("leak-free").run()
-    assert "No picture, and no near-copy, stands on two sides" in texts(app)
+    app.radio(key="leak_protocol").set_value("leak-free").run()
+    assert "Train and test share no picture, not even a near-copy" in texts(app)
     assert "A lookup table without any learning" in texts(app)
-    app.radio(key="leak_split").set_value("published").run()
+    app.radio(key="leak_protocol").set_value("published").run()
     assert "The article reports “nearly 80 %” on this split" in texts(app)
 
 
-def test_explore_counts_faults_again_when_a_slider_moves(app):
-    open_tab(app, "Faults")
+def test_explore_counts_issues_again_when_a_slider_moves(app):
+    open_tab(app, explore.ISSUES)
     assert "2,100 different pictures among 2,100 files" in texts(app)
 
     def count():
         table = app.dataframe[0].value
-        return int(table.loc[table["fault"] == "Too bright", "pictures"].iloc[0])
+        return int(table.loc[table["issue"] == "Too bright", "pictures"].iloc[0])
 
     assert count() == 2
-    app.slider(key="threshold_max_shadows").set_value(0.3).run()
+    app.slider(key="limit_max_shadows").set_value(0.3).run()
     assert not app.exception
     assert count() > 2
-    app.session_state["explore_view"] = "Look"
+    app.session_state["explore_view"] = explore.GALLERY
     app.run()
-    app.session_state["explore_view"] = "Faults"
+    app.session_state["explore_view"] = explore.ISSUES
     app.run()
-    assert app.slider(key="threshold_max_shadows").value == 0.3
+    assert app.slider(key="limit_max_shadows").value == 0.3
 
 
 def test_explore_regroups_the_emotions_and_the_whole_app_follows(app):
@@ -187,19 +190,19 @@ def test_explore_regroups_the_emotions_and_the_whole_app_follows(app):
 
 
 def test_explore_hands_the_cleaned_data_to_a_training_that_records_it(app):
-    open_tab(app, "Take it away")
+    open_tab(app, explore.EXPORT)
     app.pills(key="cleaning_choice").set_value(["bright", "two_groups"]).run()
     assert "2,074 of 2,100 pictures stay" in texts(app)
     app.session_state["cleaning"] = ("bright", "two_groups")  # what the button does before it opens the page
     app.switch_page("pages/train.py").run()
     assert not app.exception
-    assert "Pictures with these faults are left out: bright, two groups." in texts(app)
+    assert "Pictures with these issues are left out: bright, two groups." in texts(app)
     app.button(key="use_all").click().run()
     assert "are left out" not in texts(app)
 
 
 def test_explore_shows_average_faces_and_what_they_differ_in(app):
-    open_tab(app, "Average faces")
+    open_tab(app, explore.AVERAGE_FACES)
     assert "around the mouth and chin" in texts(app)
 
 
@@ -210,7 +213,7 @@ def test_explore_looks_at_new_pictures_in_the_background(app, tmp_path):
     app.segmented_control(key="source_kind").set_value("folder").run()
     app.text_input(key="source_path").set_value(str(archive))
     app.button(key="FormSubmitter:path_form-Use it").click().run()
-    app.session_state["explore_view"] = "Faults"
+    app.session_state["explore_view"] = explore.ISSUES
     app.run()
     assert "This goes on in the background" in texts(app)
     deadline = time.monotonic() + 60
@@ -234,13 +237,13 @@ def test_explore_looks_for_pictures_without_a_face_when_asked(app, tmp_path):
     app.segmented_control(key="source_kind").set_value("folder").run()
     app.text_input(key="source_path").set_value(str(archive))
     app.button(key="FormSubmitter:path_form-Use it").click().run()
-    app.session_state["explore_view"] = "Faults"
+    app.session_state["explore_view"] = explore.ISSUES
     app.run()
-    assert "Without a face" not in app.dataframe[0].value["fault"].tolist()
+    assert "Without a face" not in app.dataframe[0].value["issue"].tolist()
     assert "take a second look at each, about 5 seconds here" in texts(app)
     next(button for button in app.button if button.label == "Look for pictures without a face").click().run()
     assert "This goes on in the background" in texts(app)
-    app.slider(key="threshold_max_shadows").set_value(0.3).run()  # the rest of the tab can be used meanwhile
+    app.slider(key="limit_max_shadows").set_value(0.3).run()  # the rest of the tab can be used meanwhile
     assert not app.exception
     deadline = time.monotonic() + 60
     while read_face_check(dataset) is None:
@@ -248,7 +251,7 @@ def test_explore_looks_for_pictures_without_a_face_when_asked(app, tmp_path):
         time.sleep(0.2)
     app.run()
     table = app.dataframe[0].value
-    assert table.loc[table["fault"] == "Without a face", "pictures"].tolist() == [1]
+    assert table.loc[table["issue"] == "Without a face", "pictures"].tolist() == [1]
     assert "take a second look" not in texts(app)
 
 
@@ -263,10 +266,10 @@ def test_explore_does_not_start_a_scan_again_and_again_whose_result_cannot_be_ke
     app.segmented_control(key="source_kind").set_value("folder").run()
     app.text_input(key="source_path").set_value(str(archive))
     app.button(key="FormSubmitter:path_form-Use it").click().run()
-    app.session_state["explore_view"] = "Faults"
+    app.session_state["explore_view"] = explore.ISSUES
     app.run()
     assert "This goes on in the background" in texts(app)
-    (job_file,) = (own_cache / "jobs").glob("check-*.json")
+    (job_file,) = (own_cache / "jobs").glob("audit-*.json")
     deadline = time.monotonic() + 60
     while jobs.read_job(job_file.stem).state == jobs.RUNNING:
         assert time.monotonic() < deadline
@@ -291,8 +294,8 @@ def test_explore_does_not_start_work_again_and_again_whose_result_cannot_be_kept
     dataset = sources.load_dataset(str(archive))
     scan_dataset(dataset)
 
-    def start_job(name, words):
-        started.append(words)
+    def start_job(name, argv):
+        started.append(argv)
         path = jobs.find_progress_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         with jobs.JobWriter(path):
@@ -300,7 +303,7 @@ def test_explore_does_not_start_work_again_and_again_whose_result_cannot_be_kept
 
     monkeypatch.setattr(jobs, "start_job", start_job)
     app.session_state["source"] = str(archive)
-    app.session_state["explore_view"] = "Map"
+    app.session_state["explore_view"] = explore.MAP
     app.switch_page("pages/explore.py").run()
     for _ in range(2):
         app.run()
@@ -547,7 +550,7 @@ def read_sentence(app):
 
 
 def test_evaluate_says_in_one_sentence_how_good_a_model_is(app, small_set):
-    open_evaluate(app, evaluate.SENTENCE)
+    open_evaluate(app, evaluate.OVERVIEW)
     run_dir = models_dir() / runs.SHIPPED_RUN
     scores = evaluation.evaluate_run(run_dir, small_set, EvalSubset(subset="all")).scores
     assert read_sentence(app) == f"### {sentences.describe_accuracy(scores)}"
@@ -561,7 +564,7 @@ def test_evaluate_counts_pictures_that_the_model_was_trained_on_and_can_leave_th
     seen = scan_dataset(small_set).fingerprints[:6]
     path = models_dir() / runs.SHIPPED_RUN / FINGERPRINTS_FILE
     path.write_text("\n".join(seen) + "\n")
-    open_evaluate(app, evaluate.SENTENCE)
+    open_evaluate(app, evaluate.OVERVIEW)
     app.selectbox(key=f"part_{runs.SHIPPED_RUN}_{small_set.name}").set_value(EvalSubset(subset="all")).run()
     assert "It was trained on **6 of these" in texts(app)
     app.toggle(key=f"unseen_{runs.SHIPPED_RUN}_{small_set.name}").set_value(True).run()
@@ -582,7 +585,7 @@ def test_evaluate_moves_the_threshold_and_keeps_it_only_when_chosen_on_val(app, 
     app.button(key="keep_threshold").click().run()
     assert decision_threshold.read_threshold(run_dir, read_card(run_dir)) == 0.37
     assert "In force: 0.37, chosen on the validation part of small.zip." in texts(app)
-    assert ui.load_classifier(runs.SHIPPED_RUN).threshold == 0.37  # Predict follows
+    assert models.load_classifier(runs.SHIPPED_RUN).threshold == 0.37  # Predict follows
     app.button(key="forget_threshold").click().run()
     assert not (run_dir / "threshold.json").exists()
     assert "In force: 0.50" in texts(app)
@@ -604,7 +607,7 @@ def test_evaluate_plays_a_round_of_the_game(app, small_set):
     assert "Of 10 faces you gave the label's answer for 5, the model for " in texts(app)
     app.button(key="play_again").click().run()
     assert "Face 1 of 10" in app.get("progress")[0].proto.text
-    assert len(app.session_state.game["rounds"]) == 1
+    assert len(app.session_state.game.results) == 1
 
 
 def test_evaluate_compares_with_a_run_of_which_only_the_scores_are_here(app, small_set):
@@ -624,10 +627,10 @@ def test_evaluate_compares_with_a_run_of_which_only_the_scores_are_here(app, sma
 
 
 def test_second_click_of_a_double_click_is_no_guess_on_the_next_face():
-    state = {"places": [3, 5], "guesses": []}
+    current = game.Round("key", 0, np.array([3, 5]), {})
     for number in (0, 0, 1, 1):
-        game._guess(state, number, number == 0)
-    assert state["guesses"] == [True, False]
+        current.guess(number, number == 0)
+    assert current.guesses == [True, False]
 
 
 def test_evaluate_compares_only_on_pictures_that_no_run_has_learned_from(app, small_set):
@@ -661,19 +664,19 @@ def test_job_of_a_page_asks_again_where_scores_are_kept_but_answers_are_gone(app
 def test_evaluate_hands_out_a_report_and_the_card(app, small_set):
     open_evaluate(app, evaluate.REPORT)
     assert {button.key for button in app.get("download_button")} == {"report", "evaluate_card"}
-    assert "No picture of a face is in them" in texts(app)
+    assert "They contain no picture of a face" in texts(app)
 
 
-@pytest.mark.parametrize("title", [evaluate.CURVES, evaluate.FAILS, evaluate.FLATTERY, evaluate.ROBUSTNESS])
+@pytest.mark.parametrize("title", [evaluate.CURVES, evaluate.MISTAKES, evaluate.PROTOCOLS, evaluate.ROBUSTNESS])
 def test_evaluate_shows_every_part(app, small_set, title):
     run_dir, rows = models_dir() / runs.SHIPPED_RUN, np.ones(len(small_set.samples), bool)
     robustness_run.measure_robustness(run_dir, small_set, rows)
     open_evaluate(app, title)
-    num_charts = {evaluate.CURVES: 5, evaluate.FAILS: 1, evaluate.FLATTERY: 2, evaluate.ROBUSTNESS: 7}
+    num_charts = {evaluate.CURVES: 5, evaluate.MISTAKES: 1, evaluate.PROTOCOLS: 2, evaluate.ROBUSTNESS: 7}
     assert len(app.get("plotly_chart")) == num_charts[title]
 
 
-@pytest.mark.parametrize("title", [evaluate.CURVES, evaluate.THRESHOLD, evaluate.FAILS, evaluate.FLATTERY])
+@pytest.mark.parametrize("title", [evaluate.CURVES, evaluate.THRESHOLD, evaluate.MISTAKES, evaluate.PROTOCOLS])
 def test_a_click_in_evaluate_neither_splits_nor_measures_again(app, small_set, title, monkeypatch):
     calls = []
 

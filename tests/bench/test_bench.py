@@ -171,7 +171,7 @@ def test_drawn_pictures_are_all_different_to_the_search_for_near_copies(tmp_path
     write_drawn_pictures(tmp_path / "emotions", tmp_path / "groups", 140, 14)
     dataset = load_dataset(str(tmp_path / "emotions"))
     assert dataset.samples["subset"].value_counts().to_dict() == {"train": 140, "val": 14, "test": 14}
-    assert len(np.unique(scan_dataset(dataset).groups)) == 168
+    assert len(np.unique(scan_dataset(dataset).duplicate_groups)) == 168
     regrouped = load_dataset(str(tmp_path / "groups")).samples
     assert regrouped["label"].value_counts().to_dict() == dataset.samples["label"].value_counts().to_dict()
     assert Image.open(tmp_path / "groups" / "train" / "depressed" / "4.png").size == (48, 48)

@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from facedep import emotions
-from facedep.audit.issues import measure_quality
+from facedep.audit.cleaning import clean_scan
 from facedep.audit.neighbors import build_appearance, score_lookup_table
+from facedep.audit.quality import measure_quality
 from facedep.cli.main import main
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import scan_dataset
@@ -39,7 +40,7 @@ from facedep.evaluation.metrics import (
 from facedep.evaluation.protocol_comparison import compare_protocols
 from facedep.evaluation.scores import score_predictions
 from facedep.evaluation.slices import find_slices
-from facedep.evaluation.subset_selection import clean_scan, select_pictures, split_like_training
+from facedep.evaluation.subset_selection import select_pictures, split_like_training
 from facedep.inference.prediction_cache import (
     DatasetPredictions,
     find_predictions_path,

@@ -19,6 +19,7 @@ import pytest
 import small_networks
 from PIL import Image
 
+from facedep.audit.cleaning import clean_scan
 from facedep.cli.main import main
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import scan_dataset
@@ -26,7 +27,7 @@ from facedep.data.sources import load_dataset
 from facedep.data.splits import split_dataset
 from facedep.errors import DataError, RunError
 from facedep.evaluation.evaluation import evaluate_run
-from facedep.evaluation.subset_selection import clean_scan, split_like_training
+from facedep.evaluation.subset_selection import split_like_training
 from facedep.files import write_json
 from facedep.images.opening import compute_fingerprint
 from facedep.inference.pipeline import predict_picture
