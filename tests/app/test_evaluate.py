@@ -14,7 +14,7 @@ from facedep.cli.main import main
 from facedep.data import sources
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import scan_dataset
-from facedep.evaluation import evaluation, metrics, protocol_comparison, robustness_run, subset_selection
+from facedep.evaluation import evaluation, protocol_comparison, robustness_run, subset_selection
 from facedep.inference import dataset_predictions, prediction_cache
 from facedep.networks import decision_threshold
 from facedep.networks.card import FINGERPRINTS_FILE, read_card
@@ -191,7 +191,7 @@ def test_a_click_in_evaluate_neither_splits_nor_measures_again(app, small_set, t
     count(subset_selection, "split_dataset")
     count(evaluation, "score_predictions")
     count(evaluation, "find_slices")
-    count(metrics, "compute_roc_curve")
+    count(evaluation, "compute_roc_curve")
     count(protocol_comparison, "score_lookup_table")
     (models_dir() / runs.SHIPPED_RUN / FINGERPRINTS_FILE).write_text(f"{title}\n")  # so that nothing is cached yet
     open_evaluate(app, title)

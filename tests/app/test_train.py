@@ -10,6 +10,7 @@ from facedep.data.scan import scan_dataset
 from facedep.files import write_json
 from facedep.networks.card import FINGERPRINTS_FILE
 from facedep.paths import models_dir
+from facedep.runs import lifecycle, run_config
 from facedep.runs import run_folder as runs
 
 
@@ -40,9 +41,9 @@ def test_train_says_of_quick_how_many_pictures_the_model_it_starts_from_has_seen
 
 def test_train_offers_to_go_on_with_a_run_that_ended_early(app, monkeypatch):
     started = []
-    monkeypatch.setattr(runs, "start_worker", lambda *arguments: started.append(arguments))
-    config = runs.RunConfig("compact", "sample faces (drawn)", num_epochs=9, batch_size=64, learning_rate=3e-3)
-    path = runs.create_run(config, "broken off")
+    monkeypatch.setattr(lifecycle, "start_worker", lambda *arguments: started.append(arguments))
+    config = run_config.RunConfig("compact", "sample faces (drawn)", num_epochs=9, batch_size=64, learning_rate=3e-3)
+    path = lifecycle.create_run(config, "broken off")
     write_json(path / runs.STATUS_FILE, {"state": runs.FAILED, "message": "The power failed."})
     rows = [
         {"kind": "start", "num_train": 64, "num_steps": 1, "num_epochs": 9, "num_val": 1},
@@ -71,7 +72,7 @@ def test_train_refuses_a_second_start_and_stops_the_first(app):
         assert [run.name for run in runs.list_runs() if run.is_active] == ["mine"]
         assert not [button for button in app.button if button.key == "start"]
     finally:
-        runs.stop_run(runs.read_run(models_dir() / "mine"))
+        lifecycle.stop_run(runs.read_run(models_dir() / "mine"))
         for _ in range(240):
             if not runs.find_active_run():
                 break

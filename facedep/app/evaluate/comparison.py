@@ -12,8 +12,11 @@ from facedep.app.evaluate.predictions import follow_predictions
 from facedep.app.evaluate.robustness import MAX_COMPARED
 from facedep.data.sources import Dataset
 from facedep.errors import FacedepError
-from facedep.evaluation import metrics
+from facedep.evaluation.curves import compute_roc_curve
 from facedep.evaluation.evaluation import Evaluation
+from facedep.evaluation.intervals import compute_wilson_interval
+from facedep.evaluation.metrics import compute_roc_auc
+from facedep.evaluation.paired_comparison import compare_predictions
 from facedep.evaluation.slices import MIN_IMAGES
 from facedep.inference.prediction_cache import DatasetPredictions, find_in_training_set, read_predictions
 from facedep.networks.decision_threshold import read_threshold
@@ -61,7 +64,7 @@ def show_comparison(evaluation: Evaluation) -> None:
     thresholds = {run.name: read_threshold(run.path, run.card) for run in runs if run.card is not None}
     is_right = {name: is_depressed == (some.probabilities >= thresholds[name]) for name, some in selected.items()}
     for run in runs[1:]:  # the first one is the chosen run itself
-        compared = metrics.compare_predictions(is_right[evaluation.run.name], is_right[run.name])
+        compared = compare_predictions(is_right[evaluation.run.name], is_right[run.name])
         st.markdown(sentences.describe_comparison(compared, evaluation.run.name, run.name))
     _show_compared_scores(is_depressed, selected, is_right)
     _show_compared_settings(runs)
@@ -143,7 +146,7 @@ def _show_compared_scores(
     is_depressed: np.ndarray, predictions: Mapping[str, Predictions], is_right: Mapping[str, np.ndarray]
 ) -> None:
     accuracies = [
-        (name, float(right.mean()), *metrics.compute_wilson_interval(int(right.sum()), len(right)))
+        (name, float(right.mean()), *compute_wilson_interval(int(right.sum()), len(right)))
         for name, right in is_right.items()
     ]
     probabilities = {name: some.probabilities for name, some in predictions.items()}
@@ -152,8 +155,8 @@ def _show_compared_scores(
         figure = comparison.plot_accuracies(accuracies, find_majority_baseline(is_depressed))
         page.show_chart(figure, key="compared_scores")
     with right:
-        curves = {name: metrics.compute_roc_curve(is_depressed, some) for name, some in probabilities.items()}
-        areas = {name: metrics.compute_roc_auc(is_depressed, some) for name, some in probabilities.items()}
+        curves = {name: compute_roc_curve(is_depressed, some) for name, some in probabilities.items()}
+        areas = {name: compute_roc_auc(is_depressed, some) for name, some in probabilities.items()}
         page.show_chart(scores.plot_roc(curves, areas), key="compared_roc")
 
 

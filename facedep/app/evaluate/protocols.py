@@ -10,8 +10,9 @@ from facedep.app import page
 from facedep.app.evaluate.predictions import follow_predictions
 from facedep.data.sources import Dataset
 from facedep.errors import FacedepError
-from facedep.evaluation.evaluation import Evaluation, find_evaluation_key
+from facedep.evaluation.evaluation import Evaluation
 from facedep.evaluation.protocol_comparison import ProtocolScore, compare_protocols
+from facedep.evaluation.score_cache import find_evaluation_key
 from facedep.evaluation.subset_selection import select_pictures
 from facedep.inference.prediction_cache import read_predictions
 from facedep.reporting import sentences

@@ -10,7 +10,7 @@ from facedep.app import models, page, streamlit_internals
 from facedep.app.train.results import show_results
 from facedep.data.splits import LEAK_FREE
 from facedep.reporting.model_card import render_model_card
-from facedep.runs import run_folder
+from facedep.runs import lifecycle, run_folder
 from facedep.runs.bundles import pack_run, unpack_run
 
 _PERCENTAGES = ("right, %", "always one answer, %", "AUC, %")
@@ -98,7 +98,7 @@ def _show_rename(run: run_folder.Run) -> None:
         if st.form_submit_button("Rename"):
             with page.show_errors(ends_page=False):
                 if new_name.strip() != run.name:
-                    run_folder.rename_run(run, new_name)
+                    lifecycle.rename_run(run, new_name)
                     st.session_state[PENDING_RUN] = new_name.strip()
                 st.rerun()
 
@@ -108,7 +108,7 @@ def _show_delete(run: run_folder.Run) -> None:
         st.write(f"Delete **{run.name}** with its model and curves? This cannot be undone.")
         if st.checkbox("Yes, I am sure", key=f"sure_{run.name}") and st.button("Delete it", key="delete_run"):
             with page.show_errors(ends_page=False):
-                run_folder.delete_run(run)
+                lifecycle.delete_run(run)
                 st.rerun()
 
 

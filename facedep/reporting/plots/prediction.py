@@ -51,7 +51,7 @@ def plot_emotion_probabilities(probabilities: dict[str, float], positive_classes
         probabilities: Emotion to probability, 0..1.
         positive_classes: The emotions that count as *depressed*.
     """
-    order = sorted(probabilities, key=probabilities.get)
+    order = sorted(probabilities, key=lambda emotion: probabilities[emotion])
     figure = Figure()
     for group in reversed(emotions.GROUPS):
         names = [name for name in order if (name in positive_classes) == (group == emotions.DEPRESSED)]
