@@ -4,6 +4,7 @@ import contextlib
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def load_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray] | None:
         return None
 
 
-def save_arrays(path: Path, arrays: dict[str, np.ndarray | list[str]], *, compress: bool = False) -> None:
+def save_arrays(path: Path, arrays: dict[str, Any], *, compress: bool = False) -> None:
     """Writes arrays as one `.npz` file in one step; raises `DataError` where the disk does not take them."""
     save = np.savez_compressed if compress else np.savez
     try:

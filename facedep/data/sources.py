@@ -152,7 +152,8 @@ def _build_index(
     depressed_emotions: tuple[str, ...],
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """Returns the samples table and the number of pictures in each folder of unknown name."""
-    rows, unknown = [], Counter()
+    rows: list[tuple[str, ...]] = []
+    unknown: Counter[str] = Counter()
     folders = [PurePosixPath(path).parent for path in paths]
     placed = {
         folder: _place_folder((enclosing_name, *folder.parts), folder_choices, depressed_emotions)
@@ -219,7 +220,7 @@ def store_upload(name: str, file: BinaryIO) -> Path:
         DataError: It is not a usable .zip, or the disk is full; nothing is left behind then.
     """
     file.seek(0)
-    digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]  # type: ignore[arg-type]  # an upload has readinto
     file.seek(0)
     folder = uploads_dir() / digest
     if kept := sorted(folder.glob("*")):

@@ -6,7 +6,7 @@ as the training wrote it, so forgetting the choice brings the model's own thresh
 
 import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 
@@ -137,7 +137,7 @@ def choose_threshold(
     return float(middles[best[np.argmin(np.abs(middles[best] - _DEFAULT))]])
 
 
-def _is_threshold(value: Any) -> bool:
+def _is_threshold(value: Any) -> TypeGuard[float]:
     is_number = isinstance(value, int | float | np.floating) and not isinstance(value, bool)
     return is_number and math.isfinite(value) and 0 <= value <= 1
 

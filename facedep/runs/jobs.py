@@ -152,7 +152,7 @@ class JobWriter:
         is_new_stage = stage != self._job.stage
         self._job = Job(RUNNING, stage, num_done, num_total)
         is_due = time.monotonic() - self._written >= _WRITE_SECONDS
-        if self._path is not None and (is_new_stage or is_due):
+        if is_new_stage or is_due:
             self._write(self._job)
 
     def count(self, stage: str) -> Callable[[int, int], None]:
@@ -160,6 +160,8 @@ class JobWriter:
         return functools.partial(self.report, stage)
 
     def _write(self, job: Job) -> None:
+        if self._path is None:
+            return
         try:
             _write_progress(self._path, job, self._started)
         except OSError as error:

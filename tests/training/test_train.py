@@ -555,7 +555,7 @@ def test_answers_kept_beside_the_card_are_scored_without_the_model(first_dir, wo
         assert main(words) == 0
         assert capsys.readouterr().out == output.out
         assert main(["evaluate", "--model", str(run_dir), "--data", str(workshop.groups)]) == 1
-        assert "only its answers to other pictures than groups" in capsys.readouterr().err
+        assert "only its predictions for other pictures than groups" in capsys.readouterr().err
         assert main(["embed", "--model", str(run_dir), "--data", str(workshop.pictures)]) == 1
         assert "only its scores are here" in capsys.readouterr().err
 
