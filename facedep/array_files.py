@@ -16,11 +16,11 @@ _MAX_KEPT = 8  # FER2013's with the shipped model take 8 MB
 
 def read_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray] | None:
     """Returns the arrays of those names from a file of `write_arrays`, or None where it is missing or damaged."""
-    kept = load_arrays(path, names)
-    if kept is not None:
+    arrays = load_arrays(path, names)
+    if arrays is not None:
         with contextlib.suppress(OSError):  # a folder that may only be read
             path.touch()  # the files used longest ago are deleted first
-    return kept
+    return arrays
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray | list[str]]) -> None:

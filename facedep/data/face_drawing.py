@@ -1,7 +1,8 @@
 """Draw one portrait: who it is and how the muscles have moved in, a small picture out. Flat shapes, soft light.
 
 Everything is drawn twice as large with OpenCV's fixed-point shapes and then halved, so that it looks the same on every
-machine. `data/sample_faces.py` chooses the people and their expressions.
+machine. `data/sample_faces.py` chooses the people and their expressions. This module is longer than others because most
+of it is numbers: the shapes of faces.
 """
 
 from dataclasses import dataclass

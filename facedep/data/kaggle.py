@@ -100,44 +100,50 @@ def download_dataset(
 
 def _download(report: Callable[[int, int | None], None], no_answer_seconds: float) -> Path:
     """Runs the client process and leaves the cache with a whole version or with none."""
-    answers: dict = {}
+    messages: dict[str, Any] = {}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}  # the first tells the client when this process dies
 
     def read_messages() -> None:
         for line in client.stdout or ():
             with contextlib.suppress(ValueError):  # the torn last line of a client that was ended
-                answers.update(json.loads(line))
+                messages.update(json.loads(line))
 
     _clear_leftovers()
     try:
         with (_state_dir() / "log.txt").open("wb") as log, _start_client(stderr=log, **pipes) as client:
             (reader := threading.Thread(target=read_messages, daemon=True)).start()
             try:
-                _watch(client, answers, report=report, no_answer_seconds=no_answer_seconds)
+                _watch(client, messages, report=report, no_answer_seconds=no_answer_seconds)
             finally:
                 client.kill()  # does nothing where it has ended by itself
                 reader.join()
         if (cached := find_cached_dataset()) is None:
             unknown = f"The download ended without a result (exit code {client.returncode}). Try again."
-            raise _data_error(answers.get("error", unknown))
-        if total_bytes := answers.get("total_bytes"):
+            raise _data_error(messages.get("error", unknown))
+        if total_bytes := messages.get("total_bytes"):
             report(total_bytes, total_bytes)
         return cached
     finally:
         _clear_leftovers()
 
 
-def _watch(client: subprocess.Popen, answers: dict, *, report: Callable, no_answer_seconds: float) -> None:
+def _watch(
+    client: subprocess.Popen[bytes],
+    messages: dict[str, Any],
+    *,
+    report: Callable[[int, int | None], None],
+    no_answer_seconds: float,
+) -> None:
     """Returns when the client process has ended by itself; raises where nothing has moved for too long."""
     num_bytes, signs_of_life, moved_at = 0, None, time.monotonic()
     while client.poll() is None:
         num_bytes = max(num_bytes, _count_archive_bytes())  # the archive is deleted once it is unpacked
-        report(num_bytes, answers.get("total_bytes"))
-        newest = (answers.get("num_replies"), num_bytes, _count_files(_dataset_dir() / "versions"))
+        report(num_bytes, messages.get("total_bytes"))
+        newest = (messages.get("num_replies"), num_bytes, _count_files(_dataset_dir() / "versions"))
         if newest != signs_of_life:
             signs_of_life, moved_at = newest, time.monotonic()
         # Until the first answer kagglehub is being imported: 0.8 s, from a cold disk behind a virus scanner far more.
-        limit_seconds = no_answer_seconds if answers else max(no_answer_seconds, 60)
+        limit_seconds = no_answer_seconds if messages else max(no_answer_seconds, 60)
         if time.monotonic() - moved_at > limit_seconds:
             raise _data_error(f"Nothing came from Kaggle for {limit_seconds:g} seconds. Try again later.")
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -204,8 +210,8 @@ def _explain(error: Exception) -> str:
     damaged = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, DataCorruptionError)
     match error:
         case requests.HTTPError(response=requests.Response(status_code=status)):
-            fault = "reported a fault of its own" if status >= 500 else "gave an answer that was not expected"
-            return _HTTP_FAILURES.get(status, f"Kaggle's server {fault} ({status}). Try again later.")
+            problem = "reported an error of its own" if status >= 500 else "gave an answer that was not expected"
+            return _HTTP_FAILURES.get(status, f"Kaggle's server {problem} ({status}). Try again later.")
         case requests.ConnectionError() | requests.Timeout():
             what = "the clock, a proxy or a virus scanner" if "SSL" in str(error) else "the network connection"
             return f"Kaggle could not be reached. Check {what} and try again."

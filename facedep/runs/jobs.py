@@ -50,13 +50,13 @@ class Job:
     message: str = ""
 
 
-def start_job(name: str, words: list[str]) -> None:
-    """Starts `python -m facedep <words> --progress <file>`, unless a job of that name is running; it outlives the app.
+def start_job(name: str, argv: list[str]) -> None:
+    """Starts `python -m facedep <argv> --progress <file>`, unless a job of that name is running; it outlives the app.
 
     Args:
-        name: What the job is for: letters, digits, ".", "_" and "-". One that is to be done again for another model or
-            data set has their key in its name.
-        words: The command and its arguments. The command reports with a `JobWriter`.
+        name: What the job is for: letters, digits, ".", "_" and "-". A job for one model and data
+            set has their key in its name.
+        argv: The command and its arguments. The command reports with a `JobWriter`.
 
     Raises:
         RunError: The process cannot be started.
@@ -72,7 +72,7 @@ def start_job(name: str, words: list[str]) -> None:
             _write_progress(path, Job(RUNNING, "starting"), started)
             path.with_suffix(".log").write_bytes(b"")  # without what an earlier process printed
             start_python(
-                ["facedep", *words, "--progress", str(path)],
+                ["facedep", *argv, "--progress", str(path)],
                 path.with_suffix(".log"),
                 on_end=functools.partial(_record_crash, path, started),
             )

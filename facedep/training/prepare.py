@@ -214,8 +214,8 @@ def mix_in_predictions(train: ArrayDataset, teacher: Classifier, class_spec: Cla
     """
     if teacher.class_names != class_spec.class_names or teacher.input_size_px != train.images.shape[1]:
         raise RunError(
-            f"The model {teacher.name!r} cannot teach this one: it answers with {', '.join(teacher.class_names)}. "
-            f"Choose one that answers with {', '.join(class_spec.class_names)}."
+            f"The model {teacher.name!r} cannot teach this one: it predicts {', '.join(teacher.class_names)}. "
+            f"Choose one that predicts {', '.join(class_spec.class_names)}."
         )
     outputs = compute_outputs(teacher.network, train.images, uses_flip_tta=True)
     targets = ((1 - _TEACHER_SHARE) * train.targets + _TEACHER_SHARE * outputs).astype(np.float32)

@@ -349,7 +349,7 @@ def test_teacher_makes_half_of_each_label(first_dir, workshop):
     taught = training_prepare.mix_in_predictions(part, teacher, class_spec)
     straight, mirrored = (compute_outputs(teacher.network, array) for array in (images, images[:, :, ::-1]))
     assert taught.targets == pytest.approx((targets + (straight + mirrored) / 2) / 2, abs=1e-6)
-    with pytest.raises(RunError, match=r"cannot teach this one: it answers with happy, neutral, sad\. Choose one"):
+    with pytest.raises(RunError, match=r"cannot teach this one: it predicts happy, neutral, sad\. Choose one"):
         training_prepare.mix_in_predictions(part, teacher, ClassSpec(["depressed"], ["depressed"]))
 
 
