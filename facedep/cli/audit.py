@@ -8,7 +8,9 @@ import numpy as np
 from tqdm import tqdm
 
 from facedep.audit.face_check import check_faces, read_face_check
-from facedep.audit.issues import build_flags_table, find_issues, find_shared_pictures, measure_quality
+from facedep.audit.issues import build_flags_table, find_issues
+from facedep.audit.quality import measure_quality
+from facedep.audit.shared_pictures import find_shared_pictures
 from facedep.cli.options import add_job_options, load_dataset, make_progress, print_json
 from facedep.data.scan import scan_dataset
 from facedep.dataset_spec import add_dataset_arguments
@@ -72,5 +74,5 @@ def run(options: argparse.Namespace) -> int:
         sets = f" in {issue.num_sets:,} sets" if issue.num_sets else ""
         print(f"{issue.title}: {issue.num_images:,}{sets}")
         if issue.num_images:
-            print(f"    {issue.advice} Cleaning this away removes {issue.num_extra:,}.")
+            print(f"    {issue.advice} Cleaning this away removes {issue.num_removed:,}.")
     return 0

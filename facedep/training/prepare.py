@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from facedep import emotions
+from facedep.audit.cleaning import clean_scan
 from facedep.data.scan import Scan, load_images, scan_dataset
 from facedep.data.sources import Dataset, load_dataset
 from facedep.data.splits import SUBSETS, Leak, count_leaks, merge_val_into_train, split_dataset
 from facedep.errors import RunError
-from facedep.evaluation.subset_selection import clean_scan
 from facedep.networks.architecture import build_network, copy_stages, cut_at_features
 from facedep.networks.card import Card
 from facedep.networks.classifier import Classifier, compute_outputs, fill_batch, load_classifier

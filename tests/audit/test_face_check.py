@@ -185,7 +185,7 @@ def test_the_score_of_a_square_is_the_best_that_a_search_finds_in_it():
 def test_check_speaks_of_faces_only_when_they_were_looked_for(dataset, capsys, tmp_path):
     def check(*more: str) -> dict[str, int]:
         assert main(["audit", "--data", dataset.source, "--json", *more]) == 0
-        return {fault["name"]: fault["num_images"] for fault in json.loads(capsys.readouterr().out)["faults"]}
+        return {issue["name"]: issue["num_images"] for issue in json.loads(capsys.readouterr().out)["issues"]}
 
     assert "no_face" not in check()
     progress_path = tmp_path / "faces.json"

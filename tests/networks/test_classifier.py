@@ -10,6 +10,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import small_networks
 from PIL import Image
 
 from facedep.errors import ModelError
@@ -133,7 +134,8 @@ def test_network_that_always_answers_1_answers_depressed(recipe, bias, label, pr
 
 
 @pytest.mark.parametrize("emotion", EMOTIONS)
-def test_network_that_always_answers_one_emotion_answers_its_group(emotion, tmp_path):
+def test_network_that_always_answers_one_emotion_answers_its_group(emotion, tmp_path, monkeypatch):
+    small_networks.shrink_networks(monkeypatch)
     outputs = [100.0 if name == emotion else 0.0 for name in EMOTIONS]
     card = _card(class_names=EMOTIONS, positive_classes=["neutral", "sad"])
     classifier = model.load_classifier(_save(tmp_path / "a", _answer_always(COMPACT, outputs), card))
@@ -430,8 +432,9 @@ def test_calibration_of_a_card_is_checked(calibration, problem):
 
 
 @pytest.mark.parametrize(("probability", "is_uncertain"), [(0.39, False), (0.4, True), (0.5, True), (0.6, False)])
-def test_answer_within_the_band_is_uncertain(probability, is_uncertain, tmp_path):
+def test_answer_within_the_band_is_uncertain(probability, is_uncertain, tmp_path, monkeypatch):
     """A sigmoid whose bias is the logit of the probability answers with it whatever it sees."""
+    small_networks.shrink_networks(monkeypatch)
     bias = float(np.log(probability / (1 - probability)))
     card = _card(calibration={"temperature": 1.0, "uncertain": {**BAND, "low": 0.4 - 1e-6, "high": 0.6 - 1e-6}})
     classifier = model.load_classifier(_save(tmp_path / "a", _answer_always(COMPACT, [bias]), card))

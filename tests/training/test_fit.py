@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+import small_networks
 from PIL import Image
 
 from facedep import processes
@@ -37,6 +39,13 @@ PROJECT_DIR = Path(__file__).resolve().parents[2]
 CONFIG = RunConfig("compact", "pictures", num_epochs=5, batch_size=16, learning_rate=3e-3, seed=3)
 GROUPS = ClassSpec(["depressed"], ["depressed"])
 PLAN = FitPlan(GROUPS, COMPACT, CONFIG)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_networks() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        small_networks.shrink_networks(patch)
+        yield
 
 
 def _make_part(number: int, size: int = 48) -> ArrayDataset:
@@ -201,10 +210,9 @@ def pictures(tmp_path_factory) -> Path:
     return folder
 
 
-def _train(pictures: Path, name: str, *more: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "facedep", "train", "--data", str(pictures), *more]
-    if "--resume" not in more:
-        command += ["--recipe", "compact", "--epochs", "5", "--batch-size", "16", "--seed", "3", "--name", name]
+def _train(pictures: Path, name: str) -> subprocess.Popen:
+    command = [sys.executable, small_networks.__file__, "train", "--data", str(pictures), "--recipe", "compact",
+               "--epochs", "5", "--batch-size", "16", "--seed", "3", "--name", name]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_DIR)}
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -353,7 +361,8 @@ def test_early_epochs_see_smaller_pictures_and_the_later_ones_whole_ones(tmp_pat
     assert [row["epoch"] for row in _read_rows(tmp_path / "run", "epoch")] == [1, 2, 3, 4]
 
 
-def test_no_early_epoch_is_kept_as_the_best(tmp_path):
+def test_no_early_epoch_of_the_real_network_is_kept_as_the_best(tmp_path, monkeypatch):
+    small_networks.restore_networks(monkeypatch)
     _, progress = _fit_gently(tmp_path / "run")
     losses = [row["val_loss"] for row in _read_rows(tmp_path / "run", "epoch")]
     assert progress.kept_epoch == 3 + int(np.argmin(losses[2:]))

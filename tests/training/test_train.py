@@ -16,8 +16,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import small_networks
 from PIL import Image
 
+from facedep.audit.cleaning import clean_scan
 from facedep.cli.main import main
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import scan_dataset
@@ -25,7 +27,7 @@ from facedep.data.sources import load_dataset
 from facedep.data.splits import split_dataset
 from facedep.errors import DataError, RunError
 from facedep.evaluation.evaluation import evaluate_run
-from facedep.evaluation.subset_selection import clean_scan, split_like_training
+from facedep.evaluation.subset_selection import split_like_training
 from facedep.files import write_json
 from facedep.images.opening import compute_fingerprint
 from facedep.inference.pipeline import predict_picture
@@ -67,9 +69,9 @@ class Workshop:
         }
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess:
-        """Runs the command line in a process of its own, as a user would."""
+        """Runs the command line in a process of its own, as a user would, but with small networks."""
         return subprocess.run(
-            [sys.executable, "-m", "facedep", *arguments],
+            [sys.executable, small_networks.__file__, *arguments],
             cwd=self.folder,
             env={**os.environ, **self.environment},
             capture_output=True,
@@ -102,6 +104,13 @@ def _draw(seed: int, *, mean: int = 128) -> np.ndarray:
 def _write(path: Path, pixels: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_networks() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        small_networks.shrink_networks(patch)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -364,8 +373,8 @@ def test_run_with_a_teacher_says_so_in_its_card_and_command(first_dir, workshop)
 
 
 def test_final_fit_learns_from_train_and_val_for_as_many_epochs_as_were_kept(first_dir, workshop, parts):
-    process = workshop.call("train", "--data", "pictures", "--refit", "first", "--name", "final")
-    assert process.returncode == 0, process.stderr
+    with workshop.entered():
+        assert main(["train", "--data", str(workshop.pictures), "--refit", "first", "--name", "final"]) == 0
     run_dir, before = workshop.models / "final", read_card(first_dir)
     card = read_card(run_dir)
     assert set((run_dir / FINGERPRINTS_FILE).read_text().split()) == parts["train"] | parts["val"]
@@ -380,10 +389,11 @@ def test_final_fit_learns_from_train_and_val_for_as_many_epochs_as_were_kept(fir
     assert judge_learning(read_progress(run_dir))[0] in (UNJUDGED, TOO_EARLY)
 
 
-def test_final_fit_on_other_pictures_is_refused(first_dir, workshop):
-    process = workshop.call("train", "--data", "groups", "--refit", "first", "--name", "final elsewhere")
-    assert process.returncode == 1
-    assert "The run 'first' was trained on other pictures than these." in process.stderr
+def test_final_fit_on_other_pictures_is_refused(first_dir, workshop, capsys):
+    with workshop.entered():
+        command = ["train", "--data", str(workshop.groups), "--refit", "first", "--name", "final elsewhere"]
+        assert main(command) == 1
+    assert "was trained on other pictures" in capsys.readouterr().err
 
 
 # Calibration
@@ -422,9 +432,9 @@ def test_model_card_is_written_for_reading(first_dir):
 
 
 def test_recorded_evaluation_joins_the_card_once(first_dir, workshop):
-    for _ in range(2):
-        process = workshop.call("evaluate", "--model", "first", "--data", "groups", "--subset", "all", "--record")
-        assert process.returncode == 0, process.stderr
+    command = ["evaluate", "--model", "first", "--data", str(workshop.groups), "--subset", "all", "--record"]
+    with workshop.entered():
+        assert main(command) == main(command) == 0
     (evaluation,) = read_card(first_dir).evaluations
     assert (evaluation.data, evaluation.subset, evaluation.scores.num_images) == ("groups", "all", 60)
     assert "groups" in (first_dir / MODEL_CARD_FILE).read_text("utf-8")
@@ -709,17 +719,19 @@ def test_worker_that_crashes_leaves_a_sentence_and_a_traceback_in_the_log(worksh
         ({"sad": 3}, "has no non-depressed pictures (found: sad)"),
     ],
 )
-def test_data_that_cannot_be_trained_on_give_a_sentence_and_no_run(folders, sentence, workshop, tmp_path):
+def test_data_that_cannot_be_trained_on_give_a_sentence_and_no_run(folders, sentence, workshop, tmp_path, capsys):
     (tmp_path / "faces").mkdir()
     for folder, number in folders.items():
         for n in range(number):
             _write(tmp_path / "faces" / folder / f"{n}.png", _draw(n))
     before = sorted(workshop.models.iterdir())
-    process = workshop.call("train", "--data", str(tmp_path / "faces"))
-    assert (process.returncode, process.stdout) == (1, "")
-    assert sentence in process.stderr
-    assert process.stderr.startswith("facedep: ")
-    assert "Traceback" not in process.stderr
+    with workshop.entered():
+        assert main(["train", "--data", str(tmp_path / "faces")]) == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert sentence in output.err
+    assert output.err.startswith("facedep: ")
+    assert "Traceback" not in output.err
     assert sorted(workshop.models.iterdir()) == before
 
 

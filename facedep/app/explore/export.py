@@ -6,7 +6,7 @@ import streamlit as st
 
 from facedep.app import page
 from facedep.app.explore import findings
-from facedep.audit import issues
+from facedep.audit import cleaning, issues
 from facedep.data.export import export_dataset
 from facedep.data.scan import Scan
 from facedep.data.sources import Dataset
@@ -32,7 +32,7 @@ def show_export(dataset: Dataset, scan: Scan) -> None:
         selection_mode="multi",
         key="cleaning_choice",
     )
-    mask = issues.choose_clean(dataset.samples, found, names)
+    mask = cleaning.choose_clean(dataset.samples, found, names)
     st.markdown(f"**{mask.sum():,} of {len(mask):,} pictures stay.** No file is touched.")
     is_anything_left = bool((mask & scan.is_readable).any())
     if not is_anything_left:

@@ -6,9 +6,9 @@ import streamlit as st
 
 from facedep.app import background_jobs, picture_grid, visit
 from facedep.app.explore import tabs
-from facedep.audit import issues
 from facedep.audit.face_check import read_face_check
-from facedep.audit.issues import Issue
+from facedep.audit.issues import Issue, find_issues
+from facedep.audit.quality import measure_quality
 from facedep.data.scan import Scan, find_cache_path
 from facedep.data.sources import Dataset
 from facedep.inference.embedding_map import read_map
@@ -44,7 +44,7 @@ def follow_embedding(dataset: Dataset, scan: Scan, model: str) -> bool:
 
 
 def load_quality(dataset: Dataset, scan: Scan) -> pd.DataFrame:
-    """Returns the table of `issues.measure_quality`, kept for the last data sets.
+    """Returns the table of `quality.measure_quality`, kept for the last data sets.
 
     Args:
         dataset: The data set.
@@ -55,7 +55,7 @@ def load_quality(dataset: Dataset, scan: Scan) -> pd.DataFrame:
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _load_quality(cache_path: str, _samples: pd.DataFrame, _scan: Scan) -> pd.DataFrame:
-    return issues.measure_quality(_samples, _scan)
+    return measure_quality(_samples, _scan)
 
 
 def load_issues(dataset: Dataset, scan: Scan) -> list[Issue]:
@@ -66,7 +66,7 @@ def load_issues(dataset: Dataset, scan: Scan) -> list[Issue]:
         scan: Its scan.
     """
     quality, has_face = load_quality(dataset, scan), read_face_check(dataset)
-    return issues.find_issues(dataset.samples, scan, quality, visit.current_limits(), has_face=has_face)
+    return find_issues(dataset.samples, scan, quality, visit.current_limits(), has_face=has_face)
 
 
 def describe_issues(found: list[Issue]) -> dict[str, str]:
@@ -102,7 +102,7 @@ def show_picture(dataset: Dataset, scan: Scan | None, i: int) -> None:
         picture_grid.show_details(dataset, scan, i)
         return
     quality = load_quality(dataset, scan).iloc[i]
-    titles = [issue.title.lower() for issue in load_issues(dataset, scan) if issue.rows[i]]
+    titles = [issue.title.lower() for issue in load_issues(dataset, scan) if issue.mask[i]]
     facts = {name.capitalize(): f"{quality[name]:.2f}" for name in MEASURES}
     facts["Issues"] = ", ".join(titles) or "none found"
     picture_grid.show_details(dataset, scan, i, facts)

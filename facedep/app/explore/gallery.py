@@ -79,7 +79,7 @@ def _filter_by_issue(dataset: Dataset, scan: Scan) -> np.ndarray:
     name = st.selectbox("Issue", options, key="filter_issue", format_func=lambda name: titles.get(name, name))
     if name == tabs.ANY:
         return np.ones(len(dataset.samples), bool)
-    return next(issue.rows for issue in found if issue.name == name)
+    return next(issue.mask for issue in found if issue.name == name)
 
 
 def _filter_by_measure(measured: pd.Series) -> np.ndarray:

@@ -43,7 +43,7 @@ def show_issues(dataset: Dataset, scan: Scan) -> None:
     if not issue.num_images:
         st.caption("None found. Select another line above.")
         return
-    indices = np.nonzero(issue.rows)[0]
+    indices = np.nonzero(issue.mask)[0]
     if issue.sets is not None:
         indices = indices[np.argsort(issue.sets[indices], kind="stable")]
     if issue.name == "damaged":
@@ -74,7 +74,7 @@ def _offer_face_check(dataset: Dataset, scan: Scan) -> None:
     if read_face_check(dataset) is None:
         duration = describe_seconds(estimate_seconds(len(np.unique(scan.fingerprints))))
         with st.container(border=True), page.show_errors(ends_page=False):
-            st.markdown(f"**Pictures without a face** take a second look at each, {duration} here.")
+            st.markdown(f"Finding **pictures without a face** takes a second look at each, {duration} here.")
             scanning.follow_face_check(dataset, offer="Look for pictures without a face")
 
 
@@ -85,7 +85,7 @@ def _choose_issue(found: list[Issue]) -> Issue:
             "issue": [issue.title for issue in found],
             "pictures": [issue.num_images for issue in found],
             "sets": [f"{issue.num_sets:,}" if issue.num_sets else "" for issue in found],
-            "go when cleaned": [issue.num_extra for issue in found],
+            "go when cleaned": [issue.num_removed for issue in found],
         }
     )
     event = st.dataframe(

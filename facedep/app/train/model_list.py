@@ -13,6 +13,7 @@ from facedep.reporting.model_card import render_model_card
 from facedep.runs import lifecycle, run_folder
 from facedep.runs.bundles import pack_run, unpack_run
 
+_PERCENTAGES = ("right, %", "always one answer, %", "AUC, %")
 PENDING_RUN = "pending_run"  # session key: the run that the list of models shows next
 
 
@@ -22,7 +23,9 @@ def show_models() -> None:
     if not ended:
         st.info("No run yet. Train a network above, or load a bundle.")
     else:
-        st.dataframe(pd.DataFrame([describe_row(run) for run in ended]), hide_index=True, key="runs_table")
+        percentages = {name: st.column_config.NumberColumn(format="%.1f") for name in _PERCENTAGES}
+        table = pd.DataFrame([describe_row(run) for run in ended])
+        st.dataframe(table, hide_index=True, key="runs_table", column_config=percentages)
         names = [run.name for run in ended]
         if st.session_state.get(PENDING_RUN) in names:
             st.session_state.shown_run = st.session_state.pop(PENDING_RUN)
@@ -84,7 +87,9 @@ def _show_downloads(run: run_folder.Run) -> None:
             st.download_button("Download bundle", content, f"{run.name}.zip", "application/zip", key="download_run")
     if run.card is not None:
         card = render_model_card(run.name, run.card.to_json())
-        st.download_button("Model card", card, f"{run.name} card.md", "text/markdown", key="card")
+        st.download_button(
+            "Model card", card, f"{run.name} card.md", "text/markdown", key="card", icon=":material/description:"
+        )
 
 
 def _show_rename(run: run_folder.Run) -> None:
