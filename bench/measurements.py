@@ -144,7 +144,13 @@ def train_article_path(*, folder: str, num_epochs: int, max_steps: int | None = 
 
 
 def train_own_recipe(
-    *, source: str, recipe: str, protocol: str, num_epochs: int, max_steps: int | None = None, prepares_again: bool = False
+    *,
+    source: str,
+    recipe: str,
+    protocol: str,
+    num_epochs: int,
+    max_steps: int | None = None,
+    prepares_again: bool = False,
 ) -> dict[str, Any]:
     """Returns how one of this project's recipes trains, through the very function that the app's worker calls.
 
@@ -237,7 +243,7 @@ def _time_run(
 
 
 def save_article_model(*, path: str) -> dict[str, float]:
-    """Writes the article's network with its first random weights: how long a prediction takes does not depend on them."""
+    """Writes the article's network with its first random weights, on which a prediction's time does not depend."""
     from bench.article_path import build_network
 
     build_network().save(path)

@@ -102,8 +102,8 @@ def _render_training(sections: dict[str, Any]) -> list[str]:
     lines.append(_row("recipe `quick`: fixed stages, forward only", _format_millions(QUICK), "", rate_text, "", share))
     lines += [
         "",
-        "`quick` runs each training picture through its fixed stages twice (as it is and mirrored) and then trains a last "
-        "layer on the features. Forward only counts 2 operations for each multiply-add.",
+        "`quick` runs each training picture through its fixed stages twice (as it is and mirrored) and then trains a "
+        "last layer on the features. Forward only counts 2 operations for each multiply-add.",
     ]
     return lines
 
