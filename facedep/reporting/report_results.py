@@ -1,4 +1,4 @@
-"""How good a run is, section by section of the report: final words, numbers and charts, ready to be laid out."""
+"""How good a run is, section by section of the report: final texts, numbers and charts, ready to be laid out."""
 
 import math
 from collections.abc import Sequence
@@ -184,7 +184,7 @@ def _gather_probability_scores(evaluation: Evaluation) -> list[ScoreRow]:
 
 
 def _gather_other_scores(evaluation: Evaluation) -> list[ScoreRow]:
-    """Returns scores that not every model has: of its emotions, and outside its uncertain band."""
+    """Returns scores that not every model has: of its emotions, and outside its abstention band."""
     scores, rows = evaluation.scores, []
     if not math.isnan(scores["emotion_accuracy"]):
         rows.append(
@@ -224,7 +224,7 @@ def gather_failures(evaluation: Evaluation) -> Failures:
     """
     slices = find_worst(evaluation.slices)
     return Failures(
-        has_small_slices=any(one.is_small for one in slices),
+        has_small_slices=any(item.is_small for item in slices),
         min_images=MIN_IMAGES,
         unknown_people=sentences.UNKNOWN_PEOPLE_TEXT,
         charts=draw_failures(evaluation, slices),
