@@ -24,7 +24,7 @@ from facedep.array_files import read_arrays
 from facedep.data.sources import Dataset
 from facedep.evaluation.intervals import compute_wilson_interval
 from facedep.evaluation.metrics import compute_accuracy, compute_roc_auc
-from facedep.images.faces import EYE_DISTANCE, EYE_HEIGHT
+from facedep.images.alignment import EYE_DISTANCE, EYE_HEIGHT
 from facedep.inference.prediction_cache import find_predictions_path
 from facedep.networks.card import read_card
 from facedep.networks.decision_threshold import read_threshold

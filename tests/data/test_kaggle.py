@@ -318,7 +318,7 @@ def test_damaged_state_files_are_a_status_and_never_raised(server, tmp_path, dam
         kaggle.cancel_download()
 
 
-def test_the_real_archive_arrives_whole(server, real_data_dir):
-    server.archive = (real_data_dir / "kaggle_depression.zip").read_bytes()
+def test_the_real_archive_arrives_whole(server, real_archives):
+    server.archive = (real_archives / "kaggle_depression.zip").read_bytes()
     folder = kaggle.download_dataset(no_answer_seconds=10)
     assert _count_images(folder) == 4492

@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import small_networks
 
 from facedep.array_files import read_arrays, write_arrays
 from facedep.cli.main import main
@@ -27,8 +28,9 @@ from facedep.inference.prediction_cache import (
     read_predictions,
     save_predictions_beside,
 )
+from facedep.networks.architecture import build_network, save_network
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, PREDICTIONS_FILE
-from facedep.networks.classifier import build_network, load_classifier, save_network
+from facedep.networks.classifier import load_classifier
 from facedep.networks.recipes import ARTICLE, COMPACT, QUICK, Recipe
 from facedep.paths import PROJECT_DIR, cache_dir
 from facedep.runs.jobs import read_job
@@ -62,12 +64,15 @@ def _change_card(run_dir: Path, **values) -> None:
 def compact_dir(tmp_path_factory) -> Path:
     calibration = {"temperature": 0.7, "uncertain": {"low": 0.4, "high": 0.6, "target_error": 0.1}}
     folder = tmp_path_factory.mktemp("models") / "small"
-    return _save_model(folder, COMPACT, EMOTIONS, uses_flip_tta=True, calibration=calibration)
+    with pytest.MonkeyPatch.context() as patch:
+        small_networks.shrink_networks(patch)
+        return _save_model(folder, COMPACT, EMOTIONS, uses_flip_tta=True, calibration=calibration)
 
 
 @pytest.fixture
-def run_dir(compact_dir, tmp_path) -> Path:
+def run_dir(compact_dir, tmp_path, monkeypatch) -> Path:
     """A run folder that may be changed."""
+    small_networks.shrink_networks(monkeypatch)
     return shutil.copytree(compact_dir, tmp_path / "small")
 
 

@@ -7,22 +7,26 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+import small_networks
 from PIL import Image
 
 from facedep import processes
 from facedep.cli.main import main
 from facedep.errors import RunError
 from facedep.files import write_json
-from facedep.networks.classifier import build_network, compute_outputs, load_classifier
+from facedep.networks.architecture import build_network
+from facedep.networks.classifier import compute_outputs, load_classifier
 from facedep.networks.recipes import COMPACT
-from facedep.runs import run_folder
-from facedep.runs.run_folder import CHECKPOINT_FILE, RunConfig
+from facedep.runs import lifecycle, run_folder
+from facedep.runs.run_config import RunConfig
+from facedep.runs.run_folder import CHECKPOINT_FILE
 from facedep.runs.writer import RunWriter
 from facedep.training import fit as fitting
 from facedep.training import prepare as training_prepare
@@ -35,6 +39,13 @@ PROJECT_DIR = Path(__file__).resolve().parents[2]
 CONFIG = RunConfig("compact", "pictures", num_epochs=5, batch_size=16, learning_rate=3e-3, seed=3)
 GROUPS = ClassSpec(["depressed"], ["depressed"])
 PLAN = FitPlan(GROUPS, COMPACT, CONFIG)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_networks() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        small_networks.shrink_networks(patch)
+        yield
 
 
 def _make_part(number: int, size: int = 48) -> ArrayDataset:
@@ -199,10 +210,9 @@ def pictures(tmp_path_factory) -> Path:
     return folder
 
 
-def _train(pictures: Path, name: str, *more: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "facedep", "train", "--data", str(pictures), *more]
-    if "--resume" not in more:
-        command += ["--recipe", "compact", "--epochs", "5", "--batch-size", "16", "--seed", "3", "--name", name]
+def _train(pictures: Path, name: str) -> subprocess.Popen:
+    command = [sys.executable, small_networks.__file__, "train", "--data", str(pictures), "--recipe", "compact",
+               "--epochs", "5", "--batch-size", "16", "--seed", "3", "--name", name]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_DIR)}
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -253,7 +263,7 @@ def test_run_killed_after_its_second_epoch_goes_on_as_if_nothing_had_happened(pi
 def stopped_run(pictures) -> Path:
     """A run that was asked to end after its first whole epoch."""
     config = dataclasses.replace(CONFIG, num_epochs=3)
-    run_dir = run_folder.create_run(config, "stopped")
+    run_dir = lifecycle.create_run(config, "stopped")
     from facedep.training.train import train_run
 
     class StopAfterOne(RunWriter):
@@ -272,12 +282,12 @@ def test_stopped_run_goes_on_to_its_end(stopped_run, pictures):
     run = run_folder.read_run(stopped_run)
     assert (run.state, run.card.training.num_epochs, run.can_resume) == ("finished", 3, False)
     with pytest.raises(RunError, match="'stopped' cannot be continued: it is finished"):
-        run_folder.reopen_run("stopped")
+        lifecycle.reopen_run("stopped")
 
 
 def test_resumed_run_stopped_while_loading_says_how_many_epochs_are_kept(stopped_run, pictures, capsys):
-    run_folder.reopen_run("stopped")
-    run_folder.stop_run(run_folder.read_run(stopped_run))
+    lifecycle.reopen_run("stopped")
+    lifecycle.stop_run(run_folder.read_run(stopped_run))
     assert main(["train", "--run", str(stopped_run), "--data", str(pictures)]) == 0
     run = run_folder.read_run(stopped_run)
     assert run.message == "Stopped before it went on. Its first epoch is kept."
@@ -305,10 +315,10 @@ def test_damaged_checkpoint_is_a_sentence(content, stopped_run, pictures, capsys
 
 
 def test_run_without_a_whole_epoch_cannot_go_on():
-    run_dir = run_folder.create_run(CONFIG, "young")
+    run_dir = lifecycle.create_run(CONFIG, "young")
     write_json(run_dir / run_folder.STATUS_FILE, {"state": run_folder.FAILED})
     with pytest.raises(RunError, match="no whole epoch of it was kept"):
-        run_folder.reopen_run("young")
+        lifecycle.reopen_run("young")
 
 
 # Early epochs on smaller pictures, and the running mean of the weights
@@ -351,7 +361,8 @@ def test_early_epochs_see_smaller_pictures_and_the_later_ones_whole_ones(tmp_pat
     assert [row["epoch"] for row in _read_rows(tmp_path / "run", "epoch")] == [1, 2, 3, 4]
 
 
-def test_no_early_epoch_is_kept_as_the_best(tmp_path):
+def test_no_early_epoch_of_the_real_network_is_kept_as_the_best(tmp_path, monkeypatch):
+    small_networks.restore_networks(monkeypatch)
     _, progress = _fit_gently(tmp_path / "run")
     losses = [row["val_loss"] for row in _read_rows(tmp_path / "run", "epoch")]
     assert progress.kept_epoch == 3 + int(np.argmin(losses[2:]))

@@ -60,7 +60,7 @@ def choose_evaluation(dataset: Dataset, scan: Scan) -> Evaluation | None:
             options,
             options.index(first),
             format_func=_describe_subset,
-            key=f"part_{run.name}_{dataset.name}",
+            key=f"subset_{run.name}_{dataset.name}",
         )
     with right:
         excludes_training_images = st.toggle(

@@ -64,7 +64,7 @@ def _build_table(scores: list[ProtocolScore]) -> pd.DataFrame:
             "Pictures": [score.num_images for score in scores],
             "Right": [f"{score.accuracy:.1%}" for score in scores],
             "Table": ["–" if np.isnan(score.lookup_accuracy) else f"{score.lookup_accuracy:.1%}" for score in scores],
-            "Always the larger group": [f"{baseline.share:.1%} ({baseline.label})" for baseline in baselines],
+            "Larger group": [f"{baseline.share:.1%} ({baseline.label})" for baseline in baselines],
             "Copies in train": [score.num_in_train for score in scores],
             "Learned from": [score.num_in_training_set for score in scores],
         }

@@ -29,9 +29,9 @@ def plot_probability(probability: float, threshold: float, band: tuple[float, fl
         go.Indicator(
             mode="gauge+number",
             value=100 * probability,
-            number={"suffix": " %", "valueformat": ".0f", "font": {"size": 40}},
+            number={"suffix": "%", "valueformat": ".0f", "font": {"size": 40}},
             gauge={
-                "axis": {"range": [0, 100], "tickvals": [0, 25, 50, 75, 100], "ticksuffix": " %"},
+                "axis": {"range": [0, 100], "tickvals": [0, 25, 50, 75, 100], "ticksuffix": "%"},
                 "bar": {"color": GRAY if is_uncertain else color_of(group), "thickness": 0.7},
                 "steps": steps,
                 "borderwidth": 0,
