@@ -11,7 +11,7 @@ from facedep.runs import run_folder
 STEPS = (
     (
         "1 · Explore",
-        "See the faces a network learns from, how they are labelled, and whether its test is a test.",
+        "See the faces a network learns from, how they are labelled, and whether its test really is a test.",
         "pages/explore.py",
         "Look at the data",
     ),
@@ -41,7 +41,7 @@ def show_home() -> None:
     st.title("Can a network see depression in a face?")
     st.markdown(
         "Published code says so: take pictures of facial expressions, call the sad and neutral ones *depressed*, "
-        "train a small network, report “nearly 80 %”. This app lets you do the same, live, and see what the number is "
+        "train a small network, report “nearly 80%”. This app lets you do the same, live, and see what the number is "
         "worth."
     )
     with st.container(horizontal=True, gap="small"):

@@ -82,7 +82,7 @@ def measure_own_pipeline(*, source: str, recipe: str, split: str) -> dict[str, f
 
 def measure_features(*, num_images: int) -> dict[str, float]:
     """Returns how many pictures a second the `quick` recipe's fixed stages look at: forward only, in batches of 256."""
-    from facedep.networks.classifier import build_network, cut_at_features
+    from facedep.networks.architecture import build_network, cut_at_features
     from facedep.networks.recipes import QUICK
 
     body, _ = cut_at_features(build_network(QUICK, 7))
@@ -186,7 +186,7 @@ def train_own_recipe(
 
 def _configure(recipe: str, split: str, num_epochs: int) -> Any:
     from facedep.networks.recipes import find_recipe
-    from facedep.runs.run_folder import RunConfig
+    from facedep.runs.run_config import RunConfig
 
     found = find_recipe(recipe)
     return RunConfig(
@@ -205,11 +205,11 @@ def _configure(recipe: str, split: str, num_epochs: int) -> Any:
 def _time_run(
     source: str, config: Any, *, max_steps: int | None = None, is_preparation_only: bool = False
 ) -> tuple[Path, dict[str, Any]]:
-    from facedep.runs import run_folder
+    from facedep.runs import lifecycle, run_folder
     from facedep.runs.writer import RunWriter
     from facedep.training.train import train_run
 
-    run_dir = run_folder.create_run(config, f"{config.recipe} {time.time_ns()}")
+    run_dir = lifecycle.create_run(config, f"{config.recipe} {time.time_ns()}")
     result: dict[str, Any] = {"rows": []}
 
     def note(row: dict[str, Any]) -> None:

@@ -21,8 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import report
 from bench.pictures import write_drawn_pictures, write_subset
+from bench.plot import plot_quality, write_png
+from bench.report import render_report
 from facedep.data.sources import KAGGLE, SAMPLE, load_dataset
 from facedep.data.splits import LEAK_FREE, SUPPLIED
 from facedep.files import write_json
@@ -144,8 +145,8 @@ def main() -> None:
                 results["sections"][section]["about"] = about_section
                 write_json(json_path, results)
     png_path = options.out / "benchmark.png"
-    has_plot = "quality" in results["sections"] and report.write_png(report.plot_quality(results), png_path)
-    text = report.render_report(results, plot_name=png_path.name if has_plot else None)
+    has_plot = "quality" in results["sections"] and write_png(plot_quality(results), png_path)
+    text = render_report(results, plot_name=png_path.name if has_plot else None)
     (options.out / "benchmark.md").write_text(text, "utf-8")
     print(f"{options.out / 'benchmark.md'}" + ("" if has_plot else " (no plot: it takes the quality and Chromium)"))
 

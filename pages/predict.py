@@ -9,7 +9,7 @@ CAMERA, LIVE, FILES, EXAMPLES = "Camera", "Live", "Files", "Examples"
 CHOOSE = {CAMERA: inputs.take_snapshot, FILES: inputs.choose_files, EXAMPLES: inputs.choose_example}
 
 page.start_page("Show it a face")
-left, middle, right = st.columns([1.3, 1.25, 1], vertical_alignment="bottom")
+left, middle, right = st.columns([1.4, 1.5, 0.9], vertical_alignment="bottom")
 with left:
     route = st.segmented_control(
         "Where the face comes from", [EXAMPLES, CAMERA, LIVE, FILES], default=EXAMPLES, key="route", required=True

@@ -5,7 +5,7 @@ import streamlit as st
 from facedep.app import page, source_chooser, visit
 from facedep.app.train import live, model_list, settings
 from facedep.data import sources
-from facedep.runs import run_folder
+from facedep.runs import lifecycle, run_folder
 
 page.start_page("Train a network")
 active = run_folder.find_active_run()
@@ -25,8 +25,8 @@ else:
     can_start = settings.check_pictures(dataset, config)
     if st.button("Start training", type="primary", key="start", icon=":material/play_arrow:", disabled=not can_start):
         with page.show_errors(ends_page=False):
-            run_dir = run_folder.create_run(config, st.session_state.run_name.strip() or None)
-            run_folder.start_worker(run_dir, dataset.source)
+            run_dir = lifecycle.create_run(config, st.session_state.run_name.strip() or None)
+            lifecycle.start_worker(run_dir, dataset.source)
             st.rerun()
 st.divider()
 st.header("Models")

@@ -22,7 +22,7 @@ from facedep.array_files import read_arrays, write_arrays
 from facedep.data.scan import Scan, find_cache_path
 from facedep.data.sources import Dataset
 from facedep.errors import DataError
-from facedep.images.faces import score_squares
+from facedep.images.detector import score_squares
 from facedep.paths import cache_dir
 
 _logger = logging.getLogger(__name__)

@@ -16,10 +16,10 @@ from facedep.errors import DataError
 
 LEAK_FREE, SUPPLIED, SUPPLIED_CLEAN, PUBLISHED = "leak-free", "supplied", "supplied-clean", "published"
 PROTOCOLS = {
-    LEAK_FREE: "Leak-free: copies and near-copies stay on one side, 70 % train, 15 % val, 15 % test",
+    LEAK_FREE: "Leak-free: copies and near-copies stay on one side, 70% train, 15% val, 15% test",
     SUPPLIED: "As supplied: the data set's own train, val and test folders",
     SUPPLIED_CLEAN: "As supplied, copies left out: no train picture that looks like val or test, no val like test",
-    PUBLISHED: "As published: all pooled, the first 20 % of each group in name order are val, no test",
+    PUBLISHED: "As published: all pooled, the first 20% of each group in name order are val, no test",
 }
 SUBSETS = ("train", "val", "test")
 _SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}

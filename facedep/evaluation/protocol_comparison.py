@@ -16,7 +16,8 @@ from facedep.data.scan import Scan, scan_dataset
 from facedep.data.sources import Dataset
 from facedep.data.splits import LEAK_FREE, PUBLISHED, SUPPLIED
 from facedep.errors import DataError, ModelError
-from facedep.evaluation.metrics import compute_accuracy, compute_wilson_interval
+from facedep.evaluation.intervals import compute_wilson_interval
+from facedep.evaluation.metrics import compute_accuracy
 from facedep.evaluation.scores import find_depressed
 from facedep.evaluation.subset_selection import select_pictures, split_like_training
 from facedep.inference.prediction_cache import find_in_training_set, has_predictions, read_predictions
@@ -173,7 +174,7 @@ def _score(run_dir: Path, scored: _Scored, table: _Table) -> ProtocolScore:
         answers = read_predictions(run_dir, dataset)
     except ModelError:  # a run with answers to other pictures only
         answers = None
-    if has_predictions(answers, scan, mask):
+    if answers is not None and has_predictions(answers, scan, mask):
         threshold = read_threshold(run_dir, read_card(run_dir))
         accuracy = compute_accuracy(is_depressed, answers.probabilities[mask], threshold)
         interval = compute_wilson_interval(round(accuracy * len(is_depressed)), len(is_depressed))

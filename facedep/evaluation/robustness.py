@@ -22,8 +22,9 @@ import pandas as pd
 from facedep import emotions
 from facedep.array_files import read_arrays
 from facedep.data.sources import Dataset
-from facedep.evaluation.metrics import compute_accuracy, compute_roc_auc, compute_wilson_interval
-from facedep.images.faces import EYE_DISTANCE, EYE_HEIGHT
+from facedep.evaluation.intervals import compute_wilson_interval
+from facedep.evaluation.metrics import compute_accuracy, compute_roc_auc
+from facedep.images.alignment import EYE_DISTANCE, EYE_HEIGHT
 from facedep.inference.prediction_cache import find_predictions_path
 from facedep.networks.card import read_card
 from facedep.networks.decision_threshold import read_threshold
@@ -94,7 +95,7 @@ def _blur(image: np.ndarray, strength: float) -> np.ndarray:
 
 
 def _add_noise(image: np.ndarray, strength: float) -> np.ndarray:
-    noise = np.random.default_rng(zlib.crc32(image)).normal(0, strength, image.shape)
+    noise = np.random.default_rng(zlib.crc32(image.tobytes())).normal(0, strength, image.shape)
     return np.clip(np.rint(image + noise), 0, 255)
 
 
@@ -104,7 +105,7 @@ def _darken(image: np.ndarray, strength: float) -> np.ndarray:
 
 def _rotate(image: np.ndarray, strength: float) -> np.ndarray:
     size = len(image)
-    degrees = strength if zlib.crc32(image) % 2 else -strength
+    degrees = strength if zlib.crc32(image.tobytes()) % 2 else -strength
     matrix = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), degrees, 1.0)
     return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from facedep import emotions
-from facedep.evaluation.metrics import compute_intervals, compute_metrics, compute_wilson_interval
+from facedep.evaluation.intervals import compute_intervals, compute_wilson_interval
+from facedep.evaluation.metrics import compute_metrics
 from facedep.networks.majority_baseline import find_majority_baseline
 from facedep.networks.predictions import Predictions
 
@@ -44,7 +45,7 @@ def score_predictions(
     Returns:
         All of `metrics.compute_metrics`, and
 
-        - `intervals`: score to `[low, high]`, the 95 % intervals of `metrics.compute_intervals`.
+        - `intervals`: score to `[low, high]`, the 95 % intervals of `intervals.compute_intervals`.
         - `emotion_accuracy`, `emotion_accuracy_interval`: the share whose most probable emotion is the true one, over
           the pictures whose emotion the model knows.
         - `per_emotion`: for each true emotion `num_images`, `group_accuracy` (the share put into the right group),
@@ -94,14 +95,14 @@ def score_predictions(
     return scores
 
 
-def _find_right_emotions(true_emotions: np.ndarray, answers: list[dict[str, float]] | None) -> np.ndarray:
+def _find_right_emotions(true_emotions: np.ndarray, predicted: list[dict[str, float]] | None) -> np.ndarray:
     """Returns 1 where the most probable emotion is the true one, else 0; NaN where the model does not know that one."""
-    if answers is None:
+    if predicted is None:
         return np.full(len(true_emotions), np.nan)
     return np.array(
         [
-            max(answer, key=answer.get) == emotion if emotion in answer else np.nan
-            for emotion, answer in zip(true_emotions, answers, strict=True)
+            max(outputs, key=lambda name: outputs[name]) == emotion if emotion in outputs else np.nan
+            for emotion, outputs in zip(true_emotions, predicted, strict=True)
         ],
         dtype=float,
     )

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from facedep import emotions
-from facedep.evaluation.metrics import compute_wilson_interval
+from facedep.evaluation.intervals import compute_wilson_interval
 
 MIN_IMAGES = 30  # with fewer, the 95 % interval of a share of 0.8 is wider than 0.28
 _SIGNIFICANCE = 0.05  # of all slices together

@@ -188,7 +188,7 @@ def _select_subset(dataset: Dataset, scan: Scan, subsets: np.ndarray | None, sub
         readable = np.nonzero(scan.is_readable)[0]
         mask[readable[np.unique(scan.fingerprints[readable], return_index=True)[1]]] = True
     else:
-        mask = subsets == subset.subset
+        mask = np.asarray(subsets == subset.subset)
     if not mask.any():
         raise DataError(
             f"{dataset.name} has no {subset.subset} pictures in the {subset.protocol} split. Choose another part or "

@@ -16,8 +16,9 @@ from facedep.inference.prediction_cache import (
     read_predictions,
     write_predictions,
 )
+from facedep.networks.architecture import expose_features
 from facedep.networks.calibration import apply_temperature
-from facedep.networks.classifier import Classifier, expose_features, fill_batch, find_batch_size, load_classifier
+from facedep.networks.classifier import Classifier, fill_batch, find_batch_size, load_classifier
 
 _LARGEST_FEATURE = float(np.finfo(np.float16).max)
 

@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw
 
 from facedep import emotions
 from facedep.errors import ImageError
-from facedep.images.faces import CAUTION_TEXTS, TINY_PICTURE_PX, crop_face, find_faces, is_face_crop
+from facedep.images.alignment import crop_face
+from facedep.images.faces import CAUTION_TEXTS, TINY_PICTURE_PX, find_faces, is_face_crop
 from facedep.images.opening import compute_fingerprint, open_picture, prepare_image, to_gray
 from facedep.networks.classifier import Classifier
 

@@ -52,7 +52,7 @@ class CardData:
         depressed_emotions: The emotions that counted as *depressed*; None likewise.
         num_images: Subset to its number of pictures.
         dropped_issues: Name of an issue to the pictures that were dropped for it, and "all".
-        issue_limits: Name of a limit of `quality.IssueLimits` to its value, where pictures were dropped.
+        issue_limits: Name of a limit of `issues.IssueLimits` to its value, where pictures were dropped.
         leaks: Subset to what of it is also in train.
         num_in_training_set: Subset to its pictures that the model which the run started from was trained on.
         extra: Keys that this version does not know, as in all classes here.

@@ -91,12 +91,12 @@ def gather_model(card: dict[str, Any]) -> ModelFacts:
     Args:
         card: The content of a `card.json`.
     """
-    recipe, names = card.get("recipe"), get_names(card, "class_names")
-    is_known = isinstance(recipe, str) and recipe in RECIPES
+    names = get_names(card, "class_names")
+    recipe = name if isinstance(name := card.get("recipe"), str) and name in RECIPES else ""
     return ModelFacts(
-        recipe=recipe if is_known else "",
-        recipe_title=RECIPES[recipe].title if is_known else "",
-        architecture=_ARCHITECTURES.get(recipe, "") if is_known else "",
+        recipe=recipe,
+        recipe_title=RECIPES[recipe].title if recipe else "",
+        architecture=_ARCHITECTURES.get(recipe, ""),
         input_size_px=get_number(card, "input_size_px"),
         class_names=names,
         positive_classes=get_names(card, "positive_classes"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from facedep.evaluation.metrics import compute_wilson_interval
+from facedep.evaluation.intervals import compute_wilson_interval
 from facedep.networks.majority_baseline import read_majority_baseline
 from facedep.networks.recipes import RECIPES
 from facedep.reporting.card_values import clean_text, get_interval, get_number, get_table, get_text
@@ -235,8 +235,8 @@ def _build_emotion_tables(card: dict[str, Any], sets: list[_ScoredSet]) -> tuple
         per_emotion = {clean_text(name): row for name, row in table.items() if isinstance(row, dict) and row}
         rows = [_build_emotion_row(emotion, row, positive) for emotion, row in per_emotion.items()]
         has_narrow_intervals |= any(map(_is_interval_narrow, per_emotion.values()))
-        if rows:
-            tables.append((scored.title, _build_table(header, rows)))
+        if emotion_table := _build_table(header, rows):
+            tables.append((scored.title, emotion_table))
     return tables, has_narrow_intervals
 
 

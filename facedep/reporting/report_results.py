@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from facedep.errors import FacedepError
-from facedep.evaluation import metrics
 from facedep.evaluation.evaluation import Evaluation
+from facedep.evaluation.metrics import compute_brier_score
 from facedep.evaluation.protocol_comparison import compare_protocols
 from facedep.evaluation.robustness import CORRUPTIONS, MAX_IMAGES, read_robustness
 from facedep.evaluation.slices import MIN_IMAGES, find_worst
@@ -25,7 +25,6 @@ from facedep.reporting.report_figures import (
 )
 
 _MISSING = "–"
-_MAX_COMMAND = 2000  # letters
 
 
 @dataclass(frozen=True)
@@ -179,7 +178,7 @@ def _gather_probability_scores(evaluation: Evaluation) -> list[ScoreRow]:
         ScoreRow(
             "Brier score",
             "The mean squared error of P(“depressed”); 0 is best, 0.25 is always saying 50%.",
-            _write_number(metrics.compute_brier_score(truth, probabilities)),
+            _write_number(compute_brier_score(truth, probabilities)),
         ),
     ]
 

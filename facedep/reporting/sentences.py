@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from facedep.evaluation.metrics import Confusion, PairedComparison
+from facedep.evaluation.metrics import Confusion
+from facedep.evaluation.paired_comparison import PairedComparison
 from facedep.evaluation.slices import MIN_IMAGES, Slice
 from facedep.networks.majority_baseline import read_majority_baseline
 
@@ -143,7 +144,7 @@ def describe_comparison(comparison: PairedComparison, first: str, second: str) -
     """Returns whether one run is better than another on the same faces, in Markdown.
 
     Args:
-        comparison: From `metrics.compare_predictions`.
+        comparison: From `paired_comparison.compare_predictions`.
         first: The first run's name.
         second: The second run's name.
     """

@@ -106,7 +106,7 @@ def read_progress(run_dir: Path) -> Progress:
         num_val=start.get("num_val", 0),
         num_val_in_train=start.get("num_val_in_train", 0),
         # Runs until version 0.1 have other names for the next two.
-        num_val_in_pretraining=start.get("num_val_in_pretraining", start.get("num_val_in_pretraining", 0)),
+        num_val_in_pretraining=start.get("num_val_in_pretraining", start.get("num_val_seen_before", 0)),
         checkpoint_policy=start.get("checkpoint_policy", start.get("keeps", "last")),
         steps=steps,
         epochs=epochs,

@@ -16,7 +16,7 @@ class RunWriter:
     """Writes a run's files while its training goes on. A context manager: the heartbeat ends with it.
 
     Args:
-        run_dir: The run's folder, made by `run_folder.create_run`.
+        run_dir: The run's folder, made by `lifecycle.create_run`.
         on_metrics: Called with each measurement too, for a progress bar.
         on_message: Called with each sentence that says how far the preparation is.
     """

@@ -8,7 +8,7 @@ from facedep.errors import RunError
 from facedep.networks.card import Card, read_card
 from facedep.networks.recipes import find_recipe
 from facedep.runs import run_folder
-from facedep.runs.run_folder import RunConfig
+from facedep.runs.run_config import RunConfig
 from facedep.training.checkpoint import has_checkpoint, read_checkpoint
 
 

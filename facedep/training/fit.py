@@ -16,7 +16,7 @@ from keras import ops
 
 from facedep.data.image_cache import ResizedImages
 from facedep.errors import RunError
-from facedep.networks.classifier import build_network
+from facedep.networks.architecture import build_network
 from facedep.runs.writer import RunWriter
 from facedep.training.augmentation import augment_images, mirror_images
 from facedep.training.callbacks import TrainingMonitor

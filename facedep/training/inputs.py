@@ -8,7 +8,7 @@ import numpy as np
 
 from facedep.data.image_cache import ImageSubset, ResizedImages
 from facedep.networks.recipes import Recipe
-from facedep.runs.run_folder import RunConfig
+from facedep.runs.run_config import RunConfig
 
 Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 

@@ -15,20 +15,13 @@ from facedep.data.scan import Scan, load_images, scan_dataset
 from facedep.data.sources import Dataset, load_dataset
 from facedep.data.splits import SUBSETS, Leak, count_leaks, merge_val_into_train, split_dataset
 from facedep.errors import RunError
+from facedep.networks.architecture import build_network, copy_stages, cut_at_features
 from facedep.networks.card import Card
-from facedep.networks.classifier import (
-    Classifier,
-    build_network,
-    compute_outputs,
-    copy_stages,
-    cut_at_features,
-    fill_batch,
-    load_classifier,
-)
+from facedep.networks.classifier import Classifier, compute_outputs, fill_batch, load_classifier
 from facedep.networks.majority_baseline import UNKNOWN, find_majority_baseline
 from facedep.networks.recipes import Recipe, find_recipe
 from facedep.runs import run_folder
-from facedep.runs.run_folder import RunConfig
+from facedep.runs.run_config import RunConfig
 from facedep.runs.writer import RunWriter
 from facedep.training.checkpoint import has_checkpoint
 from facedep.training.checks import check_run, read_refit_card

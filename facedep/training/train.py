@@ -18,6 +18,7 @@ from facedep.data.splits import SUBSETS
 from facedep.evaluation.scores import score_predictions
 from facedep.files import write_json, write_text
 from facedep.networks import calibration
+from facedep.networks.architecture import save_network
 from facedep.networks.card import (
     CARD_FILE,
     FINGERPRINTS_FILE,
@@ -32,10 +33,11 @@ from facedep.networks.card import (
     read_card,
 )
 from facedep.networks.card_scores import Scores
-from facedep.networks.classifier import Classifier, compute_outputs, save_network
+from facedep.networks.classifier import Classifier, compute_outputs
 from facedep.reporting.model_card import render_model_card
-from facedep.runs import run_folder
-from facedep.runs.run_folder import CHECKPOINT_FILE, RunConfig
+from facedep.runs import run_config, run_folder
+from facedep.runs.run_config import RunConfig
+from facedep.runs.run_folder import CHECKPOINT_FILE
 from facedep.runs.writer import RunWriter
 from facedep.training.callbacks import TrainingMonitor
 from facedep.training.fit import fit_network
@@ -102,7 +104,7 @@ def _describe_run(prepared: PreparedRun, name: str) -> Card:
         input_size_px=recipe.input_size_px,
         uses_flip_tta=recipe.uses_flip_tta,
         data=data,
-        command=run_folder.describe_command(config, name),
+        command=run_config.describe_command(config, name),
         earlier_commands=tuple(_list_earlier_commands(config)),
         versions={
             "facedep": __version__,

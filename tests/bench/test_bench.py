@@ -4,15 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.key_figures import find_best_auc, find_seconds_to_quality, find_target_auc, find_training_rate
 from bench.pictures import write_drawn_pictures
-from bench.report import (
-    find_best_auc,
-    find_seconds_to_quality,
-    find_target_auc,
-    find_training_rate,
-    plot_quality,
-    render_report,
-)
+from bench.plot import plot_quality
+from bench.report import render_report
 from facedep.data.scan import scan_dataset
 from facedep.data.sources import load_dataset
 

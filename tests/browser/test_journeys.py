@@ -201,11 +201,11 @@ def test_visitor_looks_into_a_data_set_and_takes_tables_away(folders, tmp_path):
         page.wait_for_timeout(1000)
         area = plot.locator(".nsewdrag").first.bounding_box()
         corners = [(0.02, 0.02), (0.98, 0.02), (0.98, 0.98), (0.02, 0.98), (0.02, 0.02)]
-        places = [(area["x"] + area["width"] * x, area["y"] + area["height"] * y) for x, y in corners]
-        page.mouse.move(*places[0])
+        points = [(area["x"] + area["width"] * x, area["y"] + area["height"] * y) for x, y in corners]
+        page.mouse.move(*points[0])
         page.mouse.down()
-        for place in places[1:]:
-            page.mouse.move(*place, steps=8)
+        for point in points[1:]:
+            page.mouse.move(*point, steps=8)
         page.mouse.up()
         expect(page.get_by_text("2,100 selected")).to_be_visible(timeout=30_000)
         expect(page.locator(".st-key-map_pictures img")).to_have_count(36)
@@ -226,7 +226,7 @@ def test_visitor_evaluates_moves_the_threshold_and_plays_a_round(folders):
     with open_browser() as browser, serve_app(**folders) as address:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.goto(f"{address}/evaluate")
-        # The answers come from a background process; then the one sentence and a cell that shows its pictures.
+        # The predictions come from a background process; then the one sentence and a cell that shows its pictures.
         expect(page.get_by_text(re.compile("Of 100 faces it has never seen, it puts"))).to_be_visible(timeout=120_000)
         page.locator(".st-key-emotion_errors").scroll_into_view_if_needed()
         page.wait_for_timeout(1000)
@@ -236,14 +236,14 @@ def test_visitor_evaluates_moves_the_threshold_and_plays_a_round(folders):
         expect(page.locator(".st-key-confusion_pictures img")).to_have_count(18)
 
         page.get_by_role("tab", name="Threshold").click()
-        words = page.get_by_text(re.compile("of 100 whose picture|Of 100 whose picture"))
-        expect(words).to_be_visible(timeout=30_000)
-        before = words.inner_text()
+        sentence = page.get_by_text(re.compile("of 100 whose picture|Of 100 whose picture"))
+        expect(sentence).to_be_visible(timeout=30_000)
+        before = sentence.inner_text()
         slider = page.get_by_role("slider", name=re.compile("Calls a face"))
         slider.focus()
         for _ in range(20):
             slider.press("ArrowRight")
-        expect(words).not_to_have_text(before, timeout=30_000)
+        expect(sentence).not_to_have_text(before, timeout=30_000)
         page.wait_for_function(
             "() => { const g = document.querySelector('.st-key-threshold_scores .js-plotly-plot');"
             " return g && g.layout && g.layout.title.text.includes('0.70') }",

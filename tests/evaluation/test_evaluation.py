@@ -23,21 +23,13 @@ from facedep.data.sources import Dataset, load_dataset
 from facedep.data.splits import LEAK_FREE, PUBLISHED, SUPPLIED, split_dataset
 from facedep.dataset_spec import DatasetSpec
 from facedep.errors import DataError, ModelError
-from facedep.evaluation import evaluation
-from facedep.evaluation.evaluation import (
-    MissingPredictionsError,
-    evaluate_run,
-    find_evaluation_key,
-    read_evaluation,
-    read_scores,
-)
-from facedep.evaluation.metrics import (
-    compute_intervals,
-    compute_metrics,
-    compute_reliability,
-    compute_wilson_interval,
-)
+from facedep.evaluation import evaluation, score_cache
+from facedep.evaluation.evaluation import MissingPredictionsError, evaluate_run, read_evaluation
+from facedep.evaluation.intervals import compute_intervals, compute_wilson_interval
+from facedep.evaluation.metrics import compute_metrics
 from facedep.evaluation.protocol_comparison import compare_protocols
+from facedep.evaluation.reliability import compute_reliability
+from facedep.evaluation.score_cache import find_evaluation_key, read_scores
 from facedep.evaluation.scores import score_predictions
 from facedep.evaluation.slices import find_slices
 from facedep.evaluation.subset_selection import select_pictures, split_like_training
@@ -516,13 +508,13 @@ def test_a_folder_that_cannot_be_written_costs_the_keeping_and_not_the_scores(ru
     def fail(path, content):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(evaluation, "write_json", fail)
+    monkeypatch.setattr(score_cache, "write_json", fail)
     assert evaluate_run(run_dir, dataset, EVERYTHING).scores["num_images"] == 24
     assert read_scores(run_dir, dataset, EVERYTHING) is None
 
 
 def test_only_the_newest_scores_are_kept(run_dir, dataset, monkeypatch):
-    monkeypatch.setattr(evaluation, "_MAX_KEPT", 2)
+    monkeypatch.setattr(score_cache, "_MAX_KEPT", 2)
     for number, threshold in enumerate((0.2, 0.3, 0.4)):
         evaluate_run(run_dir, dataset, EVERYTHING, threshold=threshold)
         os.utime(max(_kept_files(run_dir), key=lambda path: path.stat().st_mtime), (number, number))

@@ -28,8 +28,9 @@ from facedep.inference.prediction_cache import (
     read_predictions,
     save_predictions_beside,
 )
+from facedep.networks.architecture import build_network, save_network
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, PREDICTIONS_FILE
-from facedep.networks.classifier import build_network, load_classifier, save_network
+from facedep.networks.classifier import load_classifier
 from facedep.networks.recipes import ARTICLE, COMPACT, QUICK, Recipe
 from facedep.paths import PROJECT_DIR, cache_dir
 from facedep.runs.jobs import read_job

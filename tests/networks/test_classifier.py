@@ -16,9 +16,11 @@ from PIL import Image
 from facedep.errors import ModelError
 from facedep.images.opening import compute_fingerprint, to_gray
 from facedep.inference.pipeline import label_of, predict_picture
+from facedep.networks import architecture
 from facedep.networks import classifier as model
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, Card
 from facedep.networks.decision_threshold import forget_threshold, write_threshold
+from facedep.networks.predictions import sum_depressed
 from facedep.networks.recipes import ARTICLE, COMPACT, RECIPES
 
 EMOTIONS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
@@ -31,7 +33,7 @@ def _card(recipe=COMPACT, class_names=("depressed",), positive_classes=("depress
 
 def _save(run_dir: Path, network, card: dict) -> Path:
     run_dir.mkdir(parents=True, exist_ok=True)
-    model.save_network(network, RECIPES[card["recipe"]], run_dir / MODEL_FILE)
+    architecture.save_network(network, RECIPES[card["recipe"]], run_dir / MODEL_FILE)
     (run_dir / CARD_FILE).write_text(json.dumps(card), "utf-8")
     return run_dir
 
@@ -57,7 +59,7 @@ def _count_multiply_adds(network) -> int:
 
 def _answer_always(recipe, outputs: list[float]):
     """Returns a network that answers the same for every picture: zeros everywhere but in the last biases."""
-    network = model.build_network(recipe, len(outputs))
+    network = architecture.build_network(recipe, len(outputs))
     layer = network.get_layer("probabilities")
     layer.set_weights([np.zeros(layer.kernel.shape, np.float32), np.array(outputs, np.float32)])
     return network
@@ -67,7 +69,7 @@ def _answer_always(recipe, outputs: list[float]):
 def compact_dir(tmp_path_factory):
     """A sound run folder with an untrained compact network."""
     keras.utils.set_random_seed(3)
-    return _save(tmp_path_factory.mktemp("models") / "sound", model.build_network(COMPACT, 1), _card())
+    return _save(tmp_path_factory.mktemp("models") / "sound", architecture.build_network(COMPACT, 1), _card())
 
 
 @pytest.fixture
@@ -80,11 +82,11 @@ def run_dir(compact_dir, tmp_path):
 
 
 def test_article_network_has_the_published_number_of_parameters():
-    assert model.build_network(ARTICLE, 1).count_params() == 3_304_193
+    assert architecture.build_network(ARTICLE, 1).count_params() == 3_304_193
 
 
 def test_article_network_has_the_published_layers():
-    network = model.build_network(ARTICLE, 1)
+    network = architecture.build_network(ARTICLE, 1)
     kinds = [type(layer).__name__ for layer in network.layers]
     head = ["Flatten", "Dropout", "Dense", "Dropout", "Dense"]
     assert kinds == ["InputLayer", "Rescaling", *["Conv2D", "MaxPooling2D"] * 3, *head]
@@ -94,7 +96,7 @@ def test_article_network_has_the_published_layers():
 
 
 def test_compact_network_is_small():
-    network = model.build_network(COMPACT, 7)
+    network = architecture.build_network(COMPACT, 7)
     assert network.count_params() < 1_000_000
     assert _count_multiply_adds(network) <= 67_000_000
 
@@ -102,13 +104,13 @@ def test_compact_network_is_small():
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_recipe_states_its_multiply_adds_within_two_percent(recipe):
     num_outputs = 1 if recipe.learns == "groups" else 7
-    counted = _count_multiply_adds(model.build_network(recipe, num_outputs))
+    counted = _count_multiply_adds(architecture.build_network(recipe, num_outputs))
     assert recipe.multiply_adds == pytest.approx(counted, rel=0.02)
 
 
 @pytest.mark.parametrize(("num_outputs", "kind"), [(1, "sigmoid"), (7, "softmax")])
 def test_outputs_are_probabilities(num_outputs, kind):
-    network = model.build_network(COMPACT, num_outputs)
+    network = architecture.build_network(COMPACT, num_outputs)
     images = np.random.default_rng(0).integers(0, 256, (3, 48, 48, 1), dtype=np.uint8)
     outputs = np.asarray(network.predict_on_batch(images))
     assert outputs.shape == (3, num_outputs)
@@ -168,13 +170,13 @@ def test_chosen_threshold_goes_before_the_cards_and_takes_the_band_with_it(run_d
 def test_sum_depressed_adds_the_columns_that_count_as_depressed():
     outputs = np.array([[0.1, 0.2, 0.7], [0.5, 0.25, 0.25]], np.float32)
     names = ["happy", "neutral", "sad"]
-    assert model.sum_depressed(outputs, names, ["neutral", "sad"]) == pytest.approx([0.9, 0.5])
-    assert model.sum_depressed(outputs, names, ["happy"]) == pytest.approx([0.1, 0.5])
-    assert model.sum_depressed(outputs[:, :1], ["depressed"], ["depressed"]) == pytest.approx([0.1, 0.5])
+    assert sum_depressed(outputs, names, ["neutral", "sad"]) == pytest.approx([0.9, 0.5])
+    assert sum_depressed(outputs, names, ["happy"]) == pytest.approx([0.1, 0.5])
+    assert sum_depressed(outputs[:, :1], ["depressed"], ["depressed"]) == pytest.approx([0.1, 0.5])
 
 
 def test_sum_depressed_stays_a_probability_and_is_float64():
-    summed = model.sum_depressed(np.full((1, 3), 0.3333334, np.float32), ["a", "b", "c"], ["a", "b", "c"])
+    summed = sum_depressed(np.full((1, 3), 0.3333334, np.float32), ["a", "b", "c"], ["a", "b", "c"])
     assert summed.tolist() == [1.0]
     assert summed.dtype == np.float64
 
@@ -203,7 +205,7 @@ def test_picture_that_the_model_was_trained_on_is_recognised(run_dir):
 @pytest.mark.parametrize("recipe", [ARTICLE, COMPACT], ids=lambda recipe: recipe.name)
 def test_loaded_network_gives_equal_outputs(recipe, tmp_path):
     keras.utils.set_random_seed(5)
-    network = model.build_network(recipe, 1)
+    network = architecture.build_network(recipe, 1)
     size = recipe.input_size_px
     images = np.random.default_rng(0).integers(0, 256, (4, size, size, 1), dtype=np.uint8)
     expected = np.asarray(network.predict_on_batch(images))
@@ -213,7 +215,7 @@ def test_loaded_network_gives_equal_outputs(recipe, tmp_path):
 
 
 def test_file_holds_no_optimizer_state(tmp_path):
-    network = model.build_network(ARTICLE, 1)
+    network = architecture.build_network(ARTICLE, 1)
     network.compile(optimizer="adam", loss="binary_crossentropy")
     network.train_on_batch(np.zeros((2, 128, 128, 1), np.uint8), np.array([[0.0], [1.0]]))
     _save(tmp_path / "a", network, _card(ARTICLE))
@@ -228,7 +230,7 @@ def test_file_holds_no_optimizer_state(tmp_path):
 
 def test_saving_again_replaces_the_file(run_dir):
     network = _answer_always(COMPACT, [100])
-    model.save_network(network, COMPACT, run_dir / MODEL_FILE)
+    architecture.save_network(network, COMPACT, run_dir / MODEL_FILE)
     images = np.zeros((1, 48, 48, 1), np.uint8)
     assert model.load_classifier(run_dir).predict(images).probabilities == pytest.approx([1.0])
 
@@ -266,11 +268,11 @@ def _make_text(path: Path) -> None:
 
 
 def _take_other_recipe(path: Path) -> None:
-    model.save_network(model.build_network(ARTICLE, 1), ARTICLE, path)
+    architecture.save_network(architecture.build_network(ARTICLE, 1), ARTICLE, path)
 
 
 def _take_other_outputs(path: Path) -> None:
-    model.save_network(model.build_network(COMPACT, 7), COMPACT, path)
+    architecture.save_network(architecture.build_network(COMPACT, 7), COMPACT, path)
 
 
 def _leave_out_a_layer(path: Path) -> None:
@@ -442,7 +444,7 @@ def test_answer_within_the_band_is_uncertain(probability, is_uncertain, tmp_path
 
 
 def test_model_that_averages_with_the_mirror_image_answers_both_the_same(tmp_path):
-    network = model.build_network(COMPACT, 1)
+    network = architecture.build_network(COMPACT, 1)
     images = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 1), dtype=np.uint8)
     straight, mirrored = (model.compute_outputs(network, array) for array in (images, images[:, :, ::-1]))
     assert not np.allclose(straight, mirrored, atol=1e-6)

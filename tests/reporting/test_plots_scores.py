@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from facedep.emotions import DEPRESSED, NON_DEPRESSED
-from facedep.evaluation.metrics import Confusion, Curve, Reliability
+from facedep.evaluation.curves import Curve
+from facedep.evaluation.metrics import Confusion
+from facedep.evaluation.reliability import Reliability
 from facedep.evaluation.slices import Slice
 from facedep.networks.majority_baseline import MajorityBaseline
 from facedep.reporting.plots import comparison, errors, theme

@@ -165,3 +165,9 @@ def test_verdict_follows_from_the_losses_and_gives_a_reason(tmp_path, losses, ve
         assert "Since epoch 2" in reason
         assert "from 0.80 to 0.40" in reason
         assert "from 0.90 to 1.20" in reason
+
+
+def test_metrics_of_older_runs_are_read_under_their_old_names(tmp_path):
+    start = {"kind": "start", "num_train": 1, "num_steps": 1, "num_epochs": 1, "num_val_seen_before": 7}
+    (tmp_path / METRICS_FILE).write_text(json.dumps(start))
+    assert read_progress(tmp_path).num_val_in_pretraining == 7

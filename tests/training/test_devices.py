@@ -17,7 +17,8 @@ import pytest
 
 from facedep.cli.main import main
 from facedep.errors import RunError
-from facedep.runs.run_folder import CHECKPOINT_FILE, METRICS_FILE, RunConfig, read_run
+from facedep.runs.run_config import RunConfig
+from facedep.runs.run_folder import CHECKPOINT_FILE, METRICS_FILE, read_run
 from facedep.training.devices import ONE_DEVICE, find_devices
 from facedep.training.inputs import ArrayDataset, Batches
 
@@ -37,7 +38,8 @@ from facedep.training.devices import find_devices
 from facedep.training.fit import fit_network
 from facedep.networks.recipes import COMPACT
 from facedep.runs.writer import RunWriter
-from facedep.runs.run_folder import STOP_FILE, RunConfig
+from facedep.runs.run_config import RunConfig
+from facedep.runs.run_folder import STOP_FILE
 from facedep.training.inputs import ArrayDataset, ClassSpec, FitPlan
 
 widths = []  # of the batches that the network was built for

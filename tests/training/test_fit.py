@@ -20,10 +20,12 @@ from facedep import processes
 from facedep.cli.main import main
 from facedep.errors import RunError
 from facedep.files import write_json
-from facedep.networks.classifier import build_network, compute_outputs, load_classifier
+from facedep.networks.architecture import build_network
+from facedep.networks.classifier import compute_outputs, load_classifier
 from facedep.networks.recipes import COMPACT
-from facedep.runs import run_folder
-from facedep.runs.run_folder import CHECKPOINT_FILE, RunConfig
+from facedep.runs import lifecycle, run_folder
+from facedep.runs.run_config import RunConfig
+from facedep.runs.run_folder import CHECKPOINT_FILE
 from facedep.runs.writer import RunWriter
 from facedep.training import fit as fitting
 from facedep.training import prepare as training_prepare
@@ -276,7 +278,7 @@ def stopped_run_kept(pictures, tmp_path_factory) -> Path:
     config = dataclasses.replace(CONFIG, num_epochs=3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FACEDEP_MODELS_DIR", str(tmp_path_factory.mktemp("kept")))
-        run_dir = run_folder.create_run(config, "stopped")
+        run_dir = lifecycle.create_run(config, "stopped")
         with StopAfterOne(run_dir) as writer:
             writer.write_status(train_run(config, str(pictures), writer))
     return run_dir
@@ -294,12 +296,12 @@ def test_stopped_run_goes_on_to_its_end(stopped_run, pictures):
     run = run_folder.read_run(stopped_run)
     assert (run.state, run.card.training.num_epochs, run.can_resume) == ("finished", 3, False)
     with pytest.raises(RunError, match="'stopped' cannot be continued: it is finished"):
-        run_folder.reopen_run("stopped")
+        lifecycle.reopen_run("stopped")
 
 
 def test_resumed_run_stopped_while_loading_says_how_many_epochs_are_kept(stopped_run, pictures, capsys):
-    run_folder.reopen_run("stopped")
-    run_folder.stop_run(run_folder.read_run(stopped_run))
+    lifecycle.reopen_run("stopped")
+    lifecycle.stop_run(run_folder.read_run(stopped_run))
     assert main(["train", "--run", str(stopped_run), "--data", str(pictures)]) == 0
     run = run_folder.read_run(stopped_run)
     assert run.message == "Stopped before it went on. Its first epoch is kept."
@@ -327,10 +329,10 @@ def test_damaged_checkpoint_is_a_sentence(content, stopped_run, pictures, capsys
 
 
 def test_run_without_a_whole_epoch_cannot_go_on():
-    run_dir = run_folder.create_run(CONFIG, "young")
+    run_dir = lifecycle.create_run(CONFIG, "young")
     write_json(run_dir / run_folder.STATUS_FILE, {"state": run_folder.FAILED})
     with pytest.raises(RunError, match="no whole epoch of it was kept"):
-        run_folder.reopen_run("young")
+        lifecycle.reopen_run("young")
 
 
 # Early epochs on smaller pictures, and the running mean of the weights

@@ -37,9 +37,9 @@ from facedep.networks.card_scores import Scores
 from facedep.networks.classifier import compute_outputs, load_classifier
 from facedep.networks.decision_threshold import write_threshold
 from facedep.networks.recipes import ARTICLE, COMPACT
-from facedep.runs import run_folder
+from facedep.runs import lifecycle, run_folder
 from facedep.runs.progress import TOO_EARLY, UNJUDGED, judge_learning, read_progress
-from facedep.runs.run_folder import RunConfig
+from facedep.runs.run_config import RunConfig
 from facedep.runs.writer import RunWriter
 from facedep.training import prepare as training_prepare
 from facedep.training import train
@@ -344,7 +344,7 @@ def test_quick_works_with_two_folders(shipped_dir, workshop):
 
 def test_quick_without_the_shipped_model_is_a_sentence(workshop, tmp_path, monkeypatch):
     monkeypatch.setenv("FACEDEP_MODELS_DIR", str(tmp_path))
-    run_dir = run_folder.create_run(dataclasses.replace(CONFIG, recipe="quick"), "alone")
+    run_dir = lifecycle.create_run(dataclasses.replace(CONFIG, recipe="quick"), "alone")
     assert main(["train", "--run", str(run_dir), "--data", str(workshop.pictures)]) == 1
     assert run_folder.read_run(run_dir).message.startswith(f"The model '{run_folder.SHIPPED_RUN}' does not exist.")
 
@@ -652,13 +652,13 @@ def test_predict_is_the_same_through_the_command_line_and_the_function(predicted
 @pytest.mark.slow
 def test_stop_ends_the_run_and_keeps_the_model(workshop):
     with workshop.entered():
-        run_dir = run_folder.create_run(dataclasses.replace(CONFIG, recipe="article", num_epochs=1000), "stopped")
-        run_folder.start_worker(run_dir, str(workshop.pictures))
+        run_dir = lifecycle.create_run(dataclasses.replace(CONFIG, recipe="article", num_epochs=1000), "stopped")
+        lifecycle.start_worker(run_dir, str(workshop.pictures))
         _wait_until(lambda: (run_dir / run_folder.METRICS_FILE).exists() and _read_rows(run_dir, "epoch"))
         assert run_folder.find_active_run().name == "stopped"
         with pytest.raises(RunError, match="'stopped' is still running"):
-            run_folder.create_run(CONFIG, "second while one runs")
-        run_folder.stop_run(run_folder.read_run(run_dir))
+            lifecycle.create_run(CONFIG, "second while one runs")
+        lifecycle.stop_run(run_folder.read_run(run_dir))
         assert run_folder.read_run(run_dir).state in ("stopping", "stopped")
         _wait_until(lambda: not run_folder.read_run(run_dir).is_active)
     run = run_folder.read_run(run_dir)
@@ -700,9 +700,9 @@ def test_ctrl_c_on_the_command_line_keeps_what_was_learned(workshop):
 @pytest.mark.slow
 def test_worker_that_crashes_leaves_a_sentence_and_a_traceback_in_the_log(workshop):
     with workshop.entered():
-        run_dir = run_folder.create_run(dataclasses.replace(CONFIG, recipe="article", num_epochs=1), "crashed")
+        run_dir = lifecycle.create_run(dataclasses.replace(CONFIG, recipe="article", num_epochs=1), "crashed")
         (run_dir / FINGERPRINTS_FILE).mkdir()  # so that the file of this name cannot be written
-        run_folder.start_worker(run_dir, str(workshop.pictures))
+        lifecycle.start_worker(run_dir, str(workshop.pictures))
         _wait_until(lambda: not run_folder.read_run(run_dir).is_active)
     run = run_folder.read_run(run_dir)
     assert (run.state, run.has_model) == ("failed", False)
@@ -742,7 +742,7 @@ def test_too_few_pictures_end_the_run_as_failed_with_a_sentence(workshop, tmp_pa
     for folder in ("happy", "sad"):
         _write(tmp_path / "faces" / folder / "0.png", _draw(len(folder)))
     with workshop.entered():
-        run_dir = run_folder.create_run(CONFIG, "too few")
+        run_dir = lifecycle.create_run(CONFIG, "too few")
         status = main(["train", "--run", str(run_dir), "--data", str(tmp_path / "faces")])
     run = run_folder.read_run(run_dir)
     assert (status, run.state) == (1, "failed")
@@ -755,15 +755,15 @@ def test_too_few_pictures_end_the_run_as_failed_with_a_sentence(workshop, tmp_pa
 def test_split_that_the_folders_do_not_have_ends_the_run_before_any_picture_is_opened(workshop, monkeypatch):
     monkeypatch.setattr(training_prepare, "scan_dataset", None)
     with workshop.entered():
-        run_dir = run_folder.create_run(dataclasses.replace(CONFIG, protocol="supplied"), "no folders")
+        run_dir = lifecycle.create_run(dataclasses.replace(CONFIG, protocol="supplied"), "no folders")
         assert main(["train", "--run", str(run_dir), "--data", str(workshop.pictures)]) == 1
     assert "so it has no supplied split" in run_folder.read_run(run_dir).message
 
 
 def test_stop_before_the_first_step_ends_the_run_without_a_model(workshop, capsys):
     with workshop.entered():
-        run_dir = run_folder.create_run(CONFIG, "too early")
-        run_folder.stop_run(run_folder.read_run(run_dir))
+        run_dir = lifecycle.create_run(CONFIG, "too early")
+        lifecycle.stop_run(run_folder.read_run(run_dir))
         status = main(["train", "--run", str(run_dir), "--data", str(workshop.pictures)])
     run = run_folder.read_run(run_dir)
     assert (status, run.state, run.has_model) == (0, "stopped", False)

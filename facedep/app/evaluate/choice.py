@@ -13,7 +13,8 @@ from facedep.data import splits
 from facedep.data.eval_subset import ALL, EvalSubset
 from facedep.data.scan import Scan
 from facedep.data.sources import SAMPLE, Dataset
-from facedep.evaluation.evaluation import Evaluation, MissingPredictionsError, find_evaluation_key, read_evaluation
+from facedep.evaluation.evaluation import Evaluation, MissingPredictionsError, read_evaluation
+from facedep.evaluation.score_cache import find_evaluation_key
 from facedep.evaluation.subset_selection import list_available, needs_face_check
 from facedep.evaluation.training_spec import find_grouping_mismatch, find_training_dataset
 from facedep.inference.prediction_cache import find_in_training_set
@@ -59,7 +60,7 @@ def choose_evaluation(dataset: Dataset, scan: Scan) -> Evaluation | None:
             options,
             options.index(first),
             format_func=_describe_subset,
-            key=f"part_{run.name}_{dataset.name}",
+            key=f"subset_{run.name}_{dataset.name}",
         )
     with right:
         excludes_training_images = st.toggle(

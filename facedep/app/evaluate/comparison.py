@@ -12,10 +12,13 @@ from facedep.app.evaluate.predictions import follow_predictions
 from facedep.app.evaluate.robustness import MAX_COMPARED
 from facedep.data.sources import Dataset
 from facedep.errors import FacedepError
-from facedep.evaluation import metrics
+from facedep.evaluation.curves import compute_roc_curve
 from facedep.evaluation.evaluation import Evaluation
+from facedep.evaluation.intervals import compute_wilson_interval
+from facedep.evaluation.metrics import compute_roc_auc
+from facedep.evaluation.paired_comparison import compare_predictions
 from facedep.evaluation.slices import MIN_IMAGES
-from facedep.inference.prediction_cache import find_in_training_set, read_predictions
+from facedep.inference.prediction_cache import DatasetPredictions, find_in_training_set, read_predictions
 from facedep.networks.decision_threshold import read_threshold
 from facedep.networks.majority_baseline import find_majority_baseline
 from facedep.networks.predictions import Predictions
@@ -60,8 +63,8 @@ def show_comparison(evaluation: Evaluation) -> None:
     selected = {name: some.select(mask) for name, some in predictions.items()}
     thresholds = {run.name: read_threshold(run.path, run.card) for run in runs if run.card is not None}
     is_right = {name: is_depressed == (some.probabilities >= thresholds[name]) for name, some in selected.items()}
-    for run in runs[1:]:
-        compared = metrics.compare_predictions(is_right[evaluation.run.name], is_right[run.name])
+    for run in runs[1:]:  # the first one is the chosen run itself
+        compared = compare_predictions(is_right[evaluation.run.name], is_right[run.name])
         st.markdown(sentences.describe_comparison(compared, evaluation.run.name, run.name))
     _show_compared_scores(is_depressed, selected, is_right)
     _show_compared_settings(runs)
@@ -100,24 +103,26 @@ def _can_predict(run: run_folder.Run, dataset: Dataset) -> bool:
         return False
 
 
-def _follow_all_predictions(evaluation: Evaluation, others: list[run_folder.Run]) -> dict[str, Any] | None:
-    """Returns the `DatasetPredictions` of all runs by name, or None until a background process has computed them.
+def _follow_all_predictions(
+    evaluation: Evaluation, others: list[run_folder.Run]
+) -> dict[str, DatasetPredictions] | None:
+    """Returns the predictions of all runs by name, or None until a background process has computed them.
 
     A run that cannot be compared here is not among them, and the page says why.
     """
-    name, dataset = evaluation.run.name, evaluation.dataset
-    predictions = {name: read_predictions(evaluation.run.path, dataset)}
-    for run in others:
+    name, found = evaluation.run.name, {}
+    for run in (evaluation.run, *others):
         try:
-            predictions[run.name] = follow_predictions(
-                run, dataset, evaluation.scan, evaluation.mask, like=name, subset=evaluation.subset
+            predictions = follow_predictions(
+                run, evaluation.dataset, evaluation.scan, evaluation.mask, like=name, subset=evaluation.subset
             )
         except FacedepError as error:
             st.warning(f"**{run.name}** cannot be compared here. {error}", icon=":material/block:")
             continue
-        if predictions[run.name] is None:
+        if predictions is None:
             return None
-    return predictions
+        found[run.name] = predictions
+    return found
 
 
 def _exclude_training_images(evaluation: Evaluation, runs: list[run_folder.Run]) -> np.ndarray | None:
@@ -141,7 +146,7 @@ def _show_compared_scores(
     is_depressed: np.ndarray, predictions: Mapping[str, Predictions], is_right: Mapping[str, np.ndarray]
 ) -> None:
     accuracies = [
-        (name, float(right.mean()), *metrics.compute_wilson_interval(int(right.sum()), len(right)))
+        (name, float(right.mean()), *compute_wilson_interval(int(right.sum()), len(right)))
         for name, right in is_right.items()
     ]
     probabilities = {name: some.probabilities for name, some in predictions.items()}
@@ -150,8 +155,8 @@ def _show_compared_scores(
         figure = comparison.plot_accuracies(accuracies, find_majority_baseline(is_depressed))
         page.show_chart(figure, key="compared_scores")
     with right:
-        curves = {name: metrics.compute_roc_curve(is_depressed, some) for name, some in probabilities.items()}
-        areas = {name: metrics.compute_roc_auc(is_depressed, some) for name, some in probabilities.items()}
+        curves = {name: compute_roc_curve(is_depressed, some) for name, some in probabilities.items()}
+        areas = {name: compute_roc_auc(is_depressed, some) for name, some in probabilities.items()}
         page.show_chart(scores.plot_roc(curves, areas), key="compared_roc")
 
 

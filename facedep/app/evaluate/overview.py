@@ -55,7 +55,7 @@ def _show_metric(title: str, value: float, interval: list[float], *, is_share: b
             return "–"
         return f"{number:.1%}" if is_share else f"{number:.3f}"
 
-    explanation = f"Gray: its 95 % confidence interval. {sentences.INTERVAL_TEXT}"
+    explanation = f"Gray: its 95% confidence interval. {sentences.INTERVAL_TEXT}"
     if not is_share:
         explanation += " The score is the chance that of two pictures the right one gets more; 0.5 is guessing."
     st.metric(
@@ -65,6 +65,5 @@ def _show_metric(title: str, value: float, interval: list[float], *, is_share: b
         delta_color="off",
         delta_arrow="off",
         border=True,
-        width=193,
         help=explanation,
     )

@@ -10,8 +10,9 @@ from facedep.app import page
 from facedep.app.evaluate.predictions import follow_predictions
 from facedep.data.sources import Dataset
 from facedep.errors import FacedepError
-from facedep.evaluation.evaluation import Evaluation, find_evaluation_key
+from facedep.evaluation.evaluation import Evaluation
 from facedep.evaluation.protocol_comparison import ProtocolScore, compare_protocols
+from facedep.evaluation.score_cache import find_evaluation_key
 from facedep.evaluation.subset_selection import select_pictures
 from facedep.inference.prediction_cache import read_predictions
 from facedep.reporting import sentences
@@ -63,7 +64,7 @@ def _build_table(scores: list[ProtocolScore]) -> pd.DataFrame:
             "Pictures": [score.num_images for score in scores],
             "Right": [f"{score.accuracy:.1%}" for score in scores],
             "Table": ["–" if np.isnan(score.lookup_accuracy) else f"{score.lookup_accuracy:.1%}" for score in scores],
-            "Always the larger group": [f"{baseline.share:.1%} ({baseline.label})" for baseline in baselines],
+            "Larger group": [f"{baseline.share:.1%} ({baseline.label})" for baseline in baselines],
             "Copies in train": [score.num_in_train for score in scores],
             "Learned from": [score.num_seen for score in scores],
         }

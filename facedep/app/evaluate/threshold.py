@@ -4,7 +4,8 @@ import streamlit as st
 
 from facedep.app import page
 from facedep.data import splits
-from facedep.evaluation.evaluation import Evaluation, find_evaluation_key
+from facedep.evaluation.evaluation import Evaluation
+from facedep.evaluation.score_cache import find_evaluation_key
 from facedep.networks.decision_threshold import choose_threshold, forget_threshold, read_choice, write_threshold
 from facedep.reporting import sentences
 from facedep.reporting.plots import errors, scores

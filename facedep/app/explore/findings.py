@@ -102,7 +102,7 @@ def show_picture(dataset: Dataset, scan: Scan | None, i: int) -> None:
         picture_grid.show_details(dataset, scan, i)
         return
     quality = load_quality(dataset, scan).iloc[i]
-    titles = [issue.title.lower() for issue in load_issues(dataset, scan) if issue.rows[i]]
+    titles = [issue.title.lower() for issue in load_issues(dataset, scan) if issue.mask[i]]
     facts = {name.capitalize(): f"{quality[name]:.2f}" for name in MEASURES}
     facts["Issues"] = ", ".join(titles) or "none found"
     picture_grid.show_details(dataset, scan, i, facts)

@@ -74,7 +74,7 @@ def _offer_face_check(dataset: Dataset, scan: Scan) -> None:
     if read_face_check(dataset) is None:
         duration = describe_seconds(estimate_seconds(len(np.unique(scan.fingerprints))))
         with st.container(border=True), page.show_errors(ends_page=False):
-            st.markdown(f"**Pictures without a face** take a second look at each, {duration} here.")
+            st.markdown(f"Finding **pictures without a face** takes a second look at each, {duration} here.")
             scanning.follow_face_check(dataset, offer="Look for pictures without a face")
 
 

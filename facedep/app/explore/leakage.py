@@ -46,7 +46,7 @@ def show_leakage(dataset: Dataset, scan: Scan) -> None:
     elsewhere = _score_lookup(path, labels, tuple(clean_subsets), "test", dataset, scan)
     text = _describe_lookup(here, elsewhere)
     if protocol == splits.PUBLISHED:
-        text += " The article reports “nearly 80 %” on this split."
+        text += " The article reports “nearly 80%” on this split."
     _show_leak(leaks[subset], subset, text)
 
 

@@ -22,11 +22,11 @@ def show_overview(dataset: Dataset) -> None:
     samples = dataset.samples
     is_depressed = samples["label"] == emotions.DEPRESSED
     with st.container(horizontal=True):
-        st.metric("Pictures", f"{len(samples):,}", border=True, width=160)
-        st.metric("Called depressed", f"{is_depressed.mean():.0%}", border=True, width=190)
+        st.metric("Pictures", f"{len(samples):,}", border=True)
+        st.metric("Called depressed", f"{is_depressed.mean():.0%}", border=True)
         baseline = find_majority_baseline(is_depressed.to_numpy())
-        st.metric(f"“Always {baseline.label}” is right", f"{baseline.share:.0%}", border=True, width=250)
-        st.metric("Emotions", samples.loc[samples["emotion"] != "", "emotion"].nunique(), border=True, width=140)
+        st.metric(f"“Always {baseline.label}” is right", f"{baseline.share:.0%}", border=True)
+        st.metric("Emotions", samples.loc[samples["emotion"] != "", "emotion"].nunique(), border=True)
     first = findings.shuffle_pictures(len(samples))[:NUM_FIRST]
     picked = picture_grid.show_grid(dataset, first.tolist(), key="first_pictures")
     if picked is not None:

@@ -97,7 +97,7 @@ def show_table(predictions: "Sequence[Sequence[PictureRow]]", *, num_skipped: in
         selection_mode="single-row",
         column_config={
             "Face": st.column_config.ImageColumn(width=60),
-            "P(“depressed”)": st.column_config.ProgressColumn(min_value=0, max_value=100, format="%.0f %%", width=140),
+            "P(“depressed”)": st.column_config.ProgressColumn(min_value=0, max_value=100, format="%.0f%%", width=140),
             "Answer": st.column_config.TextColumn(width=130),
             "Picture": st.column_config.TextColumn(width=240),
         },

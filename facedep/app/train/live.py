@@ -4,7 +4,7 @@ import streamlit as st
 
 from facedep.app.train.curves import show_curves
 from facedep.app.train.model_list import PENDING_RUN
-from facedep.runs import progress, run_folder
+from facedep.runs import lifecycle, progress, run_folder
 from facedep.training.estimate import describe_seconds
 
 _REFRESH_SECONDS = 1.0
@@ -36,9 +36,7 @@ def show_live(run: run_folder.Run) -> None:
             if now.state == run_folder.STOPPING:
                 st.write("Stopping …")
             else:
-                st.button(
-                    "Stop and keep", on_click=run_folder.stop_run, args=(now,), key="stop", icon=":material/stop:"
-                )
+                st.button("Stop and keep", on_click=lifecycle.stop_run, args=(now,), key="stop", icon=":material/stop:")
         st.progress(measured.share_done, _describe_progress(now, measured))
         show_curves(measured, key="live", is_active=True)
 

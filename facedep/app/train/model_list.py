@@ -10,9 +10,10 @@ from facedep.app import models, page, streamlit_internals
 from facedep.app.train.results import show_results
 from facedep.data.splits import LEAK_FREE
 from facedep.reporting.model_card import render_model_card
-from facedep.runs import run_folder
+from facedep.runs import lifecycle, run_folder
 from facedep.runs.bundles import pack_run, unpack_run
 
+_PERCENTAGES = ("right, %", "always one answer, %", "AUC, %")
 PENDING_RUN = "pending_run"  # session key: the run that the list of models shows next
 
 
@@ -22,7 +23,9 @@ def show_models() -> None:
     if not ended:
         st.info("No run yet. Train a network above, or load a bundle.")
     else:
-        st.dataframe(pd.DataFrame([describe_row(run) for run in ended]), hide_index=True, key="runs_table")
+        percentages = {name: st.column_config.NumberColumn(format="%.1f") for name in _PERCENTAGES}
+        table = pd.DataFrame([describe_row(run) for run in ended])
+        st.dataframe(table, hide_index=True, key="runs_table", column_config=percentages)
         names = [run.name for run in ended]
         if st.session_state.get(PENDING_RUN) in names:
             st.session_state.shown_run = st.session_state.pop(PENDING_RUN)
@@ -84,7 +87,9 @@ def _show_downloads(run: run_folder.Run) -> None:
             st.download_button("Download bundle", content, f"{run.name}.zip", "application/zip", key="download_run")
     if run.card is not None:
         card = render_model_card(run.name, run.card.to_json())
-        st.download_button("Model card", card, f"{run.name} card.md", "text/markdown", key="card")
+        st.download_button(
+            "Model card", card, f"{run.name} card.md", "text/markdown", key="card", icon=":material/description:"
+        )
 
 
 def _show_rename(run: run_folder.Run) -> None:
@@ -93,7 +98,7 @@ def _show_rename(run: run_folder.Run) -> None:
         if st.form_submit_button("Rename"):
             with page.show_errors(ends_page=False):
                 if new_name.strip() != run.name:
-                    run_folder.rename_run(run, new_name)
+                    lifecycle.rename_run(run, new_name)
                     st.session_state[PENDING_RUN] = new_name.strip()
                 st.rerun()
 
@@ -103,7 +108,7 @@ def _show_delete(run: run_folder.Run) -> None:
         st.write(f"Delete **{run.name}** with its model and curves? This cannot be undone.")
         if st.checkbox("Yes, I am sure", key=f"sure_{run.name}") and st.button("Delete it", key="delete_run"):
             with page.show_errors(ends_page=False):
-                run_folder.delete_run(run)
+                lifecycle.delete_run(run)
                 st.rerun()
 
 

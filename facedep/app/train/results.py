@@ -11,7 +11,7 @@ from facedep.app.train.curves import show_curves
 from facedep.networks.card import Card
 from facedep.networks.card_scores import Scores
 from facedep.networks.recipes import RECIPES
-from facedep.runs import progress, run_folder
+from facedep.runs import lifecycle, progress, run_config, run_folder
 from facedep.training.estimate import describe_seconds
 
 _STATE_ICONS = {
@@ -54,7 +54,7 @@ def show_results(run: run_folder.Run) -> None:
             )
 
 
-def _show_resume(name: str, run_dir: Path, config: run_folder.RunConfig) -> None:
+def _show_resume(name: str, run_dir: Path, config: run_config.RunConfig) -> None:
     """Offers to go on with a run that ended before its time, on the data chosen now."""
     measured = progress.read_progress(run_dir)
     st.write(
@@ -63,11 +63,11 @@ def _show_resume(name: str, run_dir: Path, config: run_folder.RunConfig) -> None
     )
     if st.button("Go on training", key="resume", icon=":material/resume:"):
         with page.show_errors(ends_page=False):
-            run_folder.start_worker(run_folder.reopen_run(name), visit.current_source())
+            lifecycle.start_worker(lifecycle.reopen_run(name), visit.current_source())
             st.rerun()
 
 
-def _list_settings(config: run_folder.RunConfig, card: Card | None) -> list[tuple[str, str]]:
+def _list_settings(config: run_config.RunConfig, card: Card | None) -> list[tuple[str, str]]:
     training = card.training if card else None
     content = card.data.content_hash if card and card.data.content_hash else "not hashed"
     num_done, selected = (training.num_epochs, training.selected_epoch) if training else (0, "none")

@@ -8,14 +8,14 @@ from facedep.data.scan import Scan, find_cache_path
 from facedep.errors import DataError
 from facedep.inference.prediction_cache import find_in_training_set
 from facedep.networks.recipes import RECIPES, Recipe
-from facedep.runs import run_folder
+from facedep.runs import run_config, run_folder
 from facedep.training import estimate
 
 MAX_SEED = 2**32 - 1
 _TRAIN_SHARE, _VAL_SHARE = 0.70, 0.15  # of the pictures, in a split free of leaks
 
 
-def choose_settings(dataset: sources.Dataset) -> run_folder.RunConfig:
+def choose_settings(dataset: sources.Dataset) -> run_config.RunConfig:
     """Shows the settings with sane defaults, the rare ones under "More settings"; returns what is chosen.
 
     Args:
@@ -51,7 +51,7 @@ def choose_settings(dataset: sources.Dataset) -> run_folder.RunConfig:
             st.text_input("Name of the run", placeholder="recipe and time", key="run_name", persist_state="session")
         with second:
             batch_size, learning_rate, seed = _choose_numbers(recipe, name)
-    return run_folder.RunConfig(
+    return run_config.RunConfig(
         recipe=name,
         data_name=dataset.name,
         num_epochs=epochs,
@@ -68,7 +68,7 @@ def choose_settings(dataset: sources.Dataset) -> run_folder.RunConfig:
     )
 
 
-def check_pictures(dataset: sources.Dataset, config: run_folder.RunConfig) -> bool:
+def check_pictures(dataset: sources.Dataset, config: run_config.RunConfig) -> bool:
     """Says what the pictures mean for a training, once they are scanned; returns whether it can be started.
 
     If something depends on the scan it is made in the background; a training makes its own, so it need not wait.

@@ -275,7 +275,7 @@ def _add_shares_right(figure: Figure, share_right: float) -> None:
             col=1,
         )
     for row in ("as meant", "as printed"):
-        above = {"xref": "paper", "xanchor": "left", "yref": "y", "yanchor": "bottom", "yshift": 15}
+        above: dict[str, Any] = {"xref": "paper", "xanchor": "left", "yref": "y", "yanchor": "bottom", "yshift": 15}
         add_text(figure, f"answers {row}", 0, row, **above)
 
 
@@ -366,7 +366,7 @@ def _set_tracks(figure: Figure, num_rows: int) -> None:
 
 def _write_row_name(figure: Figure, place: int, words: str) -> None:
     """Writes a row's name above its marks, as beside them a phone has no room."""
-    above = {"xref": "paper", "xanchor": "left", "align": "left", "yanchor": "bottom", "yshift": 10}
+    above: dict[str, Any] = {"xref": "paper", "xanchor": "left", "align": "left", "yanchor": "bottom", "yshift": 10}
     add_text(figure, words, 0, place, **above)
 
 

@@ -1,10 +1,13 @@
 """Charts of how good the probabilities are: scores in, a Plotly figure out. No computing, no Streamlit."""
 
+from typing import Any
+
 import numpy as np
 from plotly.subplots import make_subplots
 
 from facedep import emotions
-from facedep.evaluation.metrics import Curve, Reliability
+from facedep.evaluation.curves import Curve
+from facedep.evaluation.reliability import Reliability
 from facedep.reporting.plots.theme import (
     GRAY,
     GREEN,
@@ -176,7 +179,7 @@ def _add_bin_sizes(figure: Figure, is_filled: np.ndarray, numbers: np.ndarray) -
         row=2,
         col=1,
     )
-    corner = {"xref": "paper", "xanchor": "right", "yref": "y2 domain", "yanchor": "top"}
+    corner: dict[str, Any] = {"xref": "paper", "xanchor": "right", "yref": "y2 domain", "yanchor": "top"}
     add_text(figure, "how many faces", 1, 1, size=12, color=QUIET, **corner)
 
 
