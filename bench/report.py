@@ -1,77 +1,31 @@
-"""From the measured numbers in `benchmark.json` to the table and the plot. Nothing is measured here."""
+"""From the measured numbers in `benchmark.json` to the report in Markdown. Nothing is measured here."""
 
-import shutil
 import statistics
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.key_figures import find_best_auc, find_seconds_to_quality, find_target_auc, find_training_rate
 from facedep.networks.recipes import ARTICLE, COMPACT, QUICK, Recipe
 
 _TRAINING_COST = 6  # operations for each multiply-add: forward once, backward twice, two each
 _FORWARD_COST = 2
-_BLUE, _ORANGE, _GREEN, _GRAY = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#8A94A6",
-)  # Okabe & Ito, as in every chart
-_CURVES = (
-    ("article_path", "the article's code path", _ORANGE),
-    ("compact", "compact", _BLUE),
-    ("quick", "quick (starts from the shipped model)", _GREEN),
-)
 _NAMES = {
     "article_path": "the article's code path",
     "article": "recipe `article`: the same network, trained by facedep",
     "compact": "recipe `compact`",
     "quick": "recipe `quick`",
-    "quick_again": "recipe `quick` once more, pictures already prepared",
+    "quick_again": "recipe `quick` again, pictures already prepared",
 }
 _NOTHING = "–"
 _MIB = 1024**2
-
-
-def find_best_auc(rows: Iterable[dict[str, Any]]) -> float | None:
-    """Returns the highest validation ROC AUC of all epochs, 0..1; None where there is none."""
-    return max((row["val_roc_auc"] for row in rows if row["val_roc_auc"] is not None), default=None)
-
-
-def find_seconds_to_quality(rows: Iterable[dict[str, Any]], target_auc: float | None) -> float | None:
-    """Returns the seconds until the end of the first epoch whose validation ROC AUC is at least the target.
-
-    Args:
-        rows: Epochs in order, with `seconds` and `val_roc_auc`.
-        target_auc: 0..1, or None where it is not known.
-
-    Returns:
-        The seconds; None where no epoch reaches it.
-    """
-    if target_auc is None:
-        return None
-    reached = (row["seconds"] for row in rows if row["val_roc_auc"] is not None and row["val_roc_auc"] >= target_auc)
-    return next(reached, None)
-
-
-def find_target_auc(quality: dict[str, Any]) -> float | None:
-    """Returns the quality to be reached: the article network's best epoch, whichever side trained it, 0..1."""
-    best = [find_best_auc(quality[side]["rows"]) for side in ("article_path", "article") if side in quality]
-    return max((auc for auc in best if auc is not None), default=None)
-
-
-def find_training_rate(rows: list[dict[str, Any]], num_train: int) -> float | None:
-    """Returns the pictures trained a second in the median epoch after the first; None with one epoch or none."""
-    later = [row["train_seconds"] for row in rows[1:]]
-    return num_train / statistics.median(later) if later else None
 
 
 def render_report(results: dict[str, Any], *, plot_name: str | None = None) -> str:
     """Returns the whole report as Markdown.
 
     Args:
-        results: The content of `benchmark.json`; sections that were not measured are left out.
+        results: The content of `benchmark.json`; sections that were not measured are skipped.
         plot_name: The plot's file name beside the report; None where there is no plot.
     """
     sections = results["sections"]
@@ -144,12 +98,12 @@ def _render_training(sections: dict[str, Any]) -> list[str]:
         )
     forward_rate = results.get("features", {}).get("forward_rate")
     share = _format_share(forward_rate, QUICK, _FORWARD_COST, machine_rate)
-    looked = f"{_format_count(forward_rate)} looked at"
-    lines.append(_row("recipe `quick`: fixed stages, forward only", _format_millions(QUICK), "", looked, "", share))
+    rate_text = f"{_format_count(forward_rate)} forward"
+    lines.append(_row("recipe `quick`: fixed stages, forward only", _format_millions(QUICK), "", rate_text, "", share))
     lines += [
         "",
-        "`quick` looks at each training picture twice (as it is and mirrored) and then trains a last layer on what it "
-        "saw. Forward only counts 2 operations for each multiply-add.",
+        "`quick` runs each training picture through its fixed stages twice (as it is and mirrored) and then trains a "
+        "last layer on the features. Forward only counts 2 operations for each multiply-add.",
     ]
     return lines
 
@@ -213,8 +167,8 @@ def _render_quality(sections: dict[str, Any]) -> list[str]:
         f"The article's path had its best epoch, AUC {_format_score(best_auc)}, "
         f"after {_format_seconds(best_seconds)} s; that is what its row gives. An AUC of a few hundred pictures moves "
         "by some hundredths from seed to seed. "
-        "`quick` stands on the shipped model, whose own training is not counted; "
-        + _describe_seen(results.get("quick"))
+        "`quick` builds on the shipped model, whose own training is not counted; "
+        + _describe_pretraining(results.get("quick"))
         + f". Cores used on average: {_list_cores(results)}; where a side got fewer than it can use, other work was "
         "on the machine and its seconds are too many.",
         "",
@@ -228,12 +182,12 @@ def _list_cores(results: dict[str, Any]) -> str:
     return ", ".join(f"{side.replace('_', ' ')} {cores:.2f}" for side, cores in measured.items()) or _NOTHING
 
 
-def _describe_seen(quick: dict[str, Any] | None) -> str:
+def _describe_pretraining(quick: dict[str, Any] | None) -> str:
     if not quick:
         return "it was not measured"
-    seen = quick["num_in_pretraining"]
-    return "of these pictures that model had seen " + (
-        ", ".join(f"{number:,} of the {part} part" for part, number in seen.items()) or "none that is known"
+    counts = quick["num_in_pretraining"]
+    return "of these pictures that model was trained on " + (
+        ", ".join(f"{number:,} of the {subset} part" for subset, number in counts.items()) or "none that is known"
     )
 
 
@@ -318,7 +272,7 @@ def _render_memory(sections: dict[str, Any]) -> list[str]:
         "|---" * (2 * len(sizes) + 2) + "|",
     ]
     rows = (
-        ("article_path", "the article's code path (decodes anew in every epoch)"),
+        ("article_path", "the article's code path (decodes again in every epoch)"),
         ("article", "recipe `article`"),
         ("article_again", "recipe `article`, another process with the pictures prepared"),
         ("compact", "recipe `compact`"),
@@ -401,64 +355,3 @@ def _format_score(score: float | None) -> str:
 
 def _format_mib(num_bytes: float | None) -> str:
     return _NOTHING if num_bytes is None else f"{num_bytes / _MIB:,.0f}"
-
-
-def plot_quality(results: dict[str, Any]) -> Any:
-    """Returns a Plotly figure: validation ROC AUC over seconds of training, with the article's best as a line.
-
-    Args:
-        results: The content of `benchmark.json`.
-    """
-    import plotly.graph_objects as go
-
-    quality = results["sections"].get("quality", {}).get("results", {})
-    figure = go.Figure()
-    for side, name, color in _CURVES:
-        rows = quality.get(side, {}).get("rows", [])
-        figure.add_scatter(
-            name=name,
-            x=[row["seconds"] for row in rows],
-            y=[row["val_roc_auc"] for row in rows],
-            mode="lines+markers",
-            line={"color": color, "width": 2.5},
-            marker={"size": 6},
-        )
-    target = find_target_auc(quality)
-    if target is not None and (seconds := [x for trace in figure.data for x in trace.x]):
-        figure.add_scatter(
-            name=f"the article network's best epoch: {target:.3f}",
-            x=[min(seconds), max(seconds)],
-            y=[target, target],
-            mode="lines",
-            line={"color": _GRAY, "dash": "dash"},
-        )
-    ticks = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
-    figure.update_xaxes(title="seconds since the start (logarithmic)", type="log", tickvals=ticks)
-    figure.update_yaxes(title="validation ROC AUC (0.5 is guessing)")
-    figure.update_layout(
-        title={"text": f"How soon a network is how good: {quality.get('data_name', 'no data yet')}", "x": 0.02},
-        template="plotly_white",
-        width=900,
-        height=480,
-        margin={"l": 70, "r": 20, "t": 50, "b": 90},
-        legend={"orientation": "h", "y": -0.18},
-    )
-    return figure
-
-
-def write_png(figure: Any, path: Path) -> bool:
-    """Writes a figure as a PNG with the Chromium that the browser tests use; returns False where there is none."""
-    browser_path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if browser_path is None:
-        return False
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox", "--disable-gpu"])
-        size = {"width": figure.layout.width, "height": figure.layout.height}
-        page = browser.new_page(viewport=size, device_scale_factor=2)
-        page.set_content(figure.to_html(config={"staticPlot": True}))
-        page.locator(".js-plotly-plot .main-svg").first.wait_for()
-        page.locator(".js-plotly-plot").screenshot(path=path)
-        browser.close()
-    return True

@@ -21,8 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import report
 from bench.pictures import write_drawn_pictures, write_subset
+from bench.plot import plot_quality, write_png
+from bench.report import render_report
 from facedep.data.sources import KAGGLE, SAMPLE, load_dataset
 from facedep.data.splits import LEAK_FREE, SUPPLIED
 from facedep.files import write_json
@@ -144,8 +145,8 @@ def main() -> None:
                 results["sections"][section]["about"] = about_section
                 write_json(json_path, results)
     png_path = options.out / "benchmark.png"
-    has_plot = "quality" in results["sections"] and report.write_png(report.plot_quality(results), png_path)
-    text = report.render_report(results, plot_name=png_path.name if has_plot else None)
+    has_plot = "quality" in results["sections"] and write_png(plot_quality(results), png_path)
+    text = render_report(results, plot_name=png_path.name if has_plot else None)
     (options.out / "benchmark.md").write_text(text, "utf-8")
     print(f"{options.out / 'benchmark.md'}" + ("" if has_plot else " (no plot: it takes the quality and Chromium)"))
 
@@ -223,7 +224,7 @@ def _describe(arguments: dict[str, Any]) -> str:
 def _write_article_folders(bench: Bench, name: str) -> tuple[str, dict[str, int]]:
     """Returns the folder of the pictures as the article's path wants them, and their number in each part."""
     folder = str(bench.work_dir / name)
-    arguments = {"source": bench.source, "out_dir": folder, "split": LEAK_FREE, "seed": 0}
+    arguments = {"source": bench.source, "out_dir": folder, "protocol": LEAK_FREE, "seed": 0}
     counts = bench.call("write_article_folders", cache=name, **arguments)
     return folder, counts
 
@@ -238,7 +239,7 @@ def measure_training(bench: Bench) -> None:
     folder, counts = _write_article_folders(bench, "pipelines")
     bench.note("training", "article_path", bench.call("measure_article_pipeline", cache="none", folder=folder))
     for recipe in (ARTICLE, COMPACT):
-        arguments = {"source": bench.source, "recipe": recipe.name, "split": LEAK_FREE}
+        arguments = {"source": bench.source, "recipe": recipe.name, "protocol": LEAK_FREE}
         bench.note("training", recipe.name, bench.call("measure_own_pipeline", cache="pipelines", **arguments))
     bench.note("training", "features", bench.call("measure_features", cache="none", num_images=counts["train"]))
 
@@ -252,7 +253,7 @@ def measure_quality(bench: Bench) -> None:
             cache=cache,
             source=source,
             recipe=recipe,
-            split=LEAK_FREE,
+            protocol=LEAK_FREE,
             num_epochs=bench.plan.num_epochs[recipe],
             prepares_again=True,
         )
@@ -322,7 +323,7 @@ def measure_memory(bench: Bench) -> None:
                 cache=f"{size} {recipe.name}",
                 source=str(pictures),
                 recipe=recipe.name,
-                split=SUPPLIED,
+                protocol=SUPPLIED,
                 prepares_again=name == recipe.name,
                 **arguments,
             )

@@ -2,37 +2,47 @@
 
 import streamlit as st
 
-from facedep.app import compare, evaluate, game, scanning, ui
-from facedep.app.evaluate import COMPARE, CURVES, FAILS, FLATTERY, GAME, REPORT, ROBUSTNESS, SENTENCE, THRESHOLD
+from facedep.app import page, scanning, visit
+from facedep.app.evaluate import (
+    choice,
+    comparison,
+    curves,
+    game,
+    mistakes,
+    overview,
+    protocols,
+    report,
+    robustness,
+    tabs,
+    threshold,
+)
 
-ui.start_page("How good is it, and for whom?")
-dataset = ui.load_current_dataset()
+page.start_page("How good is it, and for whom?")
+dataset = visit.load_current_dataset()
 if dataset.samples.empty:
     st.info("No picture here has a label to be right about. Say on Explore what these folders hold, or choose others.")
     st.page_link("pages/explore.py", label="Open Explore", icon=":material/grid_view:")
     st.stop()
 with st.container(horizontal=True, vertical_alignment="center"):
-    st.markdown(f"Asked about **{ui.describe_source()}**.", width="content")
+    st.markdown(f"Judged on **{visit.describe_source()}**.", width="content")
     st.page_link("pages/explore.py", label="Choose other pictures", icon=":material/grid_view:")
 scan = scanning.follow_scan(dataset)
 if scan is None:
     st.stop()
-view = evaluate.choose_view(dataset, scan)
-if view is None:
+evaluation = choice.choose_evaluation(dataset, scan)
+if evaluation is None:
     st.stop()
 
-parts = {
-    SENTENCE: evaluate.show_sentence,
-    CURVES: evaluate.show_curves,
-    THRESHOLD: evaluate.show_threshold,
-    FAILS: evaluate.show_failures,
-    FLATTERY: compare.show_protocol_comparison,
-    ROBUSTNESS: compare.show_robustness,
-    COMPARE: compare.show_comparison,
-    GAME: game.show_game,
-    REPORT: compare.show_report,
+SHOW = {
+    tabs.OVERVIEW: overview.show_overview,
+    tabs.CURVES: curves.show_curves,
+    tabs.THRESHOLD: threshold.show_threshold,
+    tabs.MISTAKES: mistakes.show_mistakes,
+    tabs.PROTOCOLS: protocols.show_protocol_comparison,
+    tabs.ROBUSTNESS: robustness.show_robustness,
+    tabs.COMPARE: comparison.show_comparison,
+    tabs.GAME: game.show_game,
+    tabs.REPORT: report.show_report,
 }
-tabs = dict(zip(parts, st.tabs(list(parts), key="evaluate_view", on_change="rerun"), strict=True))
-opened = next(title for title, tab in tabs.items() if tab.open)
-with tabs[opened], ui.show_errors():
-    parts[opened](view)
+with page.open_tab(tabs.ALL_TABS, key=tabs.TAB_KEY) as opened:
+    SHOW[opened](evaluation)

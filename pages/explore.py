@@ -2,13 +2,24 @@
 
 import streamlit as st
 
-from facedep.app import explore, scanning, ui
-from facedep.app.explore import AVERAGE, FAULTS, GLANCE, LABELS, LOOK, MAP, TAKE
+from facedep.app import models, page, scanning, source_chooser, visit
+from facedep.app.explore import (
+    average_faces,
+    embedding_map,
+    export,
+    findings,
+    gallery,
+    issues,
+    label_issues,
+    leakage,
+    overview,
+    tabs,
+)
 
-ui.start_page("Explore the faces")
-ui.show_source_chooser()
-dataset = ui.load_current_dataset()
-ui.show_unknown_folders(dataset)
+page.start_page("Explore the faces")
+source_chooser.show_source_chooser()
+dataset = visit.load_current_dataset()
+source_chooser.show_unknown_folders(dataset)
 if dataset.samples.empty:
     st.info(
         "Nothing to show yet: no folder here has a name that says what its pictures show. Say it above, or choose "
@@ -16,28 +27,25 @@ if dataset.samples.empty:
     )
     st.stop()
 
-titles = (GLANCE, LOOK, AVERAGE, FAULTS, LABELS, MAP, TAKE)
-tabs = dict(zip(titles, st.tabs(titles, key="explore_view", on_change="rerun"), strict=True))
-opened = next(title for title, tab in tabs.items() if tab.open)
-with tabs[opened], ui.show_errors():
-    if opened == GLANCE:
-        explore.show_glance(dataset)
+with page.open_tab(tabs.ALL_TABS, key=tabs.TAB_KEY) as opened:
+    if opened == tabs.OVERVIEW:
+        overview.show_overview(dataset)
         st.stop()
-    if opened == LOOK:
-        explore.show_pictures(dataset)
+    if opened == tabs.GALLERY:
+        gallery.show_gallery(dataset)
         st.stop()
     scan = scanning.follow_scan(dataset)
     if scan is None:
         st.stop()
-    if opened == AVERAGE:
-        explore.show_average_faces(dataset, scan)
-    elif opened == FAULTS:
-        explore.show_leak(dataset, scan)
-        explore.show_issues(dataset, scan)
-    elif opened == TAKE:
-        explore.show_take_away(dataset, scan)
+    if opened == tabs.AVERAGE_FACES:
+        average_faces.show_average_faces(dataset, scan)
+    elif opened == tabs.ISSUES:
+        leakage.show_leakage(dataset, scan)
+        issues.show_issues(dataset, scan)
+    elif opened == tabs.EXPORT:
+        export.show_export(dataset, scan)
     else:
-        model = ui.choose_model()
-        if explore.follow_embedding(dataset, scan, model):
-            show = explore.show_label_issues if opened == LABELS else explore.show_map
-            show(dataset, scan, model)
+        model = models.choose_model()
+        if findings.follow_embedding(dataset, scan, model):
+            show_tab = label_issues.show_label_issues if opened == tabs.LABEL_ISSUES else embedding_map.show_map
+            show_tab(dataset, scan, model)

@@ -9,7 +9,7 @@ from facedep import emotions
 from facedep.data.sources import LEAVE_OUT, load_dataset, relabel_dataset
 from facedep.dataset_spec import DatasetSpec, add_dataset_arguments, find_record_problem, read_dataset_spec
 from facedep.errors import DataError
-from facedep.runs.run_folder import RunConfig
+from facedep.runs.run_config import RunConfig
 
 SPECS = (
     DatasetSpec("sample"),

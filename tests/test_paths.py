@@ -12,7 +12,7 @@ from facedep.networks.card import read_card
 from facedep.networks.decision_threshold import forget_threshold, read_threshold, write_threshold
 from facedep.paths import PROJECT_DIR, additions_dir, models_dir
 from facedep.reporting.model_card import record_evaluation
-from facedep.runs import run_folder
+from facedep.runs import lifecycle, run_config, run_folder
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_installed_package_keeps_new_runs_among_the_users_data(package_runs, mon
 
 def test_list_has_the_runs_of_the_package_and_the_users(package_runs):
     assert run_folder.list_runs()[0].name == run_folder.SHIPPED_RUN  # before there is any folder of the user's
-    path = run_folder.create_run(run_folder.RunConfig("compact", "faces.zip", 1, 16, 0.001), "mine")
+    path = lifecycle.create_run(run_config.RunConfig("compact", "faces.zip", 1, 16, 0.001), "mine")
     assert [run.name for run in run_folder.list_runs()] == [
         run_folder.SHIPPED_RUN,
         "mine",
@@ -63,7 +63,7 @@ def test_users_run_hides_the_packages_of_the_same_name(package_runs):
 
 def test_new_run_may_not_have_the_name_of_one_in_the_package(package_runs):
     with pytest.raises(RunError, match="There is already a run named"):
-        run_folder.create_run(run_folder.RunConfig("compact", "faces.zip", 1, 16, 0.001), run_folder.SHIPPED_RUN)
+        lifecycle.create_run(run_config.RunConfig("compact", "faces.zip", 1, 16, 0.001), run_folder.SHIPPED_RUN)
 
 
 def test_threshold_of_a_run_in_the_package_is_kept_beside_the_users_runs(package_runs):

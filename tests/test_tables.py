@@ -8,7 +8,8 @@ import sys
 import pandas as pd
 import pytest
 
-from facedep.audit.issues import build_flags_table, find_issues, measure_quality
+from facedep.audit.issues import build_flags_table, find_issues
+from facedep.audit.quality import measure_quality
 from facedep.data import sources
 from facedep.data.scan import scan_dataset
 from facedep.errors import DataError

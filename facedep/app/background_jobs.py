@@ -10,25 +10,25 @@ from facedep.paths import cache_dir
 from facedep.runs import jobs
 
 
-def name_job(kind: str, dataset: Dataset, *words: str) -> str:
-    """Returns the name of the job that does this kind of work on a data set, with what else tells it from others.
+def name_job(kind: str, dataset: Dataset, *details: str) -> str:
+    """Returns the name of the job that does this kind of work on a data set, with these details.
 
     Args:
         kind: What it does, in letters.
         dataset: The data set; changed pictures give another name.
-        words: A model's name, a split, anything.
+        details: What else another job would do otherwise: a model's name, a protocol.
     """
-    key = " ".join((find_cache_path(dataset).stem, *words))
+    key = " ".join((find_cache_path(dataset).stem, *details))
     return f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
-def follow_job(name: str, words: list[str], *, offer: str = "") -> None:
-    """Starts a background process where none is at it, and shows its progress until it ends.
+def follow_job(name: str, argv: list[str], *, offer: str = "") -> None:
+    """Starts a background process unless it is running, and shows its progress until it ends.
 
     Args:
         name: The job's name.
-        words: Its command line.
-        offer: What the button says that starts it; where empty, it starts by itself.
+        argv: Its command line.
+        offer: What the button says that starts it; if empty, it starts by itself.
 
     Raises:
         RunError: The process cannot be started.
@@ -43,14 +43,14 @@ def follow_job(name: str, words: list[str], *, offer: str = "") -> None:
             "you may write to it."
         )
     if problem or (offer and job.state != jobs.RUNNING):
-        place = st.empty()
-        with place.container():
+        card = st.empty()
+        with card.container():
             if problem:
                 st.warning(problem, icon=":material/error:")
             if not st.button("Try again" if problem else offer, key=f"start {name}"):
                 return
-        place.empty()
-    jobs.start_job(name, words)
+        card.empty()
+    jobs.start_job(name, argv)
     st.session_state.setdefault("followed_jobs", set()).add(name)
 
     @st.fragment(run_every=0.7)
@@ -64,7 +64,11 @@ def follow_job(name: str, words: list[str], *, offer: str = "") -> None:
 
 
 def show_progress(job: jobs.Job) -> None:
-    """Shows how far work in the background is."""
+    """Shows how far work in the background is.
+
+    Args:
+        job: The work.
+    """
     share = job.num_done / job.num_total if job.num_total else 0.0
     count = f": {job.num_done:,} of {job.num_total:,}" if job.num_total else " …"
     st.progress(min(1.0, share), f"{job.stage or 'Starting'}{count}")
@@ -72,10 +76,18 @@ def show_progress(job: jobs.Job) -> None:
 
 
 def is_followed(name: str) -> bool:
-    """Returns whether this visitor has followed a job and not yet had its result."""
+    """Returns whether this visitor has followed a job and not yet had its result.
+
+    Args:
+        name: The job's name.
+    """
     return name in st.session_state.get("followed_jobs", ())
 
 
 def forget_job(name: str) -> None:
-    """Forgets that this visitor has followed a job: its result is there, and may be lost and made anew later."""
+    """Forgets that this visitor has followed a job: its result is there, and may be lost and made again later.
+
+    Args:
+        name: The job's name.
+    """
     st.session_state.get("followed_jobs", set()).discard(name)

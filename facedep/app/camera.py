@@ -1,11 +1,12 @@
 """The visitor's camera: one snapshot at a time, or a picture every few seconds with free hands.
 
 Streamlit's own camera widget takes snapshots. The live one is a component of our own in the same page, without another
-server: it hands over a small JPEG, waits until that has been answered, and hands over the next one.
+server: it hands over a small JPEG, waits until its prediction is shown, and hands over the next one.
 """
 
 import base64
 import binascii
+import io
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,21 +35,21 @@ const cameras = new WeakMap();
 export default function({ data, setStateValue, setTriggerValue, parentElement }) {
     const known = cameras.get(parentElement);
     if (known) {
-        known.answered = data.answered;
+        known.shown = data.shown;
         return known.close;
     }
     const video = parentElement.querySelector('video');
     const canvas = parentElement.querySelector('canvas');
-    const camera = { answered: data.answered, sent: data.answered, sentAt: 0, stream: null, timer: 0, closed: false };
+    const camera = { shown: data.shown, sent: data.shown, sentAt: 0, stream: null, timer: 0, closed: false };
     cameras.set(parentElement, camera);
 
     function send() {
-        const isWaiting = camera.sent !== camera.answered && performance.now() - camera.sentAt < 8000;
+        const isWaiting = camera.sent !== camera.shown && performance.now() - camera.sentAt < 8000;
         if (document.hidden || isWaiting || video.readyState < 2 || !video.videoWidth) return;
         canvas.width = 640;
         canvas.height = Math.round(640 * video.videoHeight / video.videoWidth);
         canvas.getContext('2d').drawImage(video, 0, 0, canvas.width, canvas.height);
-        camera.sent = Math.max(camera.sent, camera.answered) + 1;
+        camera.sent = Math.max(camera.sent, camera.shown) + 1;
         camera.sentAt = performance.now();
         setTriggerValue('frame', { number: camera.sent, picture: canvas.toDataURL('image/jpeg', 0.9) });
     }
@@ -90,7 +91,7 @@ def is_camera_allowed(address: str | None) -> bool:
     """Returns whether browsers give a page under this address a camera: only on this computer, or through https.
 
     Args:
-        address: The page's address; None where it is unknown.
+        address: The page's address; None if it is unknown.
     """
     if not address:
         return True
@@ -99,7 +100,7 @@ def is_camera_allowed(address: str | None) -> bool:
 
 
 def show_camera_words() -> bool:
-    """Says so where the page's address allows no camera; returns whether it allows one."""
+    """Says so if the page's address allows no camera; returns whether it allows one."""
     if is_camera_allowed(st.context.url):
         return True
     st.warning(
@@ -110,8 +111,12 @@ def show_camera_words() -> bool:
     return False
 
 
-def take_snapshot(*, key: str) -> Any:
-    """Shows the camera with its button and returns the last snapshot as an uploaded file, or None before the first."""
+def take_snapshot(*, key: str) -> io.BytesIO | None:
+    """Shows the camera with its button and returns the last snapshot as an uploaded file, or None before the first.
+
+    Args:
+        key: The widget's key.
+    """
     snapshot = st.camera_input("Look into the camera", key=key, resolution="480p", width=480)
     if snapshot is None:
         st.caption(
@@ -121,27 +126,27 @@ def take_snapshot(*, key: str) -> Any:
     return snapshot
 
 
-def watch_camera(*, key: str, answer: Callable[[bytes, int], None]) -> None:
-    """Shows the live camera and calls `answer` with a JPEG and its number for each picture that it hands over.
+def watch_camera(*, key: str, show_frame: Callable[[bytes, int], None]) -> None:
+    """Shows the live camera and calls `show_frame` with a JPEG and its number for each picture that it hands over.
 
-    To be called within a fragment, which then runs again for each picture. `answer` may draw; the camera stands above
+    To be called within a fragment, which then runs again for each picture. `show_frame` may draw; the camera is above
     what it draws.
 
     Args:
         key: The widget's key.
-        answer: Called with the newest picture and its number; with the same ones again where something else made the
+        show_frame: Called with the newest picture and its number; with the same ones again if something else made the
             fragment run.
     """
-    place = st.container()
+    container = st.container()
     frame = _read_frame(st.session_state.get(key))
     if frame:
         st.session_state[f"{key}_last"] = frame
     number, content = st.session_state.get(f"{key}_last", (0, b""))
     if content:
-        answer(content, number)
+        show_frame(content, number)
     # Mounted only now: the number tells the camera that it may hand over the next picture.
-    data = {"answered": number, "interval_ms": round(1000 * LIVE_INTERVAL_SECONDS)}
-    with place:
+    data = {"shown": number, "interval_ms": round(1000 * LIVE_INTERVAL_SECONDS)}
+    with container:
         result = _find_live_camera()(
             data=data, key=key, on_frame_change=lambda: None, on_problem_change=lambda: None, default={"problem": None}
         )
@@ -153,7 +158,7 @@ def watch_camera(*, key: str, answer: Callable[[bytes, int], None]) -> None:
 
 
 def forget_frames() -> None:
-    """Forgets the live camera's last picture, so that it is not answered again when the camera comes back."""
+    """Forgets the live camera's last picture, so that it is not predicted again when the camera comes back."""
     for name in [name for name in st.session_state if isinstance(name, str) and name.startswith("live_")]:
         if name.endswith("_last"):
             del st.session_state[name]

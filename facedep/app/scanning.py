@@ -20,7 +20,11 @@ from facedep.runs import jobs
 
 
 def find_scan(dataset: Dataset) -> Scan | None:
-    """Returns the data set's scan, or None if it has to be made first; it never waits for one."""
+    """Returns the data set's scan, or None if it has to be made first; it never waits for one.
+
+    Args:
+        dataset: The data set.
+    """
     if not is_scanned(dataset):
         return None
     path = str(find_cache_path(dataset))
@@ -36,8 +40,12 @@ def _open_scan(cache_path: str, _dataset: Dataset) -> Scan | None:
 
 
 def follow_scan(dataset: Dataset) -> Scan | None:
-    """Returns the data set's scan; if it has to be made first, shows how far it is and returns None."""
-    name = f"check-{find_cache_path(dataset).stem}"
+    """Returns the data set's scan; if it has to be made first, shows how far it is and returns None.
+
+    Args:
+        dataset: The data set.
+    """
+    name = f"audit-{find_cache_path(dataset).stem}"
     has_ended = jobs.read_job(name).state == jobs.FINISHED  # read first: its result is there before it says so
     scan = find_scan(dataset)
     if scan is not None:
@@ -61,7 +69,7 @@ def follow_face_check(dataset: Dataset, *, offer: str = "") -> bool:
 
     Args:
         dataset: The data set.
-        offer: What the button says that starts it; where empty, it starts by itself.
+        offer: What the button says that starts it; if empty, it starts by itself.
 
     Raises:
         RunError: The process cannot be started.
@@ -82,7 +90,11 @@ class ServerScans:
         self._jobs: dict[Path, jobs.Job] = {}
 
     def read(self, path: Path) -> jobs.Job:
-        """Returns how far the scan is that belongs at that place in the cache."""
+        """Returns how far the scan is that belongs at a path in the cache.
+
+        Args:
+            path: From `find_cache_path`.
+        """
         return self._jobs.get(path, jobs.Job(jobs.NONE))
 
     def start(self, path: Path, dataset: Dataset) -> None:
@@ -102,7 +114,7 @@ class ServerScans:
         self._jobs[path] = jobs.Job(jobs.RUNNING, "Reading every picture", num_done, num_images)
 
     def _work(self, path: Path, dataset: Dataset) -> None:
-        ended = jobs.Job(jobs.FAILED, message="The pictures could not all be looked at. The app's log says more.")
+        ended = jobs.Job(jobs.FAILED, message="Not all pictures could be read. The app's log says more.")
         try:
             scan_dataset(dataset, on_progress=lambda *numbers: self._report(path, *numbers))
             ended = jobs.Job(jobs.FINISHED)
@@ -118,16 +130,16 @@ def _find_server_scans() -> ServerScans:
 
 
 def _follow_server_scan(dataset: Dataset) -> None:
-    """Starts a scan in the server where none is at it, and shows its progress until it ends."""
+    """Starts a scan in the server unless it is running, and shows its progress until it ends."""
     scans, path = _find_server_scans(), find_cache_path(dataset)
     job = scans.read(path)
     if job.state == jobs.FAILED:
-        place = st.empty()
-        with place.container():
+        card = st.empty()
+        with card.container():
             st.warning(job.message, icon=":material/error:")
             if not st.button("Try again", key=f"scan {path.stem}"):
                 return
-        place.empty()
+        card.empty()
     scans.start(path, dataset)
 
     @st.fragment(run_every=0.7)

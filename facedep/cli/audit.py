@@ -4,10 +4,13 @@ import argparse
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from facedep.audit.face_check import check_faces, read_face_check
-from facedep.audit.issues import build_flags_table, find_issues, find_shared_pictures, measure_quality
+from facedep.audit.issues import build_flags_table, find_issues
+from facedep.audit.quality import measure_quality
+from facedep.audit.shared_pictures import find_shared_pictures
 from facedep.cli.options import add_job_options, load_dataset, make_progress, print_json
 from facedep.data.scan import scan_dataset
 from facedep.dataset_spec import add_dataset_arguments
@@ -41,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
                     job.report("Comparing the pictures", num_done, num_images)
 
             scan = scan_dataset(dataset, on_progress=show_scan)
+        has_face: np.ndarray | None
         if options.faces:
             with tqdm(unit="picture", desc="Faces", disable=None) as bar:
                 has_face = check_faces(dataset, scan, on_progress=make_progress(bar, job, "Looking for faces"))
@@ -70,5 +74,5 @@ def run(options: argparse.Namespace) -> int:
         sets = f" in {issue.num_sets:,} sets" if issue.num_sets else ""
         print(f"{issue.title}: {issue.num_images:,}{sets}")
         if issue.num_images:
-            print(f"    {issue.advice} Cleaning this away removes {issue.num_extra:,}.")
+            print(f"    {issue.advice} Cleaning this away removes {issue.num_removed:,}.")
     return 0

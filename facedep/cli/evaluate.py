@@ -19,7 +19,8 @@ from facedep.cli.options import (
 from facedep.data.eval_subset import read_eval_subset
 from facedep.data.sources import Dataset
 from facedep.errors import RunError
-from facedep.evaluation.evaluation import evaluate_run, read_scores
+from facedep.evaluation.evaluation import evaluate_run
+from facedep.evaluation.score_cache import read_scores
 from facedep.inference.prediction_cache import has_predictions, read_predictions, save_predictions_beside
 from facedep.networks.card import read_card
 from facedep.networks.card_scores import Scores

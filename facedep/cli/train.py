@@ -13,7 +13,7 @@ from facedep.data.splits import LEAK_FREE, PROTOCOLS
 from facedep.dataset_spec import add_dataset_arguments, read_dataset_spec
 from facedep.errors import RunError
 from facedep.networks.recipes import ARTICLE, AUGMENTATION_NAMES, RECIPES, find_recipe
-from facedep.runs import run_folder
+from facedep.runs import lifecycle, run_config, run_folder
 from facedep.training.checks import check_run
 
 
@@ -45,7 +45,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         "--augmentation",
         default="",
         choices=AUGMENTATION_NAMES,
-        help="how pictures are changed at random; default: the recipe's",
+        help="how pictures are changed at random; default: the recipe's way",
     )
     parser.add_argument(
         "--logit-adjustment", type=float, default=0.0, metavar="X", help="make up for rare classes, 0 to 1; default: 0"
@@ -115,7 +115,7 @@ def run(options: argparse.Namespace) -> int:
         return train_run_folder(options.run, options.data, shows_progress=False)
     _refuse_without_effect(options)
     if options.resume:
-        return train_in_terminal(run_folder.reopen_run(options.resume), options.data)
+        return train_in_terminal(lifecycle.reopen_run(options.resume), options.data)
     config = _plan_refit(options.refit) if options.refit else None
     if config:
         options.depressed, options.folder_choices = config.depressed_emotions, config.folder_choices
@@ -123,7 +123,7 @@ def run(options: argparse.Namespace) -> int:
     config = config or _plan_run(options, dataset.name)
     config.check()
     check_run(config, dataset)
-    return train_in_terminal(run_folder.create_run(config, options.name), options.data)
+    return train_in_terminal(lifecycle.create_run(config, options.name), options.data)
 
 
 def _refuse_without_effect(options: argparse.Namespace) -> None:
@@ -142,18 +142,18 @@ def _refuse_without_effect(options: argparse.Namespace) -> None:
         )
 
 
-def _plan_refit(name: str) -> run_folder.RunConfig:
+def _plan_refit(name: str) -> run_config.RunConfig:
     config = run_folder.read_run(run_folder.find_run_dir(name)).config
     if config is None:
         raise RunError(f"The settings of {name!r} are missing or damaged. Choose another run.")
     return dataclasses.replace(config, refit_of=name)
 
 
-def _plan_run(options: argparse.Namespace, data_name: str) -> run_folder.RunConfig:
+def _plan_run(options: argparse.Namespace, data_name: str) -> run_config.RunConfig:
     recipe, spec = find_recipe(options.recipe), read_dataset_spec(options)
     num_epochs = recipe.num_epochs if options.epochs is None else options.epochs
     num_small = options.progressive_resizing_epochs
-    return run_folder.RunConfig(
+    return run_config.RunConfig(
         recipe=recipe.name,
         data_name=data_name,
         num_epochs=num_epochs,

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from facedep.cli.options import describe_scores, format_number
 from facedep.errors import FacedepError, RunError
-from facedep.runs import run_folder
+from facedep.runs import run_config, run_folder
 from facedep.runs.writer import RunWriter
 from facedep.training.checkpoint import count_kept_epochs
 
@@ -67,14 +67,14 @@ def train_run_folder(run_dir: Path, source: str, *, shows_progress: bool) -> int
     ):
         status = _train_to_an_end(run.config, source, writer)
     run = run_folder.read_run(run_dir)
-    if shows_progress and run.has_model and not run.message:  # a message says why there is nothing new to show
+    if shows_progress and run.card and run.has_model and not run.message:  # a message says why nothing new is shown
         for subset, scores in run.card.scores.items():
             print(f"{subset}: {describe_scores(scores)}")
         print(run_dir)
     return status
 
 
-def _train_to_an_end(config: run_folder.RunConfig, source: str, writer: RunWriter) -> int:
+def _train_to_an_end(config: run_config.RunConfig, source: str, writer: RunWriter) -> int:
     """Trains, and returns the exit status. The outermost place: whatever goes wrong becomes the run's one sentence."""
     try:
         from facedep.training.prepare import StopRequestedError

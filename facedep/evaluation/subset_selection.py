@@ -8,15 +8,16 @@ part could hold pictures that the run was trained on.
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from facedep.audit.face_check import check_faces, read_face_check
-from facedep.audit.issues import ISSUE_NAMES, IssueLimits, choose_clean, find_issues, measure_quality
+from facedep.audit.cleaning import clean_scan
+from facedep.audit.face_check import read_face_check
+from facedep.audit.issues import ISSUE_NAMES, IssueLimits
 from facedep.data.eval_subset import ALL, EvalSubset
 from facedep.data.scan import Scan, scan_dataset
 from facedep.data.sources import Dataset
@@ -181,41 +182,13 @@ def needs_face_check(run_dir: Path, dataset: Dataset) -> bool:
     return is_own and read_face_check(dataset) is None
 
 
-def clean_scan(
-    dataset: Dataset,
-    scan: Scan,
-    names: Collection[str],
-    thresholds: Mapping[str, float],
-    *,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> tuple[Scan, dict[str, int]]:
-    """Returns a scan to split by, in which the pictures to be left out count as damaged, and their number by fault.
-
-    Args:
-        dataset: The data set.
-        scan: Its scan.
-        names: Names of the faults to clean away, of `quality.ISSUE_NAMES`.
-        thresholds: Those of `quality.IssueLimits` that are not the default ones.
-        on_progress: Called now and then where faces have to be looked for, with the pictures done and all.
-    """
-    if not names:
-        return scan, {}
-    table = measure_quality(dataset.samples, scan)
-    has_face = check_faces(dataset, scan, on_progress=on_progress) if "no_face" in names else None
-    faults = find_issues(dataset.samples, scan, table, IssueLimits(**thresholds), has_face=has_face)
-    stays = choose_clean(dataset.samples, faults, names)
-    by_fault = {fault.name: int((fault.rows & ~stays).sum()) for fault in faults if fault.name in names}
-    cleaned = dataclasses.replace(scan, errors=np.where(stays, scan.errors, "left out"))
-    return cleaned, {"all": int((~stays).sum()), **by_fault}
-
-
 def _select_subset(dataset: Dataset, scan: Scan, subsets: np.ndarray | None, subset: EvalSubset) -> np.ndarray:
     if subset.subset == ALL:
         mask = np.zeros(len(dataset.samples), bool)
         readable = np.nonzero(scan.is_readable)[0]
         mask[readable[np.unique(scan.fingerprints[readable], return_index=True)[1]]] = True
     else:
-        mask = subsets == subset.subset
+        mask = np.asarray(subsets == subset.subset)
     if not mask.any():
         raise DataError(
             f"{dataset.name} has no {subset.subset} pictures in the {subset.protocol} split. Choose another part or "

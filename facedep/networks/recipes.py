@@ -1,4 +1,4 @@
-"""The networks this project can train, and how: plain data, read by `networks/classifier.py` and `training/train.py`.
+"""The networks this project can train, and how: plain data, read by `networks/architecture.py` and in `training/`.
 
 Reading this module costs nothing; no Keras here.
 """

@@ -43,7 +43,10 @@ def read_asset(name: str) -> str:
         name: Of the file.
     """
     environment = _build_html_environment()
-    source = environment.loader.get_source(environment, name)[0]
+    loader = environment.loader
+    if loader is None:
+        raise ValueError("the templates' environment has no loader")
+    source = loader.get_source(environment, name)[0]
     return source.replace("\r\n", "\n")  # as browsers read it, so that a script's digest holds in any checkout
 
 

@@ -46,19 +46,20 @@ def build_report(evaluation: Evaluation) -> str:
             f"{evaluation.run.name!r} answers with no number to some of these pictures. Choose another model."
         )
     today = _describe_today()
-    # In the order in which the page places their charts: the script fills the places in that order.
-    sections = {
-        "scores": report_results.gather_scores(evaluation),
-        "curves": report_results.gather_curves(evaluation),
-        "failures": report_results.gather_failures(evaluation),
-        "comparison": report_results.gather_comparison(evaluation),
-        "robustness": report_results.gather_robustness(evaluation),
-    }
+    scores, curves = report_results.gather_scores(evaluation), report_results.gather_curves(evaluation)
+    failures, comparison = report_results.gather_failures(evaluation), report_results.gather_comparison(evaluation)
+    robustness = report_results.gather_robustness(evaluation)
+    # In the order in which the page has their charts, as the script fills them in one after the other.
+    charts = [*scores.charts, *curves.charts, *failures.charts, *comparison.charts, *robustness.charts]
     script, plotly_script = read_asset("report.js"), get_plotlyjs()
     return render_html(
         "report.html.j2",
         head=report_facts.gather_head(evaluation, today=today),
-        **sections,
+        scores=scores,
+        curves=curves,
+        failures=failures,
+        comparison=comparison,
+        robustness=robustness,
         training=report_facts.gather_training(evaluation),
         remake=report_facts.gather_remake(evaluation),
         version=__version__,
@@ -68,7 +69,7 @@ def build_report(evaluation: Evaluation) -> str:
         style=Markup(read_asset("report.css")),
         script=Markup(script),
         plotly_script=Markup(plotly_script),
-        charts_json=Markup(write_charts(chart for section in sections.values() for chart in section.charts)),
+        charts_json=Markup(write_charts(charts)),
     )
 
 

@@ -9,9 +9,9 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from facedep import emotions
-from facedep.app import ui
-from facedep.app.evaluate import COMPARE, CURVES, FAILS, FLATTERY, GAME, REPORT, ROBUSTNESS, SENTENCE, THRESHOLD
-from facedep.app.explore import AVERAGE, FAULTS, GLANCE, LABELS, LOOK, MAP, TAKE
+from facedep.app import warm_up
+from facedep.app.evaluate import tabs as evaluate
+from facedep.app.explore import tabs as explore
 from facedep.cli.main import main
 from facedep.data import sample_faces
 from facedep.data.sources import load_dataset
@@ -22,8 +22,8 @@ from facedep.runs import jobs, run_folder
 
 APP = str(PROJECT_DIR / "streamlit_app.py")
 TABS = {
-    "explore": (GLANCE, LOOK, AVERAGE, FAULTS, LABELS, MAP, TAKE),
-    "evaluate": (SENTENCE, CURVES, THRESHOLD, FAILS, FLATTERY, ROBUSTNESS, COMPARE, GAME, REPORT),
+    "explore": explore.ALL_TABS,
+    "evaluate": evaluate.ALL_TABS,
 }
 NUM_FACES = 6  # of one emotion: the fewest of which a leak-free split gives each part one
 
@@ -88,15 +88,20 @@ AWKWARD = {
 
 # Where the pictures do not suffice, so that a sentence has to say what to do.
 SENTENCES = {
-    "two pictures": {("explore", FAULTS), ("evaluate", SENTENCE), ("train", "")},
-    "three and three": {("explore", FAULTS), ("evaluate", SENTENCE), ("train", "")},
-    "one class": {("explore", AVERAGE), ("explore", FAULTS), ("evaluate", CURVES), ("train", "")},
+    "two pictures": {("explore", explore.ISSUES), ("evaluate", evaluate.OVERVIEW), ("train", "")},
+    "three and three": {("explore", explore.ISSUES), ("evaluate", evaluate.OVERVIEW), ("train", "")},
+    "one class": {
+        ("explore", explore.AVERAGE_FACES),
+        ("explore", explore.ISSUES),
+        ("evaluate", evaluate.CURVES),
+        ("train", ""),
+    },
     "all damaged": {
-        *(("explore", tab) for tab in (AVERAGE, FAULTS, LABELS, MAP, TAKE)),
+        *(("explore", tab) for tab in explore.ALL_TABS[2:]),
         *(("evaluate", tab) for tab in TABS["evaluate"]),
         ("train", ""),
     },
-    "all duplicates": {("explore", FAULTS), ("train", "")},
+    "all duplicates": {("explore", explore.ISSUES), ("train", "")},
     "unknown folders": {(page, tab) for page, tabs in TABS.items() for tab in tabs} | {("train", "")},
 }
 CONTENT_KINDS = ("plotly_chart", "bidi_component", "arrow_data_frame", "download_button", "progress")
@@ -124,14 +129,14 @@ def app(monkeypatch, load_once) -> AppTest:
     for module in (model, answering, robustness_running):
         monkeypatch.setattr(module, "load_classifier", load_once)
 
-    def start_job(name: str, words: list[str]) -> None:
+    def start_job(name: str, argv: list[str]) -> None:
         path = jobs.find_progress_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        main([*words, "--progress", str(path)])
+        main([*argv, "--progress", str(path)])
 
     monkeypatch.setattr(jobs, "start_job", start_job)
-    monkeypatch.setattr(ui.WarmUp, "start_soon", lambda _: None)
-    monkeypatch.setattr(ui, "wait_for_warm_up", lambda: None)  # Keras is imported above
+    monkeypatch.setattr(warm_up.WarmUp, "start_soon", lambda _: None)
+    monkeypatch.setattr(warm_up, "wait_for_warm_up", lambda: None)  # Keras is imported above
     for name in ("_NUM_EARLY_STEPS", "_NUM_STEPS"):  # a map of 18 pictures needs no 750
         monkeypatch.setattr(projection, name, projection._STEPS_AT_ONCE)
     shutil.copytree(PROJECT_DIR / "models" / run_folder.SHIPPED_RUN, models_dir() / run_folder.SHIPPED_RUN)
@@ -168,7 +173,7 @@ def test_a_picture_without_measures_passes_no_filter_by_measure_and_raises_nothi
     app.session_state["source"] = str(tmp_path / "damaged")
     app.run()
     main(["audit", "--data", load_dataset(str(tmp_path / "damaged")).source])
-    app.session_state["explore_view"] = LOOK
+    app.session_state["explore_view"] = explore.GALLERY
     app.switch_page("pages/explore.py").run()
     app.selectbox(key="filter_measure").set_value("contrast").run()
     assert not app.exception

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from facedep.app import evaluate, explore, ui
+from facedep.app import warm_up
+from facedep.app.evaluate import tabs as evaluate
+from facedep.app.explore import tabs as explore
 from facedep.audit import face_check
 from facedep.data import scan
 from facedep.data.scan import is_scanned, scan_dataset
@@ -29,12 +31,12 @@ def started(monkeypatch) -> list[list[str]]:
     """Lists the command lines that pages start in the background; the processes only say that they run."""
     command_lines = []
 
-    def start_job(name: str, words: list[str]) -> None:
+    def start_job(name: str, argv: list[str]) -> None:
         path = jobs.find_progress_path(name)
         if jobs.read_job(name).state != jobs.RUNNING:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_json(path, {"state": jobs.RUNNING, "stage": "Looking", "done": 3, "total": 12})
-            command_lines.append(words)
+            command_lines.append(argv)
 
     monkeypatch.setattr(jobs, "start_job", start_job)
     return command_lines
@@ -67,7 +69,7 @@ def dataset(tmp_path) -> Dataset:
 
 @pytest.fixture
 def app(dataset, monkeypatch) -> AppTest:
-    monkeypatch.setattr(ui.WarmUp, "start_soon", lambda _: None)  # no test here runs a network
+    monkeypatch.setattr(warm_up.WarmUp, "start_soon", lambda _: None)  # no test here runs a network
     shutil.copytree(PROJECT_DIR / "models" / run_folder.SHIPPED_RUN, models_dir() / run_folder.SHIPPED_RUN)
     app = AppTest.from_file(APP, default_timeout=60)
     app.session_state["source"] = dataset.source
@@ -91,10 +93,10 @@ def _wait_until(is_so) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize(("page", "tab"), [("explore", explore.AVERAGE), ("evaluate", evaluate.CURVES)])
+@pytest.mark.parametrize(("page", "tab"), [("explore", explore.AVERAGE_FACES), ("evaluate", evaluate.CURVES)])
 def test_a_page_follows_the_scan_in_the_background(app, started, measured, page, tab):
     _open(app, page, tab)
-    assert [words[0] for words in started] == ["audit"]
+    assert [argv[0] for argv in started] == ["audit"]
     assert app.get("progress")[0].proto.value == 25
     assert not measured
 
@@ -106,7 +108,7 @@ def test_train_stays_usable_while_the_background_scans(app, dataset, started, me
     widget = app.radio(key=key) if key == "recipe" else app.selectbox(key=key)
     widget.set_value(value).run()
     assert not app.exception
-    assert [words[0] for words in started] == ["audit"]
+    assert [argv[0] for argv in started] == ["audit"]
     assert app.get("progress")[0].proto.value == 25
     assert not measured
     assert not app.button(key="start").disabled
@@ -134,14 +136,14 @@ def no_cache(app, tmp_path, monkeypatch):
 
 
 def test_where_nothing_can_be_written_the_server_scans_once_and_says_so(app, dataset, measured, no_cache):
-    _open(app, "explore", explore.AVERAGE)
+    _open(app, "explore", explore.AVERAGE_FACES)
     _wait_until(lambda: is_scanned(dataset))
     for _ in range(2):
         app.run()
         assert not app.exception
         assert app.get("plotly_chart")
         assert "it stays in memory until the app ends" in _read_captions(app)
-    for tab in (explore.LOOK, explore.FAULTS, explore.TAKE):
+    for tab in (explore.GALLERY, explore.ISSUES, explore.EXPORT):
         _open(app, "explore", tab)
     _open(app, "train")
     app.radio(key="recipe").set_value("quick").run()
@@ -151,7 +153,7 @@ def test_where_nothing_can_be_written_the_server_scans_once_and_says_so(app, dat
 
 @pytest.mark.parametrize(
     ("page", "tab"),
-    [("explore", explore.LABELS), ("explore", explore.MAP), ("evaluate", evaluate.CURVES)],
+    [("explore", explore.LABEL_ISSUES), ("explore", explore.MAP), ("evaluate", evaluate.CURVES)],
 )
 def test_work_that_needs_a_cache_says_so_where_there_is_none(app, dataset, no_cache, page, tab):
     scan_dataset(dataset)
@@ -166,7 +168,7 @@ def test_a_scan_that_breaks_off_in_the_server_is_a_sentence_and_can_be_tried_aga
         raise RunError("The memory ran out.")
 
     monkeypatch.setattr(scan, "_measure", fail)
-    _open(app, "explore", explore.AVERAGE)
+    _open(app, "explore", explore.AVERAGE_FACES)
     _wait_until(lambda: app.run().warning)
     assert [warning.value for warning in app.warning] == ["The memory ran out."]
     monkeypatch.setattr(scan, "_measure", measure)
@@ -184,15 +186,15 @@ def test_a_page_never_looks_for_faces_itself_where_a_split_depends_on_them(app, 
     scan_dataset(dataset)
     path = models_dir() / run_folder.SHIPPED_RUN / CARD_FILE
     card = json.loads(path.read_text("utf-8"))
-    left_out = {"all": 0, "no_face": 0}
+    dropped = {"all": 0, "no_face": 0}
     card["data"] |= {"content_hash": dataset.content_hash, "protocol": "leak-free"}
-    card["data"] |= {"dropped_issues": left_out, "issue_limits": {}}
+    card["data"] |= {"dropped_issues": dropped, "issue_limits": {}}
     path.write_text(json.dumps(card), "utf-8")
     _open(app, "evaluate", evaluate.CURVES)
-    assert [words[:2] for words in started] == [["audit", "--faces"]]
+    assert [argv[:2] for argv in started] == [["audit", "--faces"]]
     assert app.get("progress")
     has_face = {"has_face": np.ones(len(dataset.samples), bool)}
     face_check.write_arrays(face_check._find_path(dataset), has_face)
     app.run()
     assert not app.exception
-    assert [words[0] for words in started] == ["audit", "evaluate"]  # the split is known: now the model is run
+    assert [argv[0] for argv in started] == ["audit", "evaluate"]  # the split is known: now the model is run

@@ -17,8 +17,10 @@ from facedep.data.sample_faces import SAMPLE_EMOTIONS, draw_sample_face
 from facedep.data.scan import scan_dataset
 from facedep.data.sources import Dataset, load_dataset
 from facedep.evaluation.subset_selection import clean_scan
-from facedep.images import faces
-from facedep.images.faces import crop_face, find_faces, score_squares
+from facedep.images import detector
+from facedep.images.alignment import crop_face
+from facedep.images.detector import score_squares
+from facedep.images.faces import find_faces
 from facedep.images.opening import prepare_image
 
 
@@ -176,14 +178,14 @@ def test_many_squares_score_as_each_alone():
 def test_the_score_of_a_square_is_the_best_that_a_search_finds_in_it():
     square = cv2.copyMakeBorder(_crop_astronaut(), 24, 24, 24, 24, cv2.BORDER_REPLICATE)
     square = cv2.resize(square, (128, 128), interpolation=cv2.INTER_CUBIC)
-    _, scores = faces._load_detector("short").detect(np.repeat(square[:, :, np.newaxis], 3, axis=2))
+    _, scores = detector.load_detector("short").detect(np.repeat(square[:, :, np.newaxis], 3, axis=2))
     assert score_squares(square[np.newaxis])[0] == pytest.approx(scores.max(), abs=1e-9)
 
 
 def test_check_speaks_of_faces_only_when_they_were_looked_for(dataset, capsys, tmp_path):
     def check(*more: str) -> dict[str, int]:
         assert main(["audit", "--data", dataset.source, "--json", *more]) == 0
-        return {fault["name"]: fault["num_images"] for fault in json.loads(capsys.readouterr().out)["faults"]}
+        return {issue["name"]: issue["num_images"] for issue in json.loads(capsys.readouterr().out)["issues"]}
 
     assert "no_face" not in check()
     progress_path = tmp_path / "faces.json"

@@ -4,15 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.key_figures import find_best_auc, find_seconds_to_quality, find_target_auc, find_training_rate
 from bench.pictures import write_drawn_pictures
-from bench.report import (
-    find_best_auc,
-    find_seconds_to_quality,
-    find_target_auc,
-    find_training_rate,
-    plot_quality,
-    render_report,
-)
+from bench.plot import plot_quality
+from bench.report import render_report
 from facedep.data.scan import scan_dataset
 from facedep.data.sources import load_dataset
 
@@ -171,7 +166,8 @@ def test_drawn_pictures_are_all_different_to_the_search_for_near_copies(tmp_path
     write_drawn_pictures(tmp_path / "emotions", tmp_path / "groups", 140, 14)
     dataset = load_dataset(str(tmp_path / "emotions"))
     assert dataset.samples["subset"].value_counts().to_dict() == {"train": 140, "val": 14, "test": 14}
-    assert len(np.unique(scan_dataset(dataset).groups)) == 168
+    assert len(np.unique(scan_dataset(dataset).duplicate_groups)) == 168
     regrouped = load_dataset(str(tmp_path / "groups")).samples
     assert regrouped["label"].value_counts().to_dict() == dataset.samples["label"].value_counts().to_dict()
-    assert Image.open(tmp_path / "groups" / "train" / "depressed" / "4.png").size == (48, 48)
+    with Image.open(tmp_path / "groups" / "train" / "depressed" / "4.png") as picture:
+        assert picture.size == (48, 48)

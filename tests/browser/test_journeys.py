@@ -147,8 +147,8 @@ def test_visitor_judges_answers_to_snapshots_to_a_live_camera_and_to_many_files(
         expect(page.get_by_text("8 pictures · 7 faces answered · 1 could not be read")).to_be_visible(timeout=60_000)
         with page.expect_download() as download:
             page.get_by_role("button", name="Table (CSV)").click()
-        download.value.save_as(tmp_path / "answers.csv")
-        assert pd.read_csv(tmp_path / "answers.csv")["probability_depressed"].notna().sum() == 7
+        download.value.save_as(tmp_path / "predictions.csv")
+        assert pd.read_csv(tmp_path / "predictions.csv")["probability_depressed"].notna().sum() == 7
         expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
@@ -168,23 +168,23 @@ def test_visitor_looks_into_a_data_set_and_takes_tables_away(folders, tmp_path):
         page.locator(".st-key-emotions").scroll_into_view_if_needed()
         bar = page.locator(".st-key-emotions .point path").first.bounding_box()
         page.mouse.click(bar["x"] + bar["width"] / 2, bar["y"] + bar["height"] / 2)
-        expect(page.get_by_role("tab", name="Look")).to_have_attribute("aria-selected", "true")
+        expect(page.get_by_role("tab", name="Gallery")).to_have_attribute("aria-selected", "true")
         expect(page.get_by_text("300 pictures. Click one for its details.")).to_be_visible()
         expect(page.locator(".st-key-gallery img")).to_have_count(36)
-        page.get_by_role("combobox", name=re.compile("Split")).click()
+        page.get_by_role("combobox", name=re.compile("Part")).click()
         page.get_by_role("option", name="val").click()
         expect(page.get_by_text("45 pictures. Click one for its details.")).to_be_visible()
         page.locator(".st-key-gallery button").first.click()
         dialog = page.get_by_role("dialog")
-        expect(dialog.get_by_text("Split: val")).to_be_visible()
+        expect(dialog.get_by_text("Part: val")).to_be_visible()
         page.keyboard.press("Escape")
 
-        # The faults are found in the background; a slider judges again.
-        page.get_by_role("tab", name="Faults").click()
+        # The issues are found in the background; a slider judges again.
+        page.get_by_role("tab", name="Issues", exact=True).click()
         expect(page.get_by_text("2,100 different pictures among 2,100 files.")).to_be_visible(timeout=90_000)
         expect(page.get_by_text("A lookup table without any learning")).to_be_visible()
         expect(page.get_by_text("Too bright: 2.")).to_be_visible()
-        page.get_by_text("Where a measure becomes a fault").click()
+        page.get_by_text("Where a measure becomes an issue").click()
         slider = page.get_by_role("slider", name=re.compile("Too bright"))
         slider.focus()
         for _ in range(10):
@@ -201,16 +201,16 @@ def test_visitor_looks_into_a_data_set_and_takes_tables_away(folders, tmp_path):
         page.wait_for_timeout(1000)
         area = plot.locator(".nsewdrag").first.bounding_box()
         corners = [(0.02, 0.02), (0.98, 0.02), (0.98, 0.98), (0.02, 0.98), (0.02, 0.02)]
-        places = [(area["x"] + area["width"] * x, area["y"] + area["height"] * y) for x, y in corners]
-        page.mouse.move(*places[0])
+        points = [(area["x"] + area["width"] * x, area["y"] + area["height"] * y) for x, y in corners]
+        page.mouse.move(*points[0])
         page.mouse.down()
-        for place in places[1:]:
-            page.mouse.move(*place, steps=8)
+        for point in points[1:]:
+            page.mouse.move(*point, steps=8)
         page.mouse.up()
         expect(page.get_by_text("2,100 selected")).to_be_visible(timeout=30_000)
         expect(page.locator(".st-key-map_pictures img")).to_have_count(36)
 
-        page.get_by_role("tab", name="Take it away").click()
+        page.get_by_role("tab", name="Export").click()
         with page.expect_download() as download:
             page.get_by_role("button", name="All measures and flags (CSV)").click()
         download.value.save_as(tmp_path / "flags.csv")
@@ -218,7 +218,7 @@ def test_visitor_looks_into_a_data_set_and_takes_tables_away(folders, tmp_path):
         assert len(table) == 2100
         assert {"path", "contrast", "near_duplicate", "two_groups"} <= set(table.columns)
         page.get_by_role("button", name="Train on the cleaned data").click()
-        expect(page.get_by_text("Pictures with these faults are left out: two groups.")).to_be_visible(timeout=30_000)
+        expect(page.get_by_text("Pictures with these issues are left out: two groups.")).to_be_visible(timeout=30_000)
         expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
@@ -226,7 +226,7 @@ def test_visitor_evaluates_moves_the_threshold_and_plays_a_round(folders):
     with open_browser() as browser, serve_app(**folders) as address:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.goto(f"{address}/evaluate")
-        # The answers come from a background process; then the one sentence and a cell that shows its pictures.
+        # The predictions come from a background process; then the one sentence and a cell that shows its pictures.
         expect(page.get_by_text(re.compile("Of 100 faces it has never seen, it puts"))).to_be_visible(timeout=120_000)
         page.locator(".st-key-emotion_errors").scroll_into_view_if_needed()
         page.wait_for_timeout(1000)
@@ -236,21 +236,21 @@ def test_visitor_evaluates_moves_the_threshold_and_plays_a_round(folders):
         expect(page.locator(".st-key-confusion_pictures img")).to_have_count(18)
 
         page.get_by_role("tab", name="Threshold").click()
-        words = page.get_by_text(re.compile("of 100 whose picture|Of 100 whose picture"))
-        expect(words).to_be_visible(timeout=30_000)
-        before = words.inner_text()
+        sentence = page.get_by_text(re.compile("of 100 whose picture|Of 100 whose picture"))
+        expect(sentence).to_be_visible(timeout=30_000)
+        before = sentence.inner_text()
         slider = page.get_by_role("slider", name=re.compile("Calls a face"))
         slider.focus()
         for _ in range(20):
             slider.press("ArrowRight")
-        expect(words).not_to_have_text(before, timeout=30_000)
+        expect(sentence).not_to_have_text(before, timeout=30_000)
         page.wait_for_function(
             "() => { const g = document.querySelector('.st-key-threshold_scores .js-plotly-plot');"
             " return g && g.layout && g.layout.title.text.includes('0.70') }",
             timeout=30_000,
         )
 
-        page.get_by_role("tab", name="You against it").click()
+        page.get_by_role("tab", name="Game").click()
         for number in range(10):
             expect(page.get_by_text(f"Face {number + 1} of 10")).to_be_visible(timeout=30_000)
             page.get_by_role("button", name="“Non-depressed”", exact=True).click()
@@ -258,7 +258,7 @@ def test_visitor_evaluates_moves_the_threshold_and_plays_a_round(folders):
         expect(page.locator(".st-key-game_pictures img")).to_have_count(10)
 
         # Two runs come without their network: they can be compared on the Kaggle set only, and it is said.
-        page.get_by_role("tab", name="Compare runs").click()
+        page.get_by_role("tab", name="Compare").click()
         expect(page.get_by_text("only the scores on other pictures are here")).to_be_visible(timeout=30_000)
         expect(page.get_by_test_id("stException")).to_have_count(0)
 

@@ -18,7 +18,7 @@ from facedep.cli.options import print_json
 from facedep.data.sources import load_dataset
 from facedep.files import write_json
 from facedep.networks.card import CARD_FILE
-from facedep.runs import run_folder
+from facedep.runs import lifecycle, run_config, run_folder
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 
@@ -73,12 +73,12 @@ def test_setting_that_makes_no_sense_gives_a_sentence_and_no_run(arguments, sent
     assert run_folder.list_runs() == []
 
 
-CONFIG = run_folder.RunConfig("compact", "pictures", 2, 16, 1e-3, depressed_emotions=("angry",))
+CONFIG = run_config.RunConfig("compact", "pictures", 2, 16, 1e-3, depressed_emotions=("angry",))
 
 
-def _make_finished_run(folder: Path, config: run_folder.RunConfig = CONFIG, **card: Any) -> Path:
+def _make_finished_run(folder: Path, config: run_config.RunConfig = CONFIG, **card: Any) -> Path:
     """A run folder as a training on the pictures in a folder leaves it, without its network."""
-    run_dir = run_folder.create_run(config, "first")
+    run_dir = lifecycle.create_run(config, "first")
     write_json(run_dir / run_folder.STATUS_FILE, {"state": run_folder.FINISHED})
     content = {
         "recipe": config.recipe,
@@ -92,7 +92,7 @@ def _make_finished_run(folder: Path, config: run_folder.RunConfig = CONFIG, **ca
 
 
 @pytest.fixture
-def planned(monkeypatch) -> list[run_folder.RunConfig]:
+def planned(monkeypatch) -> list[run_config.RunConfig]:
     """The settings of the runs that the command line would train; nothing is trained."""
     configs = []
 
@@ -134,7 +134,7 @@ def test_option_that_the_runs_own_settings_overrule_is_refused(mode, option, wri
 
 def test_options_without_effect_are_all_named_at_once(planned, capsys):
     assert main(["train", "--resume", "first", "--refit", "other", "--name", "mine", "--epochs", "2"]) == 1
-    assert "so --epochs, --refit and --name would have no effect. Leave them out." in capsys.readouterr().err
+    assert "so --epochs, --name and --refit would have no effect. Leave them out." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_run_ended_at_once_is_stopped_and_not_left_running(write_pictures, monke
 
 
 def test_second_training_while_one_runs_is_refused_with_a_sentence(write_pictures, capsys):
-    run_folder.create_run(run_folder.RunConfig("compact", "faces.zip", 1, 16, 0.001), "first")
+    lifecycle.create_run(run_config.RunConfig("compact", "faces.zip", 1, 16, 0.001), "first")
     assert main(["train", "--data", str(write_pictures(["happy/1.png", "happy/2.png", "sad/1.png", "sad/2.png"]))]) == 1
     assert "The training 'first' is still starting." in capsys.readouterr().err
     assert [run.name for run in run_folder.list_runs()] == ["first"]

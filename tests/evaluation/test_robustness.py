@@ -25,9 +25,10 @@ from facedep.evaluation.robustness import (
     read_robustness,
 )
 from facedep.evaluation.robustness_run import measure_robustness
-from facedep.images.faces import EYE_DISTANCE, EYE_HEIGHT
+from facedep.images.alignment import EYE_DISTANCE, EYE_HEIGHT
+from facedep.networks.architecture import build_network, save_network
 from facedep.networks.card import CARD_FILE, MODEL_FILE
-from facedep.networks.classifier import build_network, load_classifier, save_network
+from facedep.networks.classifier import load_classifier
 from facedep.networks.decision_threshold import write_threshold
 from facedep.networks.recipes import COMPACT
 

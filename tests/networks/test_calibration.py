@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facedep.evaluation.metrics import compute_calibration_error
+from facedep.evaluation.reliability import compute_calibration_error
 from facedep.networks.calibration import apply_temperature, find_abstention_band, find_temperature
 
 IS_POSITIVE = np.array([False, True, True, False])

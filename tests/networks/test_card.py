@@ -10,7 +10,7 @@ from facedep.networks.card import CARD_FILE, Card, read_card
 from facedep.networks.card_scores import RecordedEvaluation
 from facedep.networks.majority_baseline import MajorityBaseline
 from facedep.paths import PROJECT_DIR
-from facedep.runs import run_folder
+from facedep.runs import run_config, run_folder
 from facedep.runs.progress import read_progress
 
 SCORES = {
@@ -195,16 +195,16 @@ def test_settings_under_older_names_are_read():
         "split": "supplied", "final_fit_of": "b", "num_early_epochs": 2, "left_out": ["blank"],
         "thresholds": {"min_entropy": 4.5}, "depressed_emotions": ["sad"],
     }  # fmt: skip
-    config = run_folder.RunConfig.from_json(old)
+    config = run_config.RunConfig.from_json(old)
     assert (config.protocol, config.refit_of, config.num_progressive_resizing_epochs) == ("supplied", "b", 2)
     assert (config.drop_issues, config.issue_limits) == (("blank",), {"min_entropy": 4.5})
-    assert run_folder.RunConfig.from_json(json.loads(json.dumps(vars(config)))) == config
+    assert run_config.RunConfig.from_json(json.loads(json.dumps(vars(config)))) == config
 
 
 @pytest.mark.parametrize("content", [None, [], "a", {}, {"recipe": "compact"}, {"unknown": 1}])
 def test_damaged_settings_are_a_sentence(content):
     with pytest.raises(RunError, match=r"config\.json is damaged"):
-        run_folder.RunConfig.from_json(content)
+        run_config.RunConfig.from_json(content)
 
 
 @pytest.mark.parametrize("key", ["keeps", "checkpoint_policy"])

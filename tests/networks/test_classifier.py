@@ -10,14 +10,17 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import small_networks
 from PIL import Image
 
 from facedep.errors import ModelError
 from facedep.images.opening import compute_fingerprint, to_gray
 from facedep.inference.pipeline import label_of, predict_picture
+from facedep.networks import architecture
 from facedep.networks import classifier as model
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, Card
 from facedep.networks.decision_threshold import forget_threshold, write_threshold
+from facedep.networks.predictions import sum_depressed
 from facedep.networks.recipes import ARTICLE, COMPACT, RECIPES
 
 EMOTIONS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
@@ -30,7 +33,7 @@ def _card(recipe=COMPACT, class_names=("depressed",), positive_classes=("depress
 
 def _save(run_dir: Path, network, card: dict) -> Path:
     run_dir.mkdir(parents=True, exist_ok=True)
-    model.save_network(network, RECIPES[card["recipe"]], run_dir / MODEL_FILE)
+    architecture.save_network(network, RECIPES[card["recipe"]], run_dir / MODEL_FILE)
     (run_dir / CARD_FILE).write_text(json.dumps(card), "utf-8")
     return run_dir
 
@@ -56,7 +59,7 @@ def _count_multiply_adds(network) -> int:
 
 def _answer_always(recipe, outputs: list[float]):
     """Returns a network that answers the same for every picture: zeros everywhere but in the last biases."""
-    network = model.build_network(recipe, len(outputs))
+    network = architecture.build_network(recipe, len(outputs))
     layer = network.get_layer("probabilities")
     layer.set_weights([np.zeros(layer.kernel.shape, np.float32), np.array(outputs, np.float32)])
     return network
@@ -66,7 +69,7 @@ def _answer_always(recipe, outputs: list[float]):
 def compact_dir(tmp_path_factory):
     """A sound run folder with an untrained compact network."""
     keras.utils.set_random_seed(3)
-    return _save(tmp_path_factory.mktemp("models") / "sound", model.build_network(COMPACT, 1), _card())
+    return _save(tmp_path_factory.mktemp("models") / "sound", architecture.build_network(COMPACT, 1), _card())
 
 
 @pytest.fixture
@@ -79,11 +82,11 @@ def run_dir(compact_dir, tmp_path):
 
 
 def test_article_network_has_the_published_number_of_parameters():
-    assert model.build_network(ARTICLE, 1).count_params() == 3_304_193
+    assert architecture.build_network(ARTICLE, 1).count_params() == 3_304_193
 
 
 def test_article_network_has_the_published_layers():
-    network = model.build_network(ARTICLE, 1)
+    network = architecture.build_network(ARTICLE, 1)
     kinds = [type(layer).__name__ for layer in network.layers]
     head = ["Flatten", "Dropout", "Dense", "Dropout", "Dense"]
     assert kinds == ["InputLayer", "Rescaling", *["Conv2D", "MaxPooling2D"] * 3, *head]
@@ -93,7 +96,7 @@ def test_article_network_has_the_published_layers():
 
 
 def test_compact_network_is_small():
-    network = model.build_network(COMPACT, 7)
+    network = architecture.build_network(COMPACT, 7)
     assert network.count_params() < 1_000_000
     assert _count_multiply_adds(network) <= 67_000_000
 
@@ -101,13 +104,13 @@ def test_compact_network_is_small():
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_recipe_states_its_multiply_adds_within_two_percent(recipe):
     num_outputs = 1 if recipe.learns == "groups" else 7
-    counted = _count_multiply_adds(model.build_network(recipe, num_outputs))
+    counted = _count_multiply_adds(architecture.build_network(recipe, num_outputs))
     assert recipe.multiply_adds == pytest.approx(counted, rel=0.02)
 
 
 @pytest.mark.parametrize(("num_outputs", "kind"), [(1, "sigmoid"), (7, "softmax")])
 def test_outputs_are_probabilities(num_outputs, kind):
-    network = model.build_network(COMPACT, num_outputs)
+    network = architecture.build_network(COMPACT, num_outputs)
     images = np.random.default_rng(0).integers(0, 256, (3, 48, 48, 1), dtype=np.uint8)
     outputs = np.asarray(network.predict_on_batch(images))
     assert outputs.shape == (3, num_outputs)
@@ -131,7 +134,8 @@ def test_network_that_always_answers_1_answers_depressed(recipe, bias, label, pr
 
 
 @pytest.mark.parametrize("emotion", EMOTIONS)
-def test_network_that_always_answers_one_emotion_answers_its_group(emotion, tmp_path):
+def test_network_that_always_answers_one_emotion_answers_its_group(emotion, tmp_path, monkeypatch):
+    small_networks.shrink_networks(monkeypatch)
     outputs = [100.0 if name == emotion else 0.0 for name in EMOTIONS]
     card = _card(class_names=EMOTIONS, positive_classes=["neutral", "sad"])
     classifier = model.load_classifier(_save(tmp_path / "a", _answer_always(COMPACT, outputs), card))
@@ -166,13 +170,13 @@ def test_chosen_threshold_goes_before_the_cards_and_takes_the_band_with_it(run_d
 def test_sum_depressed_adds_the_columns_that_count_as_depressed():
     outputs = np.array([[0.1, 0.2, 0.7], [0.5, 0.25, 0.25]], np.float32)
     names = ["happy", "neutral", "sad"]
-    assert model.sum_depressed(outputs, names, ["neutral", "sad"]) == pytest.approx([0.9, 0.5])
-    assert model.sum_depressed(outputs, names, ["happy"]) == pytest.approx([0.1, 0.5])
-    assert model.sum_depressed(outputs[:, :1], ["depressed"], ["depressed"]) == pytest.approx([0.1, 0.5])
+    assert sum_depressed(outputs, names, ["neutral", "sad"]) == pytest.approx([0.9, 0.5])
+    assert sum_depressed(outputs, names, ["happy"]) == pytest.approx([0.1, 0.5])
+    assert sum_depressed(outputs[:, :1], ["depressed"], ["depressed"]) == pytest.approx([0.1, 0.5])
 
 
 def test_sum_depressed_stays_a_probability_and_is_float64():
-    summed = model.sum_depressed(np.full((1, 3), 0.3333334, np.float32), ["a", "b", "c"], ["a", "b", "c"])
+    summed = sum_depressed(np.full((1, 3), 0.3333334, np.float32), ["a", "b", "c"], ["a", "b", "c"])
     assert summed.tolist() == [1.0]
     assert summed.dtype == np.float64
 
@@ -201,7 +205,7 @@ def test_picture_that_the_model_was_trained_on_is_recognised(run_dir):
 @pytest.mark.parametrize("recipe", [ARTICLE, COMPACT], ids=lambda recipe: recipe.name)
 def test_loaded_network_gives_equal_outputs(recipe, tmp_path):
     keras.utils.set_random_seed(5)
-    network = model.build_network(recipe, 1)
+    network = architecture.build_network(recipe, 1)
     size = recipe.input_size_px
     images = np.random.default_rng(0).integers(0, 256, (4, size, size, 1), dtype=np.uint8)
     expected = np.asarray(network.predict_on_batch(images))
@@ -211,7 +215,7 @@ def test_loaded_network_gives_equal_outputs(recipe, tmp_path):
 
 
 def test_file_holds_no_optimizer_state(tmp_path):
-    network = model.build_network(ARTICLE, 1)
+    network = architecture.build_network(ARTICLE, 1)
     network.compile(optimizer="adam", loss="binary_crossentropy")
     network.train_on_batch(np.zeros((2, 128, 128, 1), np.uint8), np.array([[0.0], [1.0]]))
     _save(tmp_path / "a", network, _card(ARTICLE))
@@ -226,7 +230,7 @@ def test_file_holds_no_optimizer_state(tmp_path):
 
 def test_saving_again_replaces_the_file(run_dir):
     network = _answer_always(COMPACT, [100])
-    model.save_network(network, COMPACT, run_dir / MODEL_FILE)
+    architecture.save_network(network, COMPACT, run_dir / MODEL_FILE)
     images = np.zeros((1, 48, 48, 1), np.uint8)
     assert model.load_classifier(run_dir).predict(images).probabilities == pytest.approx([1.0])
 
@@ -264,11 +268,11 @@ def _make_text(path: Path) -> None:
 
 
 def _take_other_recipe(path: Path) -> None:
-    model.save_network(model.build_network(ARTICLE, 1), ARTICLE, path)
+    architecture.save_network(architecture.build_network(ARTICLE, 1), ARTICLE, path)
 
 
 def _take_other_outputs(path: Path) -> None:
-    model.save_network(model.build_network(COMPACT, 7), COMPACT, path)
+    architecture.save_network(architecture.build_network(COMPACT, 7), COMPACT, path)
 
 
 def _leave_out_a_layer(path: Path) -> None:
@@ -325,7 +329,7 @@ def test_weights_that_are_no_numbers_are_refused(value, run_dir):
         weights["layers/dense/vars/1"][0] = value
 
     _write_weights(run_dir / MODEL_FILE, spoil)
-    with pytest.raises(ModelError, match=r"model\.keras of 'my run' holds values that are no numbers"):
+    with pytest.raises(ModelError, match=r"model\.keras of 'my run' holds weights that are not finite"):
         model.load_classifier(run_dir)
 
 
@@ -335,7 +339,7 @@ def test_model_that_answers_with_no_number_says_so_instead_of_non_depressed(run_
 
     _write_weights(run_dir / MODEL_FILE, spoil)
     classifier = model.load_classifier(run_dir)
-    with pytest.raises(ModelError, match="The model 'my run' answers with values that are no numbers"):
+    with pytest.raises(ModelError, match="The model 'my run' predicts values that are not numbers"):
         classifier.predict(np.zeros((1, 48, 48, 1), np.uint8))
 
 
@@ -428,8 +432,9 @@ def test_calibration_of_a_card_is_checked(calibration, problem):
 
 
 @pytest.mark.parametrize(("probability", "is_uncertain"), [(0.39, False), (0.4, True), (0.5, True), (0.6, False)])
-def test_answer_within_the_band_is_uncertain(probability, is_uncertain, tmp_path):
+def test_answer_within_the_band_is_uncertain(probability, is_uncertain, tmp_path, monkeypatch):
     """A sigmoid whose bias is the logit of the probability answers with it whatever it sees."""
+    small_networks.shrink_networks(monkeypatch)
     bias = float(np.log(probability / (1 - probability)))
     card = _card(calibration={"temperature": 1.0, "uncertain": {**BAND, "low": 0.4 - 1e-6, "high": 0.6 - 1e-6}})
     classifier = model.load_classifier(_save(tmp_path / "a", _answer_always(COMPACT, [bias]), card))
@@ -439,7 +444,7 @@ def test_answer_within_the_band_is_uncertain(probability, is_uncertain, tmp_path
 
 
 def test_model_that_averages_with_the_mirror_image_answers_both_the_same(tmp_path):
-    network = model.build_network(COMPACT, 1)
+    network = architecture.build_network(COMPACT, 1)
     images = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 1), dtype=np.uint8)
     straight, mirrored = (model.compute_outputs(network, array) for array in (images, images[:, :, ::-1]))
     assert not np.allclose(straight, mirrored, atol=1e-6)

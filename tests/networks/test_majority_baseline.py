@@ -94,7 +94,7 @@ def test_predict_warns_of_a_model_that_is_no_better_than_the_larger_group(scores
     def page(scores):
         from types import SimpleNamespace
 
-        from facedep.app.predict import warn_of_untrained
+        from facedep.app.predict.result import warn_of_untrained
         from facedep.networks.card_scores import Scores
 
         card = SimpleNamespace(scores={"test": Scores.from_json(scores)})
@@ -113,14 +113,14 @@ def test_train_compares_a_run_with_the_larger_group(scores):
 
         import streamlit as st
 
-        from facedep.app import run_panels
+        from facedep.app.train import model_list, results
         from facedep.networks.card import Card
 
         names = {"recipe": "compact", "class_names": ["depressed"], "positive_classes": ["depressed"]}
         card = Card.from_json({**names, "scores": {"test": scores}})
         run = SimpleNamespace(name="guessing", state="finished", config=None, card=card)
-        run_panels._show_scores(run)
-        st.json(run_panels._describe_row(run))
+        results.show_scores(card)
+        st.json(model_list.describe_row(run))
 
     shown = AppTest.from_function(page, kwargs={"scores": scores}, default_timeout=60).run()
     assert not shown.exception

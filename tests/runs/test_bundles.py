@@ -119,25 +119,25 @@ def test_bundle_with_damaged_bytes_is_a_sentence(shipped):
 
 def test_bundles_loaded_at_once_keep_their_own_names_and_weights(shipped, tmp_path):
     bundles = {}
-    for number in range(6):
-        network = load_classifier(shipped.path).network
-        network.set_weights([weights + number for weights in network.get_weights()])
+    network = load_classifier(shipped.path).network
+    own_weights = network.get_weights()
+    for number in range(4):
+        network.set_weights([weights + number for weights in own_weights])
         network.save(tmp_path / "model.keras")
         changed = rewrite(pack_run(shipped), {"model.keras": (tmp_path / "model.keras").read_bytes()})
         bundles[f"model {number}"] = rename(changed, f"model {number}")
-    barrier = threading.Barrier(6)
+    barrier = threading.Barrier(4)
 
     def load(bundle):
         barrier.wait()
         return unpack_run(bundle)
 
-    with ThreadPoolExecutor(6) as pool:
+    with ThreadPoolExecutor(4) as pool:
         names = list(pool.map(load, bundles.values()))
     assert names == list(bundles)
-    first = load_classifier(shipped.path).network.get_weights()[0]
     for number, name in enumerate(names):
         loaded = load_classifier(models_dir() / name).network.get_weights()[0]
-        np.testing.assert_allclose(loaded, first + number, rtol=1e-6)
+        np.testing.assert_allclose(loaded, own_weights[0] + number, rtol=1e-6)
     assert not list(models_dir().glob(".loading*"))
 
 

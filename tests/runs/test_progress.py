@@ -43,7 +43,7 @@ def test_falling_loss_without_telling_the_groups_apart_is_said(tmp_path):
     progress = write_rows(tmp_path, [(1.0, 1.0), (0.9, 0.9)])
     assert "always answering non-depressed would get 67%" in judge_learning(progress)[1]
     at_chance = dataclasses.replace(progress, majority_baseline=MajorityBaseline("non_depressed", 0.71))
-    assert "does not yet tell the two groups apart" in judge_learning(at_chance)[1]
+    assert "does not yet distinguish the two groups" in judge_learning(at_chance)[1]
 
 
 def write_at_chance(folder, start, *, val_accuracy=0.72, val_roc_auc=0.5):
@@ -165,3 +165,9 @@ def test_verdict_follows_from_the_losses_and_gives_a_reason(tmp_path, losses, ve
         assert "Since epoch 2" in reason
         assert "from 0.80 to 0.40" in reason
         assert "from 0.90 to 1.20" in reason
+
+
+def test_metrics_of_older_runs_are_read_under_their_old_names(tmp_path):
+    start = {"kind": "start", "num_train": 1, "num_steps": 1, "num_epochs": 1, "num_val_seen_before": 7}
+    (tmp_path / METRICS_FILE).write_text(json.dumps(start))
+    assert read_progress(tmp_path).num_val_in_pretraining == 7

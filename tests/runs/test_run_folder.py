@@ -20,9 +20,9 @@ from facedep.cli.train import _plan_run
 from facedep.errors import RunError
 from facedep.files import write_json
 from facedep.networks.card import CARD_FILE, MODEL_FILE
-from facedep.runs import run_folder
+from facedep.runs import lifecycle, run_config, run_folder
 from facedep.runs.progress import read_progress
-from facedep.runs.run_folder import RunConfig
+from facedep.runs.run_config import RunConfig
 from facedep.runs.writer import RunWriter
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
@@ -33,7 +33,7 @@ FAKE_PYTHON = """#!{python}
 import sys, time
 sys.path.insert(0, {project!r})
 from pathlib import Path
-from facedep.runs import run_folder
+from facedep.runs import lifecycle, run_config, run_folder
 from facedep.runs.writer import RunWriter
 
 run_dir = Path(sys.argv[sys.argv.index("--run") + 1])
@@ -53,10 +53,10 @@ PARENT = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in a shell's background
 sys.executable = {fake!r}
-from facedep.runs import run_folder
+from facedep.runs import lifecycle, run_config, run_folder
 
-run_dir = run_folder.create_run(run_folder.RunConfig("compact", "faces.zip", 1, 16, 0.001), "orphan")
-run_folder.start_worker(run_dir, "some folder")
+run_dir = lifecycle.create_run(run_config.RunConfig("compact", "faces.zip", 1, 16, 0.001), "orphan")
+lifecycle.start_worker(run_dir, "some folder")
 print("started", flush=True)
 time.sleep(60)
 """
@@ -64,14 +64,14 @@ time.sleep(60)
 STARTER = """
 import sys, time
 from pathlib import Path
-from facedep.runs import run_folder
+from facedep.runs import lifecycle, run_config, run_folder
 from facedep.errors import RunError
 
 print("ready", flush=True)
 while not Path(sys.argv[1]).exists():
     time.sleep(0.001)
 try:
-    run_folder.create_run(run_folder.RunConfig("compact", "faces.zip", 1, 16, 0.001), sys.argv[2] or None)
+    lifecycle.create_run(run_config.RunConfig("compact", "faces.zip", 1, 16, 0.001), sys.argv[2] or None)
     print("made")
 except RunError as error:
     print(error)
@@ -94,7 +94,7 @@ def _age(path: Path, seconds: float) -> None:
 
 
 def _make_ended_run(name: str, *, created: float = 1.0, has_model: bool = True) -> Path:
-    path = run_folder.create_run(CONFIG, name)
+    path = lifecycle.create_run(CONFIG, name)
     write_json(path / run_folder.STATUS_FILE, {"state": "finished", "created": created})
     if has_model:
         (path / MODEL_FILE).write_bytes(b"weights")
@@ -114,14 +114,14 @@ def _wait_until(is_so, *, seconds: float = 20) -> None:
 
 
 def test_new_run_is_starting():
-    run = run_folder.read_run(run_folder.create_run(CONFIG, "a"))
+    run = run_folder.read_run(lifecycle.create_run(CONFIG, "a"))
     assert (run.state, run.stage, run.message, run.is_active) == ("starting", "", "", True)
     assert (run.name, run.card, run.has_model) == ("a", None, False)
     assert abs(run.created - time.time()) < 10
 
 
 def test_entered_writer_makes_the_run_running_and_says_the_stage():
-    path = run_folder.create_run(CONFIG, "a")
+    path = lifecycle.create_run(CONFIG, "a")
     with RunWriter(path) as writer:
         assert (run_folder.read_run(path).state, run_folder.read_run(path).stage) == ("running", "loading")
         writer.write_status(run_folder.RUNNING, stage="training", message="on it")
@@ -131,7 +131,7 @@ def test_entered_writer_makes_the_run_running_and_says_the_stage():
 
 @pytest.mark.parametrize("state", [run_folder.FINISHED, run_folder.STOPPED, run_folder.FAILED])
 def test_ended_run_keeps_its_state_and_message_however_old_it_gets(state):
-    path = run_folder.create_run(CONFIG, "a")
+    path = lifecycle.create_run(CONFIG, "a")
     with RunWriter(path) as writer:
         writer.write_status(state, stage="training", message="Why.")
     for name in (run_folder.HEARTBEAT_FILE, run_folder.CONFIG_FILE):
@@ -142,8 +142,8 @@ def test_ended_run_keeps_its_state_and_message_however_old_it_gets(state):
 
 
 def test_stop_file_makes_a_live_run_stopping():
-    path = run_folder.create_run(CONFIG, "a")
-    run_folder.stop_run(run_folder.read_run(path))
+    path = lifecycle.create_run(CONFIG, "a")
+    lifecycle.stop_run(run_folder.read_run(path))
     assert run_folder.read_run(path).state == "stopping"
     with RunWriter(path) as writer:
         assert writer.is_stop_requested
@@ -153,7 +153,7 @@ def test_stop_file_makes_a_live_run_stopping():
 
 @pytest.mark.parametrize(("age", "state"), [(20, "running"), (31, "lost")])
 def test_run_is_lost_when_its_heartbeat_is_older_than_30_seconds(age, state):
-    path = run_folder.create_run(CONFIG, "a")
+    path = lifecycle.create_run(CONFIG, "a")
     with RunWriter(path):
         pass
     for name in (run_folder.HEARTBEAT_FILE, run_folder.CONFIG_FILE):
@@ -164,18 +164,18 @@ def test_run_is_lost_when_its_heartbeat_is_older_than_30_seconds(age, state):
 
 
 def test_run_whose_worker_never_began_is_lost_after_30_seconds():
-    path = run_folder.create_run(CONFIG, "a")
+    path = lifecycle.create_run(CONFIG, "a")
     _age(path / run_folder.CONFIG_FILE, 31)
     assert run_folder.read_run(path).state == "lost"
 
 
 def test_lost_run_does_not_block_the_next_start():
-    _age(run_folder.create_run(CONFIG, "a") / run_folder.CONFIG_FILE, 31)
-    assert run_folder.create_run(CONFIG, "b").name == "b"
+    _age(lifecycle.create_run(CONFIG, "a") / run_folder.CONFIG_FILE, 31)
+    assert lifecycle.create_run(CONFIG, "b").name == "b"
 
 
 def test_heartbeat_goes_on_while_the_writer_is_entered_and_ends_with_it():
-    path = run_folder.create_run(CONFIG, "a")
+    path = lifecycle.create_run(CONFIG, "a")
     with RunWriter(path):
         _wait_until((path / run_folder.HEARTBEAT_FILE).exists)
         _age(path / run_folder.HEARTBEAT_FILE, 1000)
@@ -223,7 +223,7 @@ def test_folder_without_any_file_is_no_active_run(models_dir):
 
 
 def test_damaged_config_of_a_live_run_does_not_make_it_look_dead():
-    path = run_folder.create_run(CONFIG, "a")
+    path = lifecycle.create_run(CONFIG, "a")
     with RunWriter(path):
         _wait_until((path / run_folder.HEARTBEAT_FILE).exists)
         (path / run_folder.CONFIG_FILE).write_text("{")
@@ -232,7 +232,7 @@ def test_damaged_config_of_a_live_run_does_not_make_it_look_dead():
 
 
 def test_torn_last_line_of_the_measurements_is_left_out():
-    path = run_folder.create_run(CONFIG, "a")
+    path = lifecycle.create_run(CONFIG, "a")
     with RunWriter(path) as writer:
         writer.write_metrics(kind="start", num_train=64, num_val=16, num_steps=4, num_epochs=2)
         writer.write_metrics(kind="step", epoch=1, step=2, loss=0.5, accuracy=0.75, seconds=1.0)
@@ -247,7 +247,7 @@ def test_torn_last_line_of_the_measurements_is_left_out():
 
 
 def test_measurements_are_readable_at_once_one_object_a_line_with_null_for_no_number():
-    path, told = run_folder.create_run(CONFIG, "a"), []
+    path, told = lifecycle.create_run(CONFIG, "a"), []
     with RunWriter(path, on_metrics=told.append) as writer:
         writer.write_metrics(kind="epoch", epoch=1, loss=float("nan"), val_loss=float("inf"), accuracy=0.5)
         lines = (path / run_folder.METRICS_FILE).read_text().splitlines()
@@ -271,7 +271,7 @@ def test_config_comes_back_as_it_was_written():
         drop_issues=("blank", "leak"),
         issue_limits={"min_contrast": 0.3},
     )
-    path = run_folder.create_run(config, "a")
+    path = lifecycle.create_run(config, "a")
     assert run_folder.read_run(path).config == config
     assert json.loads((path / run_folder.CONFIG_FILE).read_text("utf-8"))["data_name"] == "faces.zip"
 
@@ -295,12 +295,12 @@ def test_config_comes_back_as_it_was_written():
         ({"recipe": "article", "num_progressive_resizing_epochs": 1}, "The recipe 'article' has no early epochs"),
         ({"ema_momentum": 1.0}, "An average of weights with 1.0"),
         ({"drop_issues": ("blank", "ugly")}, "'ugly': choose among damaged, no_face"),
-        ({"issue_limits": {"max_beauty": 1}}, "There is no threshold max_beauty"),
+        ({"issue_limits": {"max_beauty": 1}}, "There is no issue limit max_beauty"),
     ],
 )
 def test_setting_that_makes_no_sense_is_refused_and_leaves_no_folder(changes, sentence, models_dir):
     with pytest.raises(RunError, match=re.escape(sentence)):
-        run_folder.create_run(dataclasses.replace(CONFIG, **changes), "a")
+        lifecycle.create_run(dataclasses.replace(CONFIG, **changes), "a")
     assert not (models_dir / "a").exists()
 
 
@@ -316,7 +316,7 @@ def test_command_of_a_run_is_parsed_back_into_its_settings():
         drop_issues=("blank", "dark"),
         issue_limits={"min_contrast": 0.3, "min_entropy": 5.0},
     )
-    words = shlex.split(run_folder.describe_command(config, "mine"))
+    words = shlex.split(run_config.describe_command(config, "mine"))
     options = _build_parser().parse_args(words[3:])
     assert _plan_run(options, "faces.zip") == config
     assert options.name == "mine"
@@ -347,35 +347,35 @@ BAD_NAMES = [
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_bad_name_is_refused_for_a_new_run_and_for_an_old_one(name, models_dir):
     with pytest.raises(RunError, match="cannot be a run's name"):
-        run_folder.create_run(CONFIG, name)
+        lifecycle.create_run(CONFIG, name)
     path = _make_ended_run("good")
     with pytest.raises(RunError, match="cannot be a run's name"):
-        run_folder.rename_run(run_folder.read_run(path), name)
+        lifecycle.rename_run(run_folder.read_run(path), name)
     assert [path.name for path in models_dir.iterdir() if path.is_dir()] == ["good"]
 
 
 @pytest.mark.parametrize("name", ["a", "A run", "7 up", "a" * 60, "x.y_z-1"])
 def test_good_name_is_taken_without_its_outer_spaces(name):
-    assert run_folder.create_run(CONFIG, f" {name} ").name == name
+    assert lifecycle.create_run(CONFIG, f" {name} ").name == name
 
 
 def test_name_that_exists_is_refused():
     path = _make_ended_run("a")
     with pytest.raises(RunError, match="There is already a run named 'a'"):
-        run_folder.create_run(CONFIG, "a")
+        lifecycle.create_run(CONFIG, "a")
     _make_ended_run("b")
     with pytest.raises(RunError, match="There is already a run named 'b'"):
-        run_folder.rename_run(run_folder.read_run(path), "b")
+        lifecycle.rename_run(run_folder.read_run(path), "b")
     assert (path / MODEL_FILE).read_bytes() == b"weights"
 
 
 def test_run_without_a_name_is_called_after_its_recipe_and_the_time():
-    assert run_folder.create_run(CONFIG).name.startswith(f"compact {time.strftime('%Y-%m-')}")
+    assert lifecycle.create_run(CONFIG).name.startswith(f"compact {time.strftime('%Y-%m-')}")
 
 
 def test_rename_moves_everything():
     path = _make_ended_run("a")
-    run_folder.rename_run(run_folder.read_run(path), " better ")
+    lifecycle.rename_run(run_folder.read_run(path), " better ")
     assert not path.exists()
     run = run_folder.read_run(path.with_name("better"))
     assert (run.state, run.has_model, run.config) == ("finished", True, CONFIG)
@@ -383,12 +383,12 @@ def test_rename_moves_everything():
 
 def test_delete_removes_the_folder():
     path = _make_ended_run("a")
-    run_folder.delete_run(run_folder.read_run(path))
+    lifecycle.delete_run(run_folder.read_run(path))
     assert not path.exists()
     assert run_folder.list_runs() == []
 
 
-@pytest.mark.parametrize("change", [run_folder.delete_run, lambda run: run_folder.rename_run(run, "other")])
+@pytest.mark.parametrize("change", [lifecycle.delete_run, lambda run: lifecycle.rename_run(run, "other")])
 def test_shipped_run_is_neither_renamed_nor_deleted(change):
     path = _make_ended_run(run_folder.SHIPPED_RUN)
     with pytest.raises(RunError, match=f"'{run_folder.SHIPPED_RUN}' came with the app and cannot be"):
@@ -396,31 +396,31 @@ def test_shipped_run_is_neither_renamed_nor_deleted(change):
     assert (path / MODEL_FILE).exists()
 
 
-@pytest.mark.parametrize("change", [run_folder.delete_run, lambda run: run_folder.rename_run(run, "other")])
+@pytest.mark.parametrize("change", [lifecycle.delete_run, lambda run: lifecycle.rename_run(run, "other")])
 def test_run_in_training_is_neither_renamed_nor_deleted_even_if_the_page_still_shows_it_ended(change):
     path = _make_ended_run("a")
     shown = run_folder.read_run(path)
     with RunWriter(path):
         with pytest.raises(RunError, match=r"'a' is still running and cannot be \w+\. Stop it first"):
             change(shown)
-        run_folder.stop_run(shown)
+        lifecycle.stop_run(shown)
         with pytest.raises(RunError, match="'a' is still stopping"):
             change(shown)
     assert path.exists()
 
 
-@pytest.mark.parametrize("change", [run_folder.delete_run, lambda run: run_folder.rename_run(run, "other")])
+@pytest.mark.parametrize("change", [lifecycle.delete_run, lambda run: lifecycle.rename_run(run, "other")])
 def test_change_of_a_run_that_is_gone_gives_a_sentence(change):
     run = run_folder.read_run(_make_ended_run("a"))
-    run_folder.delete_run(run)
+    lifecycle.delete_run(run)
     with pytest.raises(RunError, match="There is no run 'a' any more"):
         change(run)
 
 
 def test_stop_of_a_run_that_is_gone_does_nothing(models_dir):
     run = run_folder.read_run(_make_ended_run("a"))
-    run_folder.delete_run(run)
-    run_folder.stop_run(run)
+    lifecycle.delete_run(run)
+    lifecycle.stop_run(run)
     assert not (models_dir / "a").exists()
 
 
@@ -482,17 +482,17 @@ def test_unknown_model_is_named_with_those_that_exist(name):
 
 
 def test_second_start_while_one_runs_is_refused_with_a_sentence(models_dir):
-    path = run_folder.create_run(CONFIG, "first")
+    path = lifecycle.create_run(CONFIG, "first")
     with pytest.raises(RunError, match="The training 'first' is still starting"):
-        run_folder.create_run(CONFIG, "second")
+        lifecycle.create_run(CONFIG, "second")
     with RunWriter(path) as writer:
         with pytest.raises(RunError, match=r"'first' is still running\. Stop it or wait for its end first"):
-            run_folder.create_run(CONFIG, "second")
+            lifecycle.create_run(CONFIG, "second")
         assert run_folder.find_active_run().name == "first"
         writer.write_status(run_folder.FINISHED)
     assert run_folder.find_active_run() is None
     assert not (models_dir / "second").exists()
-    assert run_folder.create_run(CONFIG, "second").exists()
+    assert lifecycle.create_run(CONFIG, "second").exists()
 
 
 @pytest.mark.parametrize("names", [("a", "b", "c", "d"), ("", "", "", "")])
@@ -515,7 +515,7 @@ def test_folder_that_cannot_be_written_gives_a_sentence(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("FACEDEP_MODELS_DIR", str(tmp_path / "file"))
     with pytest.raises(RunError, match=r"The run's folder could not be made in .*file"):
-        run_folder.create_run(CONFIG, "a")
+        lifecycle.create_run(CONFIG, "a")
 
 
 # The process
@@ -536,29 +536,29 @@ def test_worker_outlives_its_parent_and_ctrl_c_and_ends_at_the_stop_file(tmp_pat
     path = models_dir / "orphan"
     _wait_until(lambda: run_folder.read_run(path).state == "running")
     os.killpg(parent.pid, signal.SIGINT)  # what Ctrl-C in the server's terminal does
-    parent.wait(timeout=10)
+    parent.communicate(timeout=10)
     num_steps = len(read_progress(path).steps)
     _wait_until(lambda: len(read_progress(path).steps) >= num_steps + 10)
     assert run_folder.find_active_run().name == "orphan"
     log = run_folder.read_log_tail(run_folder.read_run(path))
     assert log == f"arguments: {['-m', 'facedep', 'train', '--run', str(path), '--data', 'some folder']}"
-    run_folder.stop_run(run_folder.read_run(path))
+    lifecycle.stop_run(run_folder.read_run(path))
     _wait_until(lambda: run_folder.read_run(path).state == "stopped")
     assert run_folder.find_active_run() is None
 
 
 def test_worker_that_cannot_be_started_leaves_a_sentence_and_no_folder(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no such python"))
-    path = run_folder.create_run(CONFIG, "a")
+    path = lifecycle.create_run(CONFIG, "a")
     with pytest.raises(RunError, match="The training process could not be started"):
-        run_folder.start_worker(path, "sample")
+        lifecycle.start_worker(path, "sample")
     assert not path.exists()
 
 
 def test_worker_killed_at_once_is_lost_and_its_measurements_stay(tmp_path, monkeypatch, models_dir):
     fake = tmp_path / "fake_python"
     fake.write_text(FAKE_PYTHON.format(python=sys.executable, project=str(PROJECT_DIR)))
-    path = run_folder.create_run(CONFIG, "a")
+    path = lifecycle.create_run(CONFIG, "a")
     worker = subprocess.Popen(
         [sys.executable, str(fake), "--run", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -571,7 +571,7 @@ def test_worker_killed_at_once_is_lost_and_its_measurements_stay(tmp_path, monke
     run = run_folder.read_run(path)
     assert (run.state, run.is_active) == ("lost", False)
     assert len(read_progress(path).steps) >= 3
-    run_folder.delete_run(run)
+    lifecycle.delete_run(run)
 
 
 def test_log_tail_is_the_last_lines_and_empty_without_a_log():

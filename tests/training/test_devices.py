@@ -1,6 +1,6 @@
 """One training shared by several devices learns what it learns on one; the devices are parts of the processor.
 
-Each training is a process of its own: the processor can be divided only before anything is computed.
+They are trained in processes of their own: the processor can be divided only before anything is computed.
 """
 
 import importlib.util
@@ -9,20 +9,24 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import pytest
 
+from facedep.cli.main import main
 from facedep.errors import RunError
-from facedep.runs.run_folder import CHECKPOINT_FILE, METRICS_FILE, RunConfig, read_run
+from facedep.runs.run_config import RunConfig
+from facedep.runs.run_folder import CHECKPOINT_FILE, METRICS_FILE, read_run
 from facedep.training.devices import ONE_DEVICE, find_devices
 from facedep.training.inputs import ArrayDataset, Batches
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 BACKENDS = ["tensorflow", "jax"]
 
-# Fits a small network with batch normalization and dropout, as `facedep train` would, in the folder it is started in.
+# Fits a small network with batch normalization and dropout, as `facedep train` would, once for each given job, in a
+# folder with its name. A job on several devices has to come first.
 FIT = """
 import dataclasses, json, sys
 from pathlib import Path
@@ -34,78 +38,117 @@ from facedep.training.devices import find_devices
 from facedep.training.fit import fit_network
 from facedep.networks.recipes import COMPACT
 from facedep.runs.writer import RunWriter
-from facedep.runs.run_folder import STOP_FILE, RunConfig
+from facedep.runs.run_config import RunConfig
+from facedep.runs.run_folder import STOP_FILE
 from facedep.training.inputs import ArrayDataset, ClassSpec, FitPlan
 
-num_devices, num_images, dropout, stop_after = json.loads(sys.argv[1])
-devices = find_devices(num_devices)
-keras.utils.set_random_seed(0)
-rng = np.random.default_rng(0)
-labels = rng.integers(0, 3, num_images)
-images = rng.integers(0, 180, (num_images, 12, 12, 1)).astype(np.uint8)
-images[labels == 1, :6] += 70
-part = ArrayDataset(images, np.eye(3, dtype=np.float32)[labels], labels == 1)
 widths = []  # of the batches that the network was built for
 class Look(layers.Layer):
     def call(self, x):
         widths.append(x.shape[0])
         return x
-inputs = keras.Input((12, 12, 1))
-x = layers.BatchNormalization()(layers.Conv2D(4, 3, use_bias=False)(layers.Rescaling(1 / 255)(Look()(inputs))))
-x = layers.Dropout(dropout)(layers.GlobalAveragePooling2D()(layers.Activation("relu")(x)))
-network = keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
 
 class Writer(RunWriter):
-    num_steps = 0
+    num_steps, stop_after = 0, 0
     def write_metrics(self, **values):
         super().write_metrics(**values)
         self.num_steps += values["kind"] == "step"
-        if self.num_steps == stop_after:
+        if self.num_steps == self.stop_after:
             (self.run_dir / STOP_FILE).touch()
 
 training_callbacks._SECONDS_BETWEEN_POINTS, training_callbacks._MAX_DENSITY = 0, 10**9
 recipe = dataclasses.replace(COMPACT, input_size_px=12)
-config = RunConfig("compact", "x", num_epochs=2, batch_size=16, learning_rate=3e-3, seed=1, num_devices=num_devices)
-with Writer(Path.cwd()) as writer:
-    plan = FitPlan(ClassSpec(["happy", "neutral", "sad"], ["sad"]), recipe, config)
-    progress = fit_network(network, {"train": part, "val": part}, plan=plan, writer=writer, devices=devices)
-found = {
-    "widths": [width for width in widths if isinstance(width, int)],
-    "shape": network.predict_on_batch(images[:5]).shape,
-    "was_stopped": progress.was_stopped,
-    "weights": np.concatenate([weights.ravel() for weights in network.get_weights()]).tolist(),
-}
-Path("found.json").write_text(json.dumps(found))
+
+def fit(folder, num_devices, num_images, dropout, stop_after):
+    devices = find_devices(num_devices)
+    widths.clear()
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, num_images)
+    images = rng.integers(0, 180, (num_images, 12, 12, 1)).astype(np.uint8)
+    images[labels == 1, :6] += 70
+    part = ArrayDataset(images, np.eye(3, dtype=np.float32)[labels], labels == 1)
+    inputs = keras.Input((12, 12, 1))
+    x = layers.BatchNormalization()(layers.Conv2D(4, 3, use_bias=False)(layers.Rescaling(1 / 255)(Look()(inputs))))
+    x = layers.Dropout(dropout)(layers.GlobalAveragePooling2D()(layers.Activation("relu")(x)))
+    network = keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
+    config = RunConfig("compact", "x", num_epochs=2, batch_size=16, learning_rate=3e-3, seed=1, num_devices=num_devices)
+    with Writer(folder) as writer:
+        writer.stop_after = stop_after
+        plan = FitPlan(ClassSpec(["happy", "neutral", "sad"], ["sad"]), recipe, config)
+        progress = fit_network(network, {"train": part, "val": part}, plan=plan, writer=writer, devices=devices)
+    found = {
+        "widths": [width for width in widths if isinstance(width, int)],
+        "shape": network.predict_on_batch(images[:5]).shape,
+        "was_stopped": progress.was_stopped,
+        "weights": np.concatenate([weights.ravel() for weights in network.get_weights()]).tolist(),
+    }
+    (folder / "found.json").write_text(json.dumps(found))
+
+for name, *job in json.loads(sys.argv[1]):
+    Path(name).mkdir(exist_ok=True)
+    fit(Path(name), *job)
 """
 
 
-def _fit(folder: Path, backend: str, num_devices: int, *, num_images=48, dropout=0.0, stop_after=0) -> dict:
-    """Fits in a process of its own; returns what it found, and its losses step by step and epoch by epoch."""
-    folder.mkdir(exist_ok=True)
-    job = json.dumps([num_devices, num_images, dropout, stop_after])
+class _Job(NamedTuple):
+    """A fit: the name of its folder, and what is to be done there."""
+
+    name: str
+    num_devices: int
+    num_images: int = 48
+    dropout: float = 0.0
+    stop_after: int = 0
+
+
+def _fit(folder: Path, backend: str, *jobs: _Job) -> dict[str, dict]:
+    """Fits in one process; returns by job what was found, and its losses step by step and epoch by epoch."""
     environment = os.environ | {"KERAS_BACKEND": backend}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PROJECT_DIR), environment.get("PYTHONPATH")]))
     result = subprocess.run(
-        [sys.executable, "-c", FIT, job], cwd=folder, env=environment, capture_output=True, text=True, timeout=240
+        [sys.executable, "-c", FIT, json.dumps(jobs)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
     assert result.returncode == 0, result.stderr[-2000:]
-    rows = [json.loads(line) for line in (folder / METRICS_FILE).read_text().splitlines()]
-    steps = [row["loss"] for row in rows if row["kind"] == "step"]
-    epochs = [row["val_loss"] for row in rows if row["kind"] == "epoch"]
-    return json.loads((folder / "found.json").read_text()) | {"steps": steps, "epochs": epochs}
+    found = {}
+    for job in jobs:
+        rows = [json.loads(line) for line in (folder / job.name / METRICS_FILE).read_text().splitlines()]
+        steps = [row["loss"] for row in rows if row["kind"] == "step"]
+        epochs = [row["val_loss"] for row in rows if row["kind"] == "epoch"]
+        values = json.loads((folder / job.name / "found.json").read_text())
+        found[job.name] = values | {"steps": steps, "epochs": epochs}
+    return found
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(scope="module", params=BACKENDS)
 def backend(request) -> str:
     if importlib.util.find_spec(request.param) is None:
         pytest.skip(f"{request.param} is not installed")
     return request.param
 
 
-def test_two_devices_learn_what_one_learns(tmp_path, backend):
+@pytest.fixture(scope="module")
+def fits(backend, tmp_path_factory) -> tuple[Path, dict[str, dict]]:
+    """The folder of all fits on one backend, and what was found in each."""
+    folder = tmp_path_factory.mktemp(backend)
     dropout = 0.3 if backend == "jax" else 0.0  # on TensorFlow each device draws the dropout of its own share
-    one = _fit(tmp_path / "one", backend, 1, dropout=dropout)
-    two = _fit(tmp_path / "two", backend, 2, dropout=dropout)
+    jobs = [
+        _Job("two", 2, dropout=dropout),
+        _Job("odd", 2, num_images=33),
+        _Job("whole", 2, dropout=0.3),
+        _Job("halves", 2, dropout=0.3, stop_after=4),
+        _Job("one", 1, dropout=dropout),
+    ]
+    return folder, _fit(folder, backend, *jobs)
+
+
+@pytest.mark.slow
+def test_two_devices_learn_what_one_learns(fits):
+    one, two = fits[1]["one"], fits[1]["two"]
     assert len(one["steps"]) == 6
     assert two["steps"] == pytest.approx(one["steps"], abs=1e-4)
     assert two["epochs"] == pytest.approx(one["epochs"], abs=1e-4)
@@ -113,19 +156,25 @@ def test_two_devices_learn_what_one_learns(tmp_path, backend):
     assert two["shape"] == [5, 3]  # not once from each device
 
 
-def test_each_device_gets_half_of_a_batch(tmp_path):
-    widths = _fit(tmp_path / "two", "tensorflow", 2, num_images=33)["widths"]
-    assert 8 in widths
-    assert 16 not in widths
+@pytest.mark.slow
+def test_each_device_gets_half_of_a_batch(fits, backend):
+    widths = set(fits[1]["odd"]["widths"])
+    if backend == "tensorflow":
+        assert 8 in widths
+        assert 16 not in widths
+    else:  # JAX is given whole batches and divides them while it computes
+        assert 16 in widths
+        assert 8 not in widths
 
 
-def test_a_fit_on_two_devices_stopped_and_resumed_ends_like_one_in_one_go(tmp_path, backend):
-    whole = _fit(tmp_path / "whole", backend, 2, dropout=0.3)
-    stopped = _fit(tmp_path / "halves", backend, 2, dropout=0.3, stop_after=4)
-    assert stopped["was_stopped"]
-    assert (tmp_path / "halves" / CHECKPOINT_FILE).is_file()
-    (tmp_path / "halves" / "stop").unlink()
-    assert _fit(tmp_path / "halves", backend, 2, dropout=0.3)["weights"] == whole["weights"]
+@pytest.mark.slow
+def test_a_fit_on_two_devices_stopped_and_resumed_in_another_process_ends_like_one_in_one_go(fits, backend):
+    folder, found = fits
+    assert found["halves"]["was_stopped"]
+    assert (folder / "halves" / CHECKPOINT_FILE).is_file()
+    (folder / "halves" / "stop").unlink()
+    resumed = _fit(folder, backend, _Job("halves", 2, dropout=0.3))["halves"]
+    assert resumed["weights"] == found["whole"]["weights"]
 
 
 @pytest.mark.parametrize(("num_images", "expected"), [(48, [16, 16, 16]), (33, [16, 16, 4]), (1, [4])])
@@ -157,19 +206,16 @@ def test_a_number_of_devices_that_makes_no_sense_is_refused(num_devices, message
         config.check()
 
 
-def test_the_command_line_trains_on_two_devices_and_the_model_answers(tmp_path, write_pictures):
+@pytest.mark.slow
+def test_the_command_line_trains_on_two_devices_and_the_model_answers(tmp_path, write_pictures, capsys):
     paths = [f"{emotion}/{number}.png" for emotion in ("happy", "sad") for number in range(24)]
     folder = write_pictures(paths)
     environment = os.environ | {"PYTHONPATH": str(PROJECT_DIR), "KERAS_BACKEND": "tensorflow"}
-
-    def call(*arguments: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "facedep", *arguments]
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
-
-    trained = call("train", "--data", str(folder), "--recipe", "article", "--epochs", "1", "--batch-size", "16",
-                   "--devices", "2", "--name", "both")  # fmt: skip
+    command = [sys.executable, "-m", "facedep", "train", "--data", str(folder), "--recipe", "article", "--epochs", "1",
+               "--batch-size", "16", "--devices", "2", "--name", "both"]  # fmt: skip
+    trained = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
     assert trained.returncode == 0, trained.stderr[-2000:]
     run_dir = Path(os.environ["FACEDEP_MODELS_DIR"]) / "both"
     assert read_run(run_dir).config.num_devices == 2
-    answered = call("predict", "--model", str(run_dir), "--json", str(folder / paths[0]))
-    assert len(json.loads(answered.stdout)) == 1, answered.stderr
+    assert main(["predict", "--model", str(run_dir), "--json", str(folder / paths[0])]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 1

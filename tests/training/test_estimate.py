@@ -3,7 +3,7 @@
 import pytest
 
 from facedep.networks.recipes import ARTICLE, COMPACT
-from facedep.runs import run_folder
+from facedep.runs import lifecycle, run_config, run_folder
 from facedep.runs.writer import RunWriter
 from facedep.training.estimate import describe_seconds, estimate_training_seconds, find_last_speed, measure_speed
 
@@ -30,8 +30,8 @@ def test_twice_the_epochs_take_twice_as_long_but_for_the_start():
 
 def test_speed_of_the_last_run_with_the_recipe_is_found():
     assert find_last_speed(ARTICLE) is None
-    config = run_folder.RunConfig("article", "faces", 1, 32, 0.001)
-    run_dir = run_folder.create_run(config, "mine")
+    config = run_config.RunConfig("article", "faces", 1, 32, 0.001)
+    run_dir = lifecycle.create_run(config, "mine")
     with RunWriter(run_dir) as writer:
         writer.write_metrics(kind="start", num_train=300, num_steps=10, num_epochs=1)
         values = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5}

@@ -16,8 +16,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import small_networks
 from PIL import Image
 
+from facedep.audit.cleaning import clean_scan
 from facedep.cli.main import main
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import scan_dataset
@@ -25,7 +27,7 @@ from facedep.data.sources import load_dataset
 from facedep.data.splits import split_dataset
 from facedep.errors import DataError, RunError
 from facedep.evaluation.evaluation import evaluate_run
-from facedep.evaluation.subset_selection import clean_scan, split_like_training
+from facedep.evaluation.subset_selection import split_like_training
 from facedep.files import write_json
 from facedep.images.opening import compute_fingerprint
 from facedep.inference.pipeline import predict_picture
@@ -35,9 +37,9 @@ from facedep.networks.card_scores import Scores
 from facedep.networks.classifier import compute_outputs, load_classifier
 from facedep.networks.decision_threshold import write_threshold
 from facedep.networks.recipes import ARTICLE, COMPACT
-from facedep.runs import run_folder
+from facedep.runs import lifecycle, run_folder
 from facedep.runs.progress import TOO_EARLY, UNJUDGED, judge_learning, read_progress
-from facedep.runs.run_folder import RunConfig
+from facedep.runs.run_config import RunConfig
 from facedep.runs.writer import RunWriter
 from facedep.training import prepare as training_prepare
 from facedep.training import train
@@ -67,9 +69,9 @@ class Workshop:
         }
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess:
-        """Runs the command line in a process of its own, as a user would."""
+        """Runs the command line in a process of its own, as a user would, but with small networks."""
         return subprocess.run(
-            [sys.executable, "-m", "facedep", *arguments],
+            [sys.executable, small_networks.__file__, *arguments],
             cwd=self.folder,
             env={**os.environ, **self.environment},
             capture_output=True,
@@ -102,6 +104,13 @@ def _draw(seed: int, *, mean: int = 128) -> np.ndarray:
 def _write(path: Path, pixels: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_networks() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        small_networks.shrink_networks(patch)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -335,7 +344,7 @@ def test_quick_works_with_two_folders(shipped_dir, workshop):
 
 def test_quick_without_the_shipped_model_is_a_sentence(workshop, tmp_path, monkeypatch):
     monkeypatch.setenv("FACEDEP_MODELS_DIR", str(tmp_path))
-    run_dir = run_folder.create_run(dataclasses.replace(CONFIG, recipe="quick"), "alone")
+    run_dir = lifecycle.create_run(dataclasses.replace(CONFIG, recipe="quick"), "alone")
     assert main(["train", "--run", str(run_dir), "--data", str(workshop.pictures)]) == 1
     assert run_folder.read_run(run_dir).message.startswith(f"The model '{run_folder.SHIPPED_RUN}' does not exist.")
 
@@ -349,7 +358,7 @@ def test_teacher_makes_half_of_each_label(first_dir, workshop):
     taught = training_prepare.mix_in_predictions(part, teacher, class_spec)
     straight, mirrored = (compute_outputs(teacher.network, array) for array in (images, images[:, :, ::-1]))
     assert taught.targets == pytest.approx((targets + (straight + mirrored) / 2) / 2, abs=1e-6)
-    with pytest.raises(RunError, match=r"cannot teach this one: it answers with happy, neutral, sad\. Choose one"):
+    with pytest.raises(RunError, match=r"cannot teach this one: it predicts happy, neutral, sad\. Choose one"):
         training_prepare.mix_in_predictions(part, teacher, ClassSpec(["depressed"], ["depressed"]))
 
 
@@ -364,8 +373,8 @@ def test_run_with_a_teacher_says_so_in_its_card_and_command(first_dir, workshop)
 
 
 def test_final_fit_learns_from_train_and_val_for_as_many_epochs_as_were_kept(first_dir, workshop, parts):
-    process = workshop.call("train", "--data", "pictures", "--refit", "first", "--name", "final")
-    assert process.returncode == 0, process.stderr
+    with workshop.entered():
+        assert main(["train", "--data", str(workshop.pictures), "--refit", "first", "--name", "final"]) == 0
     run_dir, before = workshop.models / "final", read_card(first_dir)
     card = read_card(run_dir)
     assert set((run_dir / FINGERPRINTS_FILE).read_text().split()) == parts["train"] | parts["val"]
@@ -380,10 +389,11 @@ def test_final_fit_learns_from_train_and_val_for_as_many_epochs_as_were_kept(fir
     assert judge_learning(read_progress(run_dir))[0] in (UNJUDGED, TOO_EARLY)
 
 
-def test_final_fit_on_other_pictures_is_refused(first_dir, workshop):
-    process = workshop.call("train", "--data", "groups", "--refit", "first", "--name", "final elsewhere")
-    assert process.returncode == 1
-    assert "The run 'first' was trained on other pictures than these." in process.stderr
+def test_final_fit_on_other_pictures_is_refused(first_dir, workshop, capsys):
+    with workshop.entered():
+        command = ["train", "--data", str(workshop.groups), "--refit", "first", "--name", "final elsewhere"]
+        assert main(command) == 1
+    assert "was trained on other pictures" in capsys.readouterr().err
 
 
 # Calibration
@@ -422,9 +432,9 @@ def test_model_card_is_written_for_reading(first_dir):
 
 
 def test_recorded_evaluation_joins_the_card_once(first_dir, workshop):
-    for _ in range(2):
-        process = workshop.call("evaluate", "--model", "first", "--data", "groups", "--subset", "all", "--record")
-        assert process.returncode == 0, process.stderr
+    command = ["evaluate", "--model", "first", "--data", str(workshop.groups), "--subset", "all", "--record"]
+    with workshop.entered():
+        assert main(command) == main(command) == 0
     (evaluation,) = read_card(first_dir).evaluations
     assert (evaluation.data, evaluation.subset, evaluation.scores.num_images) == ("groups", "all", 60)
     assert "groups" in (first_dir / MODEL_CARD_FILE).read_text("utf-8")
@@ -555,7 +565,7 @@ def test_answers_kept_beside_the_card_are_scored_without_the_model(first_dir, wo
         assert main(words) == 0
         assert capsys.readouterr().out == output.out
         assert main(["evaluate", "--model", str(run_dir), "--data", str(workshop.groups)]) == 1
-        assert "only its answers to other pictures than groups" in capsys.readouterr().err
+        assert "only its predictions for other pictures than groups" in capsys.readouterr().err
         assert main(["embed", "--model", str(run_dir), "--data", str(workshop.pictures)]) == 1
         assert "only its scores are here" in capsys.readouterr().err
 
@@ -639,15 +649,16 @@ def test_predict_is_the_same_through_the_command_line_and_the_function(predicted
 # Stop, crash, and data that cannot be used
 
 
+@pytest.mark.slow
 def test_stop_ends_the_run_and_keeps_the_model(workshop):
     with workshop.entered():
-        run_dir = run_folder.create_run(dataclasses.replace(CONFIG, recipe="article", num_epochs=1000), "stopped")
-        run_folder.start_worker(run_dir, str(workshop.pictures))
+        run_dir = lifecycle.create_run(dataclasses.replace(CONFIG, recipe="article", num_epochs=1000), "stopped")
+        lifecycle.start_worker(run_dir, str(workshop.pictures))
         _wait_until(lambda: (run_dir / run_folder.METRICS_FILE).exists() and _read_rows(run_dir, "epoch"))
         assert run_folder.find_active_run().name == "stopped"
         with pytest.raises(RunError, match="'stopped' is still running"):
-            run_folder.create_run(CONFIG, "second while one runs")
-        run_folder.stop_run(run_folder.read_run(run_dir))
+            lifecycle.create_run(CONFIG, "second while one runs")
+        lifecycle.stop_run(run_folder.read_run(run_dir))
         assert run_folder.read_run(run_dir).state in ("stopping", "stopped")
         _wait_until(lambda: not run_folder.read_run(run_dir).is_active)
     run = run_folder.read_run(run_dir)
@@ -660,6 +671,7 @@ def test_stop_ends_the_run_and_keeps_the_model(workshop):
     assert "Traceback" not in run_folder.read_log_tail(run, 1000)
 
 
+@pytest.mark.slow
 def test_ctrl_c_on_the_command_line_keeps_what_was_learned(workshop):
     command = [sys.executable, "-m", "facedep", "train", "--data", "pictures", "--recipe", "article", "--epochs",
                "1000", "--protocol", "published", "--name", "interrupted"]  # fmt: skip
@@ -685,11 +697,12 @@ def test_ctrl_c_on_the_command_line_keeps_what_was_learned(workshop):
     assert load_classifier(run_dir).class_names == ["depressed"]
 
 
+@pytest.mark.slow
 def test_worker_that_crashes_leaves_a_sentence_and_a_traceback_in_the_log(workshop):
     with workshop.entered():
-        run_dir = run_folder.create_run(dataclasses.replace(CONFIG, recipe="article", num_epochs=1), "crashed")
+        run_dir = lifecycle.create_run(dataclasses.replace(CONFIG, recipe="article", num_epochs=1), "crashed")
         (run_dir / FINGERPRINTS_FILE).mkdir()  # so that the file of this name cannot be written
-        run_folder.start_worker(run_dir, str(workshop.pictures))
+        lifecycle.start_worker(run_dir, str(workshop.pictures))
         _wait_until(lambda: not run_folder.read_run(run_dir).is_active)
     run = run_folder.read_run(run_dir)
     assert (run.state, run.has_model) == ("failed", False)
@@ -709,17 +722,19 @@ def test_worker_that_crashes_leaves_a_sentence_and_a_traceback_in_the_log(worksh
         ({"sad": 3}, "has no non-depressed pictures (found: sad)"),
     ],
 )
-def test_data_that_cannot_be_trained_on_give_a_sentence_and_no_run(folders, sentence, workshop, tmp_path):
+def test_data_that_cannot_be_trained_on_give_a_sentence_and_no_run(folders, sentence, workshop, tmp_path, capsys):
     (tmp_path / "faces").mkdir()
     for folder, number in folders.items():
         for n in range(number):
             _write(tmp_path / "faces" / folder / f"{n}.png", _draw(n))
     before = sorted(workshop.models.iterdir())
-    process = workshop.call("train", "--data", str(tmp_path / "faces"))
-    assert (process.returncode, process.stdout) == (1, "")
-    assert sentence in process.stderr
-    assert process.stderr.startswith("facedep: ")
-    assert "Traceback" not in process.stderr
+    with workshop.entered():
+        assert main(["train", "--data", str(tmp_path / "faces")]) == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert sentence in output.err
+    assert output.err.startswith("facedep: ")
+    assert "Traceback" not in output.err
     assert sorted(workshop.models.iterdir()) == before
 
 
@@ -727,7 +742,7 @@ def test_too_few_pictures_end_the_run_as_failed_with_a_sentence(workshop, tmp_pa
     for folder in ("happy", "sad"):
         _write(tmp_path / "faces" / folder / "0.png", _draw(len(folder)))
     with workshop.entered():
-        run_dir = run_folder.create_run(CONFIG, "too few")
+        run_dir = lifecycle.create_run(CONFIG, "too few")
         status = main(["train", "--run", str(run_dir), "--data", str(tmp_path / "faces")])
     run = run_folder.read_run(run_dir)
     assert (status, run.state) == (1, "failed")
@@ -740,15 +755,15 @@ def test_too_few_pictures_end_the_run_as_failed_with_a_sentence(workshop, tmp_pa
 def test_split_that_the_folders_do_not_have_ends_the_run_before_any_picture_is_opened(workshop, monkeypatch):
     monkeypatch.setattr(training_prepare, "scan_dataset", None)
     with workshop.entered():
-        run_dir = run_folder.create_run(dataclasses.replace(CONFIG, protocol="supplied"), "no folders")
+        run_dir = lifecycle.create_run(dataclasses.replace(CONFIG, protocol="supplied"), "no folders")
         assert main(["train", "--run", str(run_dir), "--data", str(workshop.pictures)]) == 1
     assert "so it has no supplied split" in run_folder.read_run(run_dir).message
 
 
 def test_stop_before_the_first_step_ends_the_run_without_a_model(workshop, capsys):
     with workshop.entered():
-        run_dir = run_folder.create_run(CONFIG, "too early")
-        run_folder.stop_run(run_folder.read_run(run_dir))
+        run_dir = lifecycle.create_run(CONFIG, "too early")
+        lifecycle.stop_run(run_folder.read_run(run_dir))
         status = main(["train", "--run", str(run_dir), "--data", str(workshop.pictures)])
     run = run_folder.read_run(run_dir)
     assert (status, run.state, run.has_model) == (0, "stopped", False)

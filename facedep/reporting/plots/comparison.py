@@ -95,7 +95,7 @@ def plot_protocol_comparison(rows: Sequence[dict[str, Any]]) -> Figure:
     Args:
         rows: `evaluation.list_flattering_scores`'s: `what`, `num_images`, `accuracy`, `interval`,
             `majority_baseline`, `lookup_accuracy` (0..1; NaN or None where there is none), `num_in_train` and
-            `num_seen`.
+            `num_in_training_set`.
     """
     figure = Figure()
     places = list(range(len(rows)))
@@ -124,8 +124,8 @@ def plot_protocol_comparison(rows: Sequence[dict[str, Any]]) -> Figure:
         notes = [f"{row['num_images']:,} faces"]
         if row["num_in_train"]:
             notes.append(f"{row['num_in_train']:,} also in train")
-        if row["num_seen"]:
-            notes.append(f"{row['num_seen']:,} seen by the model")
+        if row["num_in_training_set"]:
+            notes.append(f"{row['num_in_training_set']:,} seen by the model")
         note = ", ".join(notes)
         _write_row_name(figure, place, f"<b>{row['accuracy']:.0%} {row['what']}</b><br>{note}")
     mark_empty(figure, "Nothing to compare yet", is_empty=not rows)
@@ -275,7 +275,7 @@ def _add_shares_right(figure: Figure, share_right: float) -> None:
             col=1,
         )
     for row in ("as meant", "as printed"):
-        above = {"xref": "paper", "xanchor": "left", "yref": "y", "yanchor": "bottom", "yshift": 15}
+        above: dict[str, Any] = {"xref": "paper", "xanchor": "left", "yref": "y", "yanchor": "bottom", "yshift": 15}
         add_text(figure, f"answers {row}", 0, row, **above)
 
 
@@ -366,7 +366,7 @@ def _set_tracks(figure: Figure, num_rows: int) -> None:
 
 def _write_row_name(figure: Figure, place: int, words: str) -> None:
     """Writes a row's name above its marks, as beside them a phone has no room."""
-    above = {"xref": "paper", "xanchor": "left", "align": "left", "yanchor": "bottom", "yshift": 10}
+    above: dict[str, Any] = {"xref": "paper", "xanchor": "left", "align": "left", "yanchor": "bottom", "yshift": 10}
     add_text(figure, words, 0, place, **above)
 
 

@@ -58,13 +58,13 @@ def plot_emotions(samples: pd.DataFrame) -> Figure:
     order = list(dict.fromkeys(counts.index.get_level_values("emotion")))
     figure = Figure()
     for group in reversed(emotions.GROUPS):
-        rows = [(emotion, int(number)) for (emotion, label), number in counts.items() if label == group]
+        numbers = counts[counts.index.get_level_values("label") == group].droplevel("label")
         figure.add_bar(
             name=GROUP_NAMES[group],
             orientation="h",
-            y=[emotion for emotion, _ in rows],
-            x=[number for _, number in rows],
-            text=[f"{number:,}" for _, number in rows],
+            y=numbers.index.tolist(),
+            x=numbers.tolist(),
+            text=[f"{number:,}" for number in numbers],
             marker_color=color_of(group),
             hovertemplate="%{y}: %{x:,} pictures, counted as " + GROUP_NAMES[group] + "<extra></extra>",
         )

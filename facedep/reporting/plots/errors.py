@@ -50,7 +50,8 @@ def plot_confusion(confusion: Confusion, *, chosen: str | None = None) -> Figure
     figure = Figure()
     if any(totals):
         shares = np.zeros((2, 2))
-        texts, hovers = [], []
+        texts: list[tuple[int, int, str, str]] = []
+        hovers = []
         for _, column, row, number, word in cells:
             share = number / totals[row] if totals[row] else 0
             shares[row, column] = share if column == row else -share
@@ -66,9 +67,9 @@ def plot_confusion(confusion: Confusion, *, chosen: str | None = None) -> Figure
             hovertext=hovers,
             **_cell_points(),
         )
-        for column, row, number, share in texts:
-            add_text(figure, number, column, row, size=24, yshift=12, yanchor="middle")
-            add_text(figure, share, column, row, yshift=-14, yanchor="middle")
+        for column, row, count_text, share_text in texts:
+            add_text(figure, count_text, column, row, size=24, yshift=12, yanchor="middle")
+            add_text(figure, share_text, column, row, yshift=-14, yanchor="middle")
         for name, column, row, *_ in cells:
             if name == chosen:
                 _frame(figure, column, row)
@@ -100,7 +101,8 @@ def plot_emotion_errors(
     """
     rows = []
     for emotion, scores in per_emotion.items():
-        share, low, high = scores["group_accuracy"], *scores["group_accuracy_interval"]
+        share = scores["group_accuracy"]
+        low, high = scores["group_accuracy_interval"]
         if emotion not in depressed_emotions:
             share, low, high = 1 - share, 1 - high, 1 - low
         if share == share:
@@ -230,7 +232,7 @@ def plot_slices(slices: Sequence[Slice], *, accuracy: float | None = None) -> Fi
         accuracy: Of all pictures together, 0..1.
     """
     figure = Figure()
-    kinds = {"worse": [], "usual": [], "small": []}
+    kinds: dict[str, list[int]] = {"worse": [], "usual": [], "small": []}
     for place, one in enumerate(slices):
         kinds["small" if one.is_small else "worse" if one.is_worse else "usual"].append(place)
     looks = {
@@ -275,7 +277,9 @@ def _add_slices(
         customdata=places,
         mode="markers",
         marker={"size": 10, "color": color, "symbol": symbol, "line": {"width": 2, "color": color}},
-        error_x=build_error_bars(*([getattr(one, end) for one in some] for end in ("accuracy", "low", "high")), color),
+        error_x=build_error_bars(
+            [item.accuracy for item in some], [item.low for item in some], [item.high for item in some], color
+        ),
         hovertext=[
             f"{one.name}: {one.accuracy:.0%} right<br>(between {one.low:.0%} and {one.high:.0%}, "
             f"{one.num_images:,} faces)"

@@ -29,9 +29,9 @@ def plot_probability(probability: float, threshold: float, band: tuple[float, fl
         go.Indicator(
             mode="gauge+number",
             value=100 * probability,
-            number={"suffix": " %", "valueformat": ".0f", "font": {"size": 40}},
+            number={"suffix": "%", "valueformat": ".0f", "font": {"size": 40}},
             gauge={
-                "axis": {"range": [0, 100], "tickvals": [0, 25, 50, 75, 100], "ticksuffix": " %"},
+                "axis": {"range": [0, 100], "tickvals": [0, 25, 50, 75, 100], "ticksuffix": "%"},
                 "bar": {"color": GRAY if is_uncertain else color_of(group), "thickness": 0.7},
                 "steps": steps,
                 "borderwidth": 0,
@@ -51,7 +51,7 @@ def plot_emotion_probabilities(probabilities: dict[str, float], positive_classes
         probabilities: Emotion to probability, 0..1.
         positive_classes: The emotions that count as *depressed*.
     """
-    order = sorted(probabilities, key=probabilities.get)
+    order = sorted(probabilities, key=lambda emotion: probabilities[emotion])
     figure = Figure()
     for group in reversed(emotions.GROUPS):
         names = [name for name in order if (name in positive_classes) == (group == emotions.DEPRESSED)]

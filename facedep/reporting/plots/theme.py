@@ -1,23 +1,22 @@
 """What all charts share: colours, fonts, layout, and the marks that several of them use.
 
-Colours are from Okabe & Ito's set, which people with any common colour vision tell apart:
+Colours are from Okabe & Ito's set, which people with any common colour vision can distinguish:
 https://jfly.uni-koeln.de/color/. All charts are read on a phone as well: titles of some 40 letters at most, what the
-upright axis shows stands above it, and names stand beside the marks or below the chart, never over it.
+upright axis shows is written above it, and names are beside the marks or below the chart, never over it.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
+from plotly.graph_objects import Figure
 
 from facedep import emotions
 
-Figure = go.Figure
-
 BLUE, ORANGE, GREEN, GRAY = "#0072B2", "#E69F00", "#009E73", "#8A94A6"
 INK, VERMILION = "#1B2733", "#D55E00"
-QUIET = "#5F6B7C"  # for words: gray enough to stand back, dark enough to read (5.4 to 1 on white)
+QUIET = "#5F6B7C"  # for words: gray enough to stay in the background, dark enough to read (5.4 to 1 on white)
 FONT = "'Source Sans 3', 'Source Sans Pro', 'Segoe UI', 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif"
 GROUP_NAMES = {emotions.DEPRESSED: "depressed", emotions.NON_DEPRESSED: "non-depressed"}
 DEPRESSED_TEXT, NON_DEPRESSED_TEXT = (
@@ -44,9 +43,9 @@ def color_of(group: str) -> str:
     return {emotions.DEPRESSED: BLUE, emotions.NON_DEPRESSED: ORANGE}[group]
 
 
-def color_of_run(place: int) -> str:
-    """Returns the colour of a run by its place among those compared, the same in every chart."""
-    return RUN_STYLES[place % len(RUN_STYLES)][0]
+def color_of_run(i: int) -> str:
+    """Returns the colour of a run by its position among those compared, the same in every chart."""
+    return RUN_STYLES[i % len(RUN_STYLES)][0]
 
 
 def fade(color: str, opacity: float = 0.35) -> str:
@@ -90,24 +89,24 @@ def finish_figure(
     Args:
         figure: It is changed, and returned.
         title: What it shows.
-        subtitles: Smaller lines below the title; empty ones are left out.
+        subtitles: Smaller lines below the title; empty ones are skipped.
         height: In pixels.
         y_title: What the upright axis shows; it is written above the axis.
-        num_legend_lines: Lines of the legend, which stands below the chart.
-        room_above: Pixels between the title and the chart, for words that stand there.
+        num_legend_lines: Lines of the legend, which is below the chart.
+        room_above: Pixels between the title and the chart, for text there.
     """
     figure = style_figure(figure, title, height=height)
     small = [*filter(None, subtitles), *([f"↑ {y_title}"] if y_title else [])]
-    words = [title, *(f"<span style='font-size:13px;font-weight:400'>{line}</span>" for line in small)]
+    lines = [title, *(f"<span style='font-size:13px;font-weight:400'>{line}</span>" for line in small)]
     figure.update_layout(
         title={
-            "text": "<br>".join(words),
+            "text": "<br>".join(lines),
             "y": 1,
             "yref": "container",
             "yanchor": "top",
-            "pad": {"t": 6 if len(words) == 1 else 20},
+            "pad": {"t": 6 if len(lines) == 1 else 20},
         },
-        margin={"t": 16 + 21 * len(words) + room_above, "b": 10 + 21 * num_legend_lines},
+        margin={"t": 16 + 21 * len(lines) + room_above, "b": 10 + 21 * num_legend_lines},
         legend={
             "orientation": "v",
             "x": 0,
@@ -125,43 +124,46 @@ def finish_figure(
 
 
 def add_text(
-    figure: Figure, words: str, x: float, y: float | str, *, size: int = 13, color: str = INK, **place: Any
+    figure: Figure, text: str, x: float, y: float | str, *, size: int = 13, color: str = INK, **position: Any
 ) -> None:
-    """Writes words into a figure.
+    """Writes text into a figure.
 
     Args:
         figure: It is changed.
-        words: Plotly's markup.
-        x: Where, on the x axis, or as `place` says.
-        y: Where, on the y axis, or as `place` says.
+        text: Plotly's markup.
+        x: Where, on the x axis, or as `position` says.
+        y: Where, on the y axis, or as `position` says.
         size: Of the letters, in pixels.
         color: Of the letters.
-        place: Other arguments of Plotly's annotations.
+        position: Other arguments of Plotly's annotations.
     """
-    figure.add_annotation(text=words, x=x, y=y, showarrow=False, font={"size": size, "color": color}, **place)
+    figure.add_annotation(text=text, x=x, y=y, showarrow=False, font={"size": size, "color": color}, **position)
 
 
-def mark_empty(figure: Figure, words: str, *, is_empty: bool = True) -> None:
+def mark_empty(figure: Figure, reason: str, *, is_empty: bool = True) -> None:
     """Hides the axes of a figure without data and says why it is empty.
 
     Args:
         figure: It is changed.
-        words: Why it is empty.
+        reason: Why it is empty.
         is_empty: Whether it is; else nothing happens.
     """
     if is_empty:
-        add_text(figure, words, 0.5, 0.5, xref="paper", yref="paper")
+        add_text(figure, reason, 0.5, 0.5, xref="paper", yref="paper")
         figure.update_xaxes(visible=False)
         figure.update_yaxes(visible=False)
 
 
-def mark_group(words: str, group: str) -> str:
-    """Returns words with a square in the group's colour before them; as letters, orange is too pale to read."""
-    return f"<span style='color:{color_of(group)}'>■</span> {words}"
+def mark_group(text: str, group: str) -> str:
+    """Returns text with a square in the group's colour before them; as letters, orange is too pale to read."""
+    return f"<span style='color:{color_of(group)}'>■</span> {text}"
 
 
 def build_error_bars(
-    values: Sequence[float], lows: Sequence[float], highs: Sequence[float], color: str
+    values: Sequence[float] | np.ndarray,
+    lows: Sequence[float] | np.ndarray,
+    highs: Sequence[float] | np.ndarray,
+    color: str,
 ) -> dict[str, Any]:
     """Returns intervals as Plotly's error bars.
 
@@ -171,9 +173,10 @@ def build_error_bars(
         highs: The intervals' high ends.
         color: Of the bars.
     """
-    values, lows, highs = (np.asarray(numbers, dtype=float) for numbers in (values, lows, highs))
+    marks = np.asarray(values, float)
     return {
-        "type": "data", "symmetric": False, "array": highs - values, "arrayminus": values - lows, "thickness": 2.5,
+        "type": "data", "symmetric": False, "array": np.asarray(highs, float) - marks,
+        "arrayminus": marks - np.asarray(lows, float), "thickness": 2.5,
         "width": 0, "color": color,
     }  # fmt: skip
 
@@ -186,4 +189,4 @@ def set_accuracy_axis(figure: Figure, numbers: Sequence[float]) -> None:
 def find_axis_start(numbers: Sequence[float]) -> float:
     """Returns where an axis of accuracies starts: at 0.5 or, where something is lower, a tenth below that."""
     defined = [number for number in numbers if number == number]
-    return max(0.0, np.floor(10 * min([0.55, *defined]) - 0.2) / 10)
+    return max(0.0, math.floor(10 * min([0.55, *defined]) - 0.2) / 10)
