@@ -66,7 +66,7 @@ def measure_own_pipeline(*, source: str, recipe: str, protocol: str) -> dict[str
     from facedep.data.sources import load_dataset
     from facedep.data.splits import split_dataset
     from facedep.networks.recipes import find_recipe
-    from facedep.training.augmentation import augment_images
+    from facedep.training.augmentation import AUGMENTATIONS
     from facedep.training.inputs import ArrayDataset, Batches
 
     settings = find_recipe(recipe)
@@ -75,7 +75,7 @@ def measure_own_pipeline(*, source: str, recipe: str, protocol: str) -> dict[str
     mask = split_dataset(dataset.samples, scan, protocol, seed=SEED) == "train"
     images = load_images(dataset, scan, mask, settings.input_size_px)
     train_set = ArrayDataset(images, np.zeros((len(images), 1), np.float32), np.zeros(len(images), bool))
-    augment = augment_images if settings.augments else None
+    augment = AUGMENTATIONS[settings.augmentation]
     batches = Batches(train_set, _configure(recipe, protocol, settings.num_epochs), augment=augment, first_epoch=0)
     return {"pipeline_rate": len(images) / _time_passes(batches)}
 

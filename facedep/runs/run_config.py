@@ -174,28 +174,24 @@ def describe_command(config: RunConfig, name: str) -> str:
 def _list_changed_settings(config: RunConfig) -> list[str]:
     """Returns the options for all settings that are not the recipe's own, and the seed."""
     recipe = RECIPES[config.recipe]
-    argv = []
-    if config.batch_size != recipe.batch_size:
-        argv += ["--batch-size", str(config.batch_size)]
-    if config.learning_rate != recipe.learning_rate:
-        argv += ["--learning-rate", f"{config.learning_rate:g}"]
-    if config.num_progressive_resizing_epochs != recipe.count_progressive_resizing_epochs(config.num_epochs):
-        argv += ["--progressive-resizing-epochs", str(config.num_progressive_resizing_epochs)]
-    if config.ema_momentum != recipe.ema_momentum:
-        argv += ["--ema-momentum", f"{config.ema_momentum:g}"]
-    if config.drop_issues:
-        argv += ["--drop-issues", ",".join(config.drop_issues)]
-        for name, value in config.issue_limits.items():
-            argv += ["--issue-limit", f"{name}={value:g}"]
-    if config.augmentation:
-        argv += ["--augmentation", config.augmentation]
-    if config.logit_adjustment:
-        argv += ["--logit-adjustment", f"{config.logit_adjustment:g}"]
-    if config.num_drawn_faces:
-        argv += ["--drawn-faces", str(config.num_drawn_faces)]
-    argv += ["--seed", str(config.seed)]
-    if config.teacher:
-        argv += ["--teacher", config.teacher]
-    if config.num_devices > 1:
-        argv += ["--devices", str(config.num_devices)]
-    return argv
+    default_small_epochs = recipe.count_progressive_resizing_epochs(config.num_epochs)
+    changeable = [
+        ("--batch-size", config.batch_size, recipe.batch_size),
+        ("--learning-rate", config.learning_rate, recipe.learning_rate),
+        ("--progressive-resizing-epochs", config.num_progressive_resizing_epochs, default_small_epochs),
+        ("--ema-momentum", config.ema_momentum, recipe.ema_momentum),
+        ("--drop-issues", ",".join(config.drop_issues), ""),
+        *(("--issue-limit", f"{name}={value:g}", "") for name, value in config.issue_limits.items()),
+        ("--augmentation", config.augmentation, ""),
+        ("--logit-adjustment", config.logit_adjustment, 0),
+        ("--drawn-faces", config.num_drawn_faces, 0),
+        ("--seed", config.seed, None),
+        ("--teacher", config.teacher, ""),
+        ("--devices", config.num_devices, 1),
+    ]
+    return [
+        text
+        for option, value, default in changeable
+        if value != default
+        for text in (option, value if isinstance(value, str) else f"{value:g}")
+    ]
