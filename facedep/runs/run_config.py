@@ -175,13 +175,14 @@ def _list_changed_settings(config: RunConfig) -> list[str]:
     """Returns the options for all settings that are not the recipe's own, and the seed."""
     recipe = RECIPES[config.recipe]
     default_small_epochs = recipe.count_progressive_resizing_epochs(config.num_epochs)
+    limits = config.issue_limits if config.drop_issues else {}
     changeable = [
         ("--batch-size", config.batch_size, recipe.batch_size),
         ("--learning-rate", config.learning_rate, recipe.learning_rate),
         ("--progressive-resizing-epochs", config.num_progressive_resizing_epochs, default_small_epochs),
         ("--ema-momentum", config.ema_momentum, recipe.ema_momentum),
         ("--drop-issues", ",".join(config.drop_issues), ""),
-        *(("--issue-limit", f"{name}={value:g}", "") for name, value in config.issue_limits.items()),
+        *(("--issue-limit", f"{name}={limit:g}", "") for name, limit in limits.items()),
         ("--augmentation", config.augmentation, ""),
         ("--logit-adjustment", config.logit_adjustment, 0),
         ("--drawn-faces", config.num_drawn_faces, 0),
@@ -193,5 +194,5 @@ def _list_changed_settings(config: RunConfig) -> list[str]:
         text
         for option, value, default in changeable
         if value != default
-        for text in (option, value if isinstance(value, str) else f"{value:g}")
+        for text in (option, f"{value:g}" if isinstance(value, float) else str(value))
     ]
