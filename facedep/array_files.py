@@ -40,7 +40,8 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray | list[str]]) -> None:
 def load_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray] | None:
     """Returns the arrays of those names from an `.npz` file, or None where it is missing or damaged."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # Given a path, `np.load` leaves a damaged file open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in names}  # reading checks each array's CRC-32
     except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile):
         return None

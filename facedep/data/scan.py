@@ -231,7 +231,7 @@ def _group(fingerprints: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
 def _read_cache(path: Path, num_images: int) -> Scan | None:
     """Returns a kept scan, or None if there is none or it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             fields = {name: arrays[name] for name in _KEPT_FIELDS}
     except FileNotFoundError:
         return None

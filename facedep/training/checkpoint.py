@@ -83,14 +83,14 @@ def build_damage_error(run_dir: Path) -> RunError:
 def count_kept_epochs(run_dir: Path) -> int:
     """Returns how many whole epochs a run's checkpoint holds; 0 if there is none or it is damaged."""
     try:
-        with np.load(run_dir / CHECKPOINT_FILE, allow_pickle=False) as arrays:
+        with (run_dir / CHECKPOINT_FILE).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return int(arrays["num_epochs_done"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return 0
 
 
 def _read(run_dir: Path) -> Checkpoint:
-    with np.load(run_dir / CHECKPOINT_FILE, allow_pickle=False) as arrays:
+    with (run_dir / CHECKPOINT_FILE).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         num_variables = sum(name.startswith("variable_") for name in arrays.files)
         return Checkpoint(
             **{name: arrays[name].item() for name in _NUMBERS},

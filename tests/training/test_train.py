@@ -649,6 +649,7 @@ def test_predict_is_the_same_through_the_command_line_and_the_function(predicted
 # Stop, crash, and data that cannot be used
 
 
+@pytest.mark.slow
 def test_stop_ends_the_run_and_keeps_the_model(workshop):
     with workshop.entered():
         run_dir = lifecycle.create_run(dataclasses.replace(CONFIG, recipe="article", num_epochs=1000), "stopped")
@@ -670,6 +671,7 @@ def test_stop_ends_the_run_and_keeps_the_model(workshop):
     assert "Traceback" not in run_folder.read_log_tail(run, 1000)
 
 
+@pytest.mark.slow
 def test_ctrl_c_on_the_command_line_keeps_what_was_learned(workshop):
     command = [sys.executable, "-m", "facedep", "train", "--data", "pictures", "--recipe", "article", "--epochs",
                "1000", "--protocol", "published", "--name", "interrupted"]  # fmt: skip
@@ -695,6 +697,7 @@ def test_ctrl_c_on_the_command_line_keeps_what_was_learned(workshop):
     assert load_classifier(run_dir).class_names == ["depressed"]
 
 
+@pytest.mark.slow
 def test_worker_that_crashes_leaves_a_sentence_and_a_traceback_in_the_log(workshop):
     with workshop.entered():
         run_dir = lifecycle.create_run(dataclasses.replace(CONFIG, recipe="article", num_epochs=1), "crashed")
