@@ -35,7 +35,7 @@ class Selection:
     Attributes:
         mask: `bool` array of shape `(n,)`: which of the data set's pictures they are; at least one.
         num_excluded: Pictures skipped because the run was trained on them.
-        num_also_in_train: Those of a val or test subset that are, pixel for pixel, also in the protocol's own train subset.
+        num_also_in_train: Those of a val or test subset that are, pixel for pixel, also in that split's train.
     """
 
     mask: np.ndarray
