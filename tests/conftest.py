@@ -25,15 +25,18 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return min(MAX_WORKERS, os.cpu_count() or 1)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the files with the longest tests first, so that no worker is left with one of them at the end."""
+    """Marks what walks the real archives as slow, and puts the files with the longest tests first.
 
-    def is_long(item: pytest.Item) -> bool:
-        return any(item.get_closest_marker(name) for name in ("slow", "browser"))
-
+    So no worker is left with one of them at the end.
+    """
     num_long: dict[Path, int] = {}
     for item in items:
-        num_long[item.path] = num_long.get(item.path, 0) + is_long(item)
+        if "real_archives" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
+        is_long = any(item.get_closest_marker(name) for name in ("slow", "browser"))
+        num_long[item.path] = num_long.get(item.path, 0) + is_long
     items.sort(key=lambda item: -num_long[item.path])
 
 

@@ -169,4 +169,5 @@ def test_drawn_pictures_are_all_different_to_the_search_for_near_copies(tmp_path
     assert len(np.unique(scan_dataset(dataset).duplicate_groups)) == 168
     regrouped = load_dataset(str(tmp_path / "groups")).samples
     assert regrouped["label"].value_counts().to_dict() == dataset.samples["label"].value_counts().to_dict()
-    assert Image.open(tmp_path / "groups" / "train" / "depressed" / "4.png").size == (48, 48)
+    with Image.open(tmp_path / "groups" / "train" / "depressed" / "4.png") as picture:
+        assert picture.size == (48, 48)

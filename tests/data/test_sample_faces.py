@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 import time
@@ -21,8 +22,10 @@ from facedep.data.sample_faces import (
     move_features,
 )
 from facedep.emotions import DEPRESSED, EMOTIONS, group_of
-from facedep.networks.card import read_card
-from facedep.paths import PROJECT_DIR, models_dir
+from facedep.networks.recipes import ARTICLE
+from facedep.runs.run_folder import RunConfig
+from facedep.runs.writer import RunWriter
+from facedep.training.inputs import ArrayDataset, ClassSpec, FitPlan
 
 # Mean pixel values (0-255) of picture 11 of each emotion in version 1.
 VERSION_1_MEANS = (176.19, 106.48, 93.83, 139.31, 104.96, 146.67, 136.96)
@@ -176,9 +179,20 @@ def test_looking_up_the_most_similar_picture_hardly_helps(gray_faces):
 
 
 @pytest.mark.slow
-def test_the_article_network_learns_the_groups_in_five_epochs_but_not_perfectly():
-    command = [sys.executable, "-m", "facedep", "train", "--recipe", "article", "--epochs", "5", "--name", "samples"]
-    subprocess.run(command, check=True, capture_output=True, cwd=PROJECT_DIR)
-    card = read_card(models_dir() / "samples")
-    assert card.data.leaks["test"].num_similar == 0
-    assert 0.75 <= card.scores["test"].roc_auc <= 0.97
+def test_the_article_network_learns_the_groups_in_five_epochs_but_not_perfectly(gray_faces, tmp_path):
+    """On 48 pixels, where it takes a seventh of the time; on 128 it gets a little further."""
+    from facedep.networks.architecture import build_network
+    from facedep.networks.classifier import compute_outputs
+    from facedep.training.fit import fit_network
+
+    images, emotions = gray_faces
+    pixels, labels = _shrink(images).reshape(-1, 48, 48, 1).astype(np.uint8), _labels(emotions)
+    train, _, test = _split(emotions, seed=0)
+    recipe = dataclasses.replace(ARTICLE, input_size_px=48)
+    config = RunConfig("article", "sample", num_epochs=5, batch_size=32, learning_rate=ARTICLE.learning_rate)
+    network = build_network(recipe, 1)
+    with RunWriter(tmp_path) as writer:
+        part = ArrayDataset(pixels[train], labels[train, np.newaxis].astype(np.float32), labels[train] == 1)
+        plan = FitPlan(ClassSpec([DEPRESSED], [DEPRESSED]), recipe, config)
+        fit_network(network, {"train": part}, plan=plan, writer=writer)
+    assert 0.75 <= _auc(labels[test], compute_outputs(network, pixels[test])[:, 0]) <= 0.97

@@ -516,6 +516,7 @@ def _find_highest_correlation(rows: np.ndarray, others: np.ndarray) -> float:
     return max(float((rows[start : start + 1000] @ others.T).max()) for start in range(0, len(rows), 1000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("archive", ["kaggle_set", "fer2013_set"])
 def test_by_brute_force_no_pair_across_the_leak_free_split_is_near_identical(archive, request):
     dataset, scan = request.getfixturevalue(archive)

@@ -11,19 +11,19 @@ import pytest
 from keras import layers
 
 from facedep.cli.main import main
-from facedep.networks import classifier
+from facedep.networks import architecture
 
-_REAL_STAGES = classifier._build_compact_stages
+_REAL_STAGES = architecture._build_compact_stages
 
 
 def shrink_networks(patch: pytest.MonkeyPatch) -> None:
     """Makes `build_network` build `compact` and `quick` with four convolutions in all, until the patch is undone."""
-    patch.setattr(classifier, "_build_compact_stages", _build_small_stages)
+    patch.setattr(architecture, "_build_compact_stages", _build_small_stages)
 
 
 def restore_networks(patch: pytest.MonkeyPatch) -> None:
     """Makes `build_network` build the real networks, in a file of tests that has shrunk them."""
-    patch.setattr(classifier, "_build_compact_stages", _REAL_STAGES)
+    patch.setattr(architecture, "_build_compact_stages", _REAL_STAGES)
 
 
 def _build_small_stages(x: keras.KerasTensor) -> list[keras.KerasTensor]:

@@ -536,7 +536,7 @@ def test_worker_outlives_its_parent_and_ctrl_c_and_ends_at_the_stop_file(tmp_pat
     path = models_dir / "orphan"
     _wait_until(lambda: run_folder.read_run(path).state == "running")
     os.killpg(parent.pid, signal.SIGINT)  # what Ctrl-C in the server's terminal does
-    parent.wait(timeout=10)
+    parent.communicate(timeout=10)
     num_steps = len(read_progress(path).steps)
     _wait_until(lambda: len(read_progress(path).steps) >= num_steps + 10)
     assert run_folder.find_active_run().name == "orphan"

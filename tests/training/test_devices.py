@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import pytest
 
+from facedep.cli.main import main
 from facedep.errors import RunError
 from facedep.runs.run_config import RunConfig
 from facedep.runs.run_folder import CHECKPOINT_FILE, METRICS_FILE, read_run
@@ -162,7 +163,8 @@ def test_each_device_gets_half_of_a_batch(fits, backend):
         assert 8 in widths
         assert 16 not in widths
     else:  # JAX is given whole batches and divides them while it computes
-        assert widths == {16, 2}
+        assert 16 in widths
+        assert 8 not in widths
 
 
 @pytest.mark.slow
@@ -205,19 +207,15 @@ def test_a_number_of_devices_that_makes_no_sense_is_refused(num_devices, message
 
 
 @pytest.mark.slow
-def test_the_command_line_trains_on_two_devices_and_the_model_answers(tmp_path, write_pictures):
+def test_the_command_line_trains_on_two_devices_and_the_model_answers(tmp_path, write_pictures, capsys):
     paths = [f"{emotion}/{number}.png" for emotion in ("happy", "sad") for number in range(24)]
     folder = write_pictures(paths)
     environment = os.environ | {"PYTHONPATH": str(PROJECT_DIR), "KERAS_BACKEND": "tensorflow"}
-
-    def call(*arguments: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "facedep", *arguments]
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
-
-    trained = call("train", "--data", str(folder), "--recipe", "article", "--epochs", "1", "--batch-size", "16",
-                   "--devices", "2", "--name", "both")  # fmt: skip
+    command = [sys.executable, "-m", "facedep", "train", "--data", str(folder), "--recipe", "article", "--epochs", "1",
+               "--batch-size", "16", "--devices", "2", "--name", "both"]  # fmt: skip
+    trained = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
     assert trained.returncode == 0, trained.stderr[-2000:]
     run_dir = Path(os.environ["FACEDEP_MODELS_DIR"]) / "both"
     assert read_run(run_dir).config.num_devices == 2
-    answered = call("predict", "--model", str(run_dir), "--json", str(folder / paths[0]))
-    assert len(json.loads(answered.stdout)) == 1, answered.stderr
+    assert main(["predict", "--model", str(run_dir), "--json", str(folder / paths[0])]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 1

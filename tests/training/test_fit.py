@@ -3,10 +3,9 @@
 import dataclasses
 import json
 import os
-import signal
+import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -210,36 +209,44 @@ def pictures(tmp_path_factory) -> Path:
     return folder
 
 
-def _train(pictures: Path, name: str) -> subprocess.Popen:
-    command = [sys.executable, small_networks.__file__, "train", "--data", str(pictures), "--recipe", "compact",
-               "--epochs", "5", "--batch-size", "16", "--seed", "3", "--name", name]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT_DIR)}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+# The command line with small networks, killed in the middle of its third epoch.
+KILLED = """
+import os, signal, sys
+import pytest
+import small_networks
+from facedep.cli.main import main
+from facedep.training.callbacks import TrainingMonitor
 
+def die_in_third_epoch(self, batch, logs=None):
+    on_train_batch_end(self, batch, logs)
+    if (self._epoch, batch) == (3, 4):
+        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 
-def _wait_for_epoch(run_dir: Path, epoch: int) -> None:
-    deadline = time.monotonic() + 120
-    while not (run_dir / run_folder.METRICS_FILE).exists() or len(_read_rows_so_far(run_dir)) < epoch:
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
+on_train_batch_end, TrainingMonitor.on_train_batch_end = TrainingMonitor.on_train_batch_end, die_in_third_epoch
+small_networks.shrink_networks(pytest.MonkeyPatch())
+sys.exit(main())
+"""
 
 
 def _read_rows_so_far(run_dir: Path) -> list[str]:
     return [line for line in (run_dir / run_folder.METRICS_FILE).read_text().splitlines() if '"kind": "epoch"' in line]
 
 
+@pytest.mark.slow
 def test_run_killed_after_its_second_epoch_goes_on_as_if_nothing_had_happened(pictures, monkeypatch):
-    unbroken = _train(pictures, "unbroken")
-    _, errors = unbroken.communicate(timeout=240)
-    assert unbroken.returncode == 0, errors
-
-    killed = _train(pictures, "killed")
+    command = ["train", "--data", str(pictures), "--recipe", "compact", "--epochs", "5", "--batch-size", "16",
+               "--seed", "3"]  # fmt: skip
+    assert main([*command, "--name", "unbroken"]) == 0
+    python_path = os.pathsep.join([str(PROJECT_DIR), str(Path(small_networks.__file__).parent)])
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, *command, "--name", "killed"],
+        env={**os.environ, "PYTHONPATH": python_path},
+        capture_output=True,
+        timeout=240,
+    )
     run_dir = run_folder.models_dir() / "killed"
-    _wait_for_epoch(run_dir, 2)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait(30)
-    num_epochs_before = len(_read_rows_so_far(run_dir))
-    assert 2 <= num_epochs_before < 5
+    assert killed.returncode not in (0, 1), killed.stderr
+    assert len(_read_rows_so_far(run_dir)) == 2
     monkeypatch.setattr(processes, "LOST_AFTER_SECONDS", 0.0)
     assert run_folder.read_run(run_dir).can_resume
     status = main(["train", "--data", str(pictures), "--resume", "killed"])
@@ -259,11 +266,8 @@ def test_run_killed_after_its_second_epoch_goes_on_as_if_nothing_had_happened(pi
     assert all(np.allclose(one, other, atol=1e-3) for one, other in zip(*weights, strict=True))
 
 
-@pytest.fixture
-def stopped_run(pictures) -> Path:
-    """A run that was asked to end after its first whole epoch."""
-    config = dataclasses.replace(CONFIG, num_epochs=3)
-    run_dir = lifecycle.create_run(config, "stopped")
+@pytest.fixture(scope="module")
+def stopped_run_kept(pictures, tmp_path_factory) -> Path:
     from facedep.training.train import train_run
 
     class StopAfterOne(RunWriter):
@@ -271,9 +275,19 @@ def stopped_run(pictures) -> Path:
         def is_stop_requested(self) -> bool:
             return bool(_read_rows_so_far(self.run_dir))
 
-    with StopAfterOne(run_dir) as writer:
-        writer.write_status(train_run(config, str(pictures), writer))
+    config = dataclasses.replace(CONFIG, num_epochs=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FACEDEP_MODELS_DIR", str(tmp_path_factory.mktemp("kept")))
+        run_dir = lifecycle.create_run(config, "stopped")
+        with StopAfterOne(run_dir) as writer:
+            writer.write_status(train_run(config, str(pictures), writer))
     return run_dir
+
+
+@pytest.fixture
+def stopped_run(stopped_run_kept) -> Path:
+    """A run that was asked to end after its first whole epoch."""
+    return Path(shutil.copytree(stopped_run_kept, run_folder.models_dir() / "stopped"))
 
 
 def test_stopped_run_goes_on_to_its_end(stopped_run, pictures):
@@ -361,6 +375,7 @@ def test_early_epochs_see_smaller_pictures_and_the_later_ones_whole_ones(tmp_pat
     assert [row["epoch"] for row in _read_rows(tmp_path / "run", "epoch")] == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_no_early_epoch_of_the_real_network_is_kept_as_the_best(tmp_path, monkeypatch):
     small_networks.restore_networks(monkeypatch)
     _, progress = _fit_gently(tmp_path / "run")
@@ -368,21 +383,30 @@ def test_no_early_epoch_of_the_real_network_is_kept_as_the_best(tmp_path, monkey
     assert progress.kept_epoch == 3 + int(np.argmin(losses[2:]))
 
 
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory) -> tuple[keras.Model, list[dict[str, Any]]]:
+    """A network fitted in both phases without a break, and what was measured after each epoch."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    network, _ = _fit_gently(folder)
+    return network, _read_rows(folder, "epoch")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("num_epochs_before", [1, 2])
-def test_run_broken_off_in_any_phase_goes_on_as_if_nothing_had_happened(num_epochs_before, tmp_path):
-    unbroken, _ = _fit_gently(tmp_path / "unbroken")
+def test_run_broken_off_in_any_phase_goes_on_as_if_nothing_had_happened(num_epochs_before, unbroken, tmp_path):
+    network, expected = unbroken
     _, stopped = _fit_gently(tmp_path / "broken", num_epochs_allowed=num_epochs_before)
     assert (stopped.was_stopped, stopped.num_epochs_done) == (True, num_epochs_before)
     resumed, progress = _fit_gently(tmp_path / "broken")
     assert progress.num_epochs_done == 4
-    expected, found = (_read_rows(tmp_path / name, "epoch") for name in ("unbroken", "broken"))
+    found = _read_rows(tmp_path / "broken", "epoch")
     assert [row["epoch"] for row in found] == [1, 2, 3, 4]
     for expected_row, row in zip(expected, found, strict=True):
         for key in ("loss", "val_loss", "val_roc_auc"):
             assert row[key] == pytest.approx(expected_row[key], abs=1e-3)
     assert all(
         np.allclose(one, other, atol=1e-3)
-        for one, other in zip(unbroken.get_weights(), resumed.get_weights(), strict=True)
+        for one, other in zip(network.get_weights(), resumed.get_weights(), strict=True)
     )
 
 

@@ -358,7 +358,7 @@ def test_teacher_makes_half_of_each_label(first_dir, workshop):
     taught = training_prepare.mix_in_predictions(part, teacher, class_spec)
     straight, mirrored = (compute_outputs(teacher.network, array) for array in (images, images[:, :, ::-1]))
     assert taught.targets == pytest.approx((targets + (straight + mirrored) / 2) / 2, abs=1e-6)
-    with pytest.raises(RunError, match=r"cannot teach this one: it answers with happy, neutral, sad\. Choose one"):
+    with pytest.raises(RunError, match=r"cannot teach this one: it predicts happy, neutral, sad\. Choose one"):
         training_prepare.mix_in_predictions(part, teacher, ClassSpec(["depressed"], ["depressed"]))
 
 
@@ -565,7 +565,7 @@ def test_answers_kept_beside_the_card_are_scored_without_the_model(first_dir, wo
         assert main(words) == 0
         assert capsys.readouterr().out == output.out
         assert main(["evaluate", "--model", str(run_dir), "--data", str(workshop.groups)]) == 1
-        assert "only its answers to other pictures than groups" in capsys.readouterr().err
+        assert "only its predictions for other pictures than groups" in capsys.readouterr().err
         assert main(["embed", "--model", str(run_dir), "--data", str(workshop.pictures)]) == 1
         assert "only its scores are here" in capsys.readouterr().err
 
@@ -649,6 +649,7 @@ def test_predict_is_the_same_through_the_command_line_and_the_function(predicted
 # Stop, crash, and data that cannot be used
 
 
+@pytest.mark.slow
 def test_stop_ends_the_run_and_keeps_the_model(workshop):
     with workshop.entered():
         run_dir = lifecycle.create_run(dataclasses.replace(CONFIG, recipe="article", num_epochs=1000), "stopped")
@@ -670,6 +671,7 @@ def test_stop_ends_the_run_and_keeps_the_model(workshop):
     assert "Traceback" not in run_folder.read_log_tail(run, 1000)
 
 
+@pytest.mark.slow
 def test_ctrl_c_on_the_command_line_keeps_what_was_learned(workshop):
     command = [sys.executable, "-m", "facedep", "train", "--data", "pictures", "--recipe", "article", "--epochs",
                "1000", "--protocol", "published", "--name", "interrupted"]  # fmt: skip
@@ -695,6 +697,7 @@ def test_ctrl_c_on_the_command_line_keeps_what_was_learned(workshop):
     assert load_classifier(run_dir).class_names == ["depressed"]
 
 
+@pytest.mark.slow
 def test_worker_that_crashes_leaves_a_sentence_and_a_traceback_in_the_log(workshop):
     with workshop.entered():
         run_dir = lifecycle.create_run(dataclasses.replace(CONFIG, recipe="article", num_epochs=1), "crashed")
