@@ -161,8 +161,8 @@ def test_only_the_wanted_pictures_are_asked_about_and_the_others_join_them(run_d
 
     def ask(*paths: str):
         told.clear()
-        rows = _rows(dataset, *paths) if paths else None
-        return compute_predictions(run_dir, dataset, rows=rows, on_progress=lambda *step: told.append(step))
+        mask = _rows(dataset, *paths) if paths else None
+        return compute_predictions(run_dir, dataset, mask=mask, on_progress=lambda *step: told.append(step))
 
     some = ask("Happy/1.png", "Sad/3.png", "Sad/damaged.png")
     assert told == [(2, 2)]
@@ -195,11 +195,11 @@ def test_what_another_process_has_kept_meanwhile_is_not_lost(run_dir, dataset, m
 
     def ask_slowly(*arguments):
         monkeypatch.setattr(answering, "_ask", ask)
-        compute_predictions(run_dir, dataset, rows=_rows(dataset, "Sad/5.png"))
+        compute_predictions(run_dir, dataset, mask=_rows(dataset, "Sad/5.png"))
         return ask(*arguments)
 
     monkeypatch.setattr(answering, "_ask", ask_slowly)
-    compute_predictions(run_dir, dataset, rows=_rows(dataset, "Sad/4.png"))
+    compute_predictions(run_dir, dataset, mask=_rows(dataset, "Sad/4.png"))
     kept = read_predictions(run_dir, dataset)
     assert dataset.samples["path"][kept.is_predicted].tolist() == ["Sad/4.png", "Sad/5.png"]
 
@@ -226,7 +226,7 @@ def test_a_data_set_without_a_readable_picture_has_no_answers(run_dir, write_pic
 def test_answers_that_are_no_numbers_are_refused_and_not_kept(run_dir, dataset):
     network = load_classifier(run_dir).network
     head = network.layers[-1]
-    head.set_weights([np.full(head.kernel.shape, 3e38), np.zeros(len(EMOTIONS))])
+    head.set_weights([np.full(head.kernel.shape, 3e38), np.full(len(EMOTIONS), 3e38)])
     save_network(network, COMPACT, run_dir / MODEL_FILE)
     with pytest.raises(ModelError, match="no numbers"):
         compute_predictions(run_dir, dataset)
@@ -337,7 +337,7 @@ def scored_dir(run_dir, dataset) -> Path:
 def test_answers_beside_the_card_are_read_where_the_model_is_not(run_dir, dataset, tmp_path):
     with pytest.raises(ModelError, match="has not answered all pictures of pictures yet"):
         save_predictions_beside(run_dir, dataset)
-    compute_predictions(run_dir, dataset, rows=_rows(dataset, "Sad/4.png"))
+    compute_predictions(run_dir, dataset, mask=_rows(dataset, "Sad/4.png"))
     with pytest.raises(ModelError, match="has not answered all"):
         save_predictions_beside(run_dir, dataset)
     computed = compute_predictions(run_dir, dataset)
