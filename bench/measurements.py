@@ -57,7 +57,7 @@ def measure_article_pipeline(*, folder: str) -> dict[str, float]:
     return {"pipeline_rate": generator.n / _time_passes(generator)}
 
 
-def measure_own_pipeline(*, source: str, recipe: str, split: str) -> dict[str, float]:
+def measure_own_pipeline(*, source: str, recipe: str, protocol: str) -> dict[str, float]:
     """Returns the pictures a second of this project's batches alone, the faster of two passes without a network.
 
     The pictures are prepared before, as they are from the second epoch of any training on.
@@ -69,19 +69,19 @@ def measure_own_pipeline(*, source: str, recipe: str, split: str) -> dict[str, f
     from facedep.training.augmentation import augment_images
     from facedep.training.inputs import ArrayDataset, Batches
 
-    found = find_recipe(recipe)
+    settings = find_recipe(recipe)
     dataset = load_dataset(source)
     scan = scan_dataset(dataset)
-    rows = split_dataset(dataset.samples, scan, split, seed=SEED) == "train"
-    images = load_images(dataset, scan, rows, found.input_size_px)
-    part = ArrayDataset(images, np.zeros((len(images), 1), np.float32), np.zeros(len(images), bool))
-    augment = augment_images if found.augments else None
-    batches = Batches(part, _configure(recipe, split, found.num_epochs), augment=augment, first_epoch=0)
+    mask = split_dataset(dataset.samples, scan, protocol, seed=SEED) == "train"
+    images = load_images(dataset, scan, mask, settings.input_size_px)
+    train_set = ArrayDataset(images, np.zeros((len(images), 1), np.float32), np.zeros(len(images), bool))
+    augment = augment_images if settings.augments else None
+    batches = Batches(train_set, _configure(recipe, protocol, settings.num_epochs), augment=augment, first_epoch=0)
     return {"pipeline_rate": len(images) / _time_passes(batches)}
 
 
 def measure_features(*, num_images: int) -> dict[str, float]:
-    """Returns how many pictures a second the `quick` recipe's fixed stages look at: forward only, in batches of 256."""
+    """Returns how many pictures a second the `quick` recipe's fixed stages compute: forward only, in batches of 256."""
     from facedep.networks.architecture import build_network, cut_at_features
     from facedep.networks.recipes import QUICK
 
@@ -144,7 +144,13 @@ def train_article_path(*, folder: str, num_epochs: int, max_steps: int | None = 
 
 
 def train_own_recipe(
-    *, source: str, recipe: str, split: str, num_epochs: int, max_steps: int | None = None, prepares_again: bool = False
+    *,
+    source: str,
+    recipe: str,
+    protocol: str,
+    num_epochs: int,
+    max_steps: int | None = None,
+    prepares_again: bool = False,
 ) -> dict[str, Any]:
     """Returns how one of this project's recipes trains, through the very function that the app's worker calls.
 
@@ -154,10 +160,10 @@ def train_own_recipe(
     Args:
         source: As `data.load_dataset` takes it.
         recipe: Name of the recipe.
-        split: One of `splits.PROTOCOLS`.
+        protocol: One of `splits.PROTOCOLS`.
         num_epochs: Passes over the training pictures.
         max_steps: Asks for the end, as the app's stop button does, after so many steps; None for whole epochs.
-        prepares_again: Whether to time the preparation once more, now that its results are in the cache.
+        prepares_again: Whether to time the preparation again, now that its results are in the cache.
 
     Returns:
         `rows` (`epoch`, `train_seconds`, `seconds` since the call, `val_roc_auc`), `prepare_seconds` (until all is
@@ -169,7 +175,7 @@ def train_own_recipe(
     from facedep.networks.card import read_card
 
     import_bytes = measure_peak_memory()
-    run_dir, result = _time_run(source, _configure(recipe, split, num_epochs), max_steps=max_steps)
+    run_dir, result = _time_run(source, _configure(recipe, protocol, num_epochs), max_steps=max_steps)
     card = read_card(run_dir)
     result |= {
         "num_images": dict(card.data.num_images),
@@ -179,12 +185,12 @@ def train_own_recipe(
         "import_bytes": import_bytes,
     }
     if prepares_again:
-        _, again = _time_run(source, _configure(recipe, split, num_epochs), is_preparation_only=True)
+        _, again = _time_run(source, _configure(recipe, protocol, num_epochs), is_preparation_only=True)
         result["prepare_again_seconds"] = again["prepare_seconds"]
     return result
 
 
-def _configure(recipe: str, split: str, num_epochs: int) -> Any:
+def _configure(recipe: str, protocol: str, num_epochs: int) -> Any:
     from facedep.networks.recipes import find_recipe
     from facedep.runs.run_config import RunConfig
 
@@ -195,7 +201,7 @@ def _configure(recipe: str, split: str, num_epochs: int) -> Any:
         num_epochs,
         found.batch_size,
         found.learning_rate,
-        protocol=split,
+        protocol=protocol,
         seed=SEED,
         num_progressive_resizing_epochs=found.count_progressive_resizing_epochs(num_epochs),
         ema_momentum=found.ema_momentum,
@@ -237,7 +243,7 @@ def _time_run(
 
 
 def save_article_model(*, path: str) -> dict[str, float]:
-    """Writes the article's network with its first random weights: how long an answer takes does not depend on them."""
+    """Writes the article's network with its first random weights, on which a prediction's time does not depend."""
     from bench.article_path import build_network
 
     build_network().save(path)

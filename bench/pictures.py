@@ -19,7 +19,7 @@ _PATCHES = 6  # a side: smooth enough to shrink, and so varied that no two of 30
 _NOISE = 8.0
 
 
-def write_article_folders(source: str, out_dir: str, *, split: str, seed: int) -> dict[str, int]:
+def write_article_folders(source: str, out_dir: str, *, protocol: str, seed: int) -> dict[str, int]:
     """Writes each part of a split as the article's two folders, `out_dir/train/depressed` and so on.
 
     So both sides learn from, and are scored on, exactly the same files.
@@ -27,14 +27,14 @@ def write_article_folders(source: str, out_dir: str, *, split: str, seed: int) -
     Args:
         source: As `data.load_dataset` takes it.
         out_dir: A folder that does not exist yet.
-        split: One of `splits.PROTOCOLS`.
+        protocol: One of `splits.PROTOCOLS`.
         seed: Of the split.
 
     Returns:
         The number of pictures in each part.
     """
     dataset = load_dataset(source)
-    parts = split_dataset(dataset.samples, scan_dataset(dataset), split, seed=seed)
+    parts = split_dataset(dataset.samples, scan_dataset(dataset), protocol, seed=seed)
     Path(out_dir).mkdir(parents=True)
     counts = {}
     for part in ("train", "val", "test"):

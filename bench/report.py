@@ -15,7 +15,7 @@ _NAMES = {
     "article": "recipe `article`: the same network, trained by facedep",
     "compact": "recipe `compact`",
     "quick": "recipe `quick`",
-    "quick_again": "recipe `quick` once more, pictures already prepared",
+    "quick_again": "recipe `quick` again, pictures already prepared",
 }
 _NOTHING = "–"
 _MIB = 1024**2
@@ -25,7 +25,7 @@ def render_report(results: dict[str, Any], *, plot_name: str | None = None) -> s
     """Returns the whole report as Markdown.
 
     Args:
-        results: The content of `benchmark.json`; sections that were not measured are left out.
+        results: The content of `benchmark.json`; sections that were not measured are skipped.
         plot_name: The plot's file name beside the report; None where there is no plot.
     """
     sections = results["sections"]
@@ -98,12 +98,12 @@ def _render_training(sections: dict[str, Any]) -> list[str]:
         )
     forward_rate = results.get("features", {}).get("forward_rate")
     share = _format_share(forward_rate, QUICK, _FORWARD_COST, machine_rate)
-    looked = f"{_format_count(forward_rate)} looked at"
-    lines.append(_row("recipe `quick`: fixed stages, forward only", _format_millions(QUICK), "", looked, "", share))
+    rate_text = f"{_format_count(forward_rate)} forward"
+    lines.append(_row("recipe `quick`: fixed stages, forward only", _format_millions(QUICK), "", rate_text, "", share))
     lines += [
         "",
-        "`quick` looks at each training picture twice (as it is and mirrored) and then trains a last layer on what it "
-        "saw. Forward only counts 2 operations for each multiply-add.",
+        "`quick` runs each training picture through its fixed stages twice (as it is and mirrored) and then trains a "
+        "last layer on the features. Forward only counts 2 operations for each multiply-add.",
     ]
     return lines
 
@@ -167,8 +167,8 @@ def _render_quality(sections: dict[str, Any]) -> list[str]:
         f"The article's path had its best epoch, AUC {_format_score(best_auc)}, "
         f"after {_format_seconds(best_seconds)} s; that is what its row gives. An AUC of a few hundred pictures moves "
         "by some hundredths from seed to seed. "
-        "`quick` stands on the shipped model, whose own training is not counted; "
-        + _describe_seen(results.get("quick"))
+        "`quick` builds on the shipped model, whose own training is not counted; "
+        + _describe_pretraining(results.get("quick"))
         + f". Cores used on average: {_list_cores(results)}; where a side got fewer than it can use, other work was "
         "on the machine and its seconds are too many.",
         "",
@@ -182,12 +182,12 @@ def _list_cores(results: dict[str, Any]) -> str:
     return ", ".join(f"{side.replace('_', ' ')} {cores:.2f}" for side, cores in measured.items()) or _NOTHING
 
 
-def _describe_seen(quick: dict[str, Any] | None) -> str:
+def _describe_pretraining(quick: dict[str, Any] | None) -> str:
     if not quick:
         return "it was not measured"
-    seen = quick["num_in_pretraining"]
-    return "of these pictures that model had seen " + (
-        ", ".join(f"{number:,} of the {part} part" for part, number in seen.items()) or "none that is known"
+    counts = quick["num_in_pretraining"]
+    return "of these pictures that model was trained on " + (
+        ", ".join(f"{number:,} of the {subset} part" for subset, number in counts.items()) or "none that is known"
     )
 
 
@@ -272,7 +272,7 @@ def _render_memory(sections: dict[str, Any]) -> list[str]:
         "|---" * (2 * len(sizes) + 2) + "|",
     ]
     rows = (
-        ("article_path", "the article's code path (decodes anew in every epoch)"),
+        ("article_path", "the article's code path (decodes again in every epoch)"),
         ("article", "recipe `article`"),
         ("article_again", "recipe `article`, another process with the pictures prepared"),
         ("compact", "recipe `compact`"),

@@ -224,7 +224,7 @@ def _describe(arguments: dict[str, Any]) -> str:
 def _write_article_folders(bench: Bench, name: str) -> tuple[str, dict[str, int]]:
     """Returns the folder of the pictures as the article's path wants them, and their number in each part."""
     folder = str(bench.work_dir / name)
-    arguments = {"source": bench.source, "out_dir": folder, "split": LEAK_FREE, "seed": 0}
+    arguments = {"source": bench.source, "out_dir": folder, "protocol": LEAK_FREE, "seed": 0}
     counts = bench.call("write_article_folders", cache=name, **arguments)
     return folder, counts
 
@@ -239,7 +239,7 @@ def measure_training(bench: Bench) -> None:
     folder, counts = _write_article_folders(bench, "pipelines")
     bench.note("training", "article_path", bench.call("measure_article_pipeline", cache="none", folder=folder))
     for recipe in (ARTICLE, COMPACT):
-        arguments = {"source": bench.source, "recipe": recipe.name, "split": LEAK_FREE}
+        arguments = {"source": bench.source, "recipe": recipe.name, "protocol": LEAK_FREE}
         bench.note("training", recipe.name, bench.call("measure_own_pipeline", cache="pipelines", **arguments))
     bench.note("training", "features", bench.call("measure_features", cache="none", num_images=counts["train"]))
 
@@ -253,7 +253,7 @@ def measure_quality(bench: Bench) -> None:
             cache=cache,
             source=source,
             recipe=recipe,
-            split=LEAK_FREE,
+            protocol=LEAK_FREE,
             num_epochs=bench.plan.num_epochs[recipe],
             prepares_again=True,
         )
@@ -323,7 +323,7 @@ def measure_memory(bench: Bench) -> None:
                 cache=f"{size} {recipe.name}",
                 source=str(pictures),
                 recipe=recipe.name,
-                split=SUPPLIED,
+                protocol=SUPPLIED,
                 prepares_again=name == recipe.name,
                 **arguments,
             )

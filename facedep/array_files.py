@@ -4,6 +4,7 @@ import contextlib
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,11 +16,11 @@ _MAX_KEPT = 8  # FER2013's with the shipped model take 8 MB
 
 def read_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray] | None:
     """Returns the arrays of those names from a file of `write_arrays`, or None where it is missing or damaged."""
-    kept = load_arrays(path, names)
-    if kept is not None:
+    arrays = load_arrays(path, names)
+    if arrays is not None:
         with contextlib.suppress(OSError):  # a folder that may only be read
             path.touch()  # the files used longest ago are deleted first
-    return kept
+    return arrays
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray | list[str]]) -> None:
@@ -46,7 +47,7 @@ def load_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray] | None:
         return None
 
 
-def save_arrays(path: Path, arrays: dict[str, np.ndarray | list[str]], *, compress: bool = False) -> None:
+def save_arrays(path: Path, arrays: dict[str, Any], *, compress: bool = False) -> None:
     """Writes arrays as one `.npz` file in one step; raises `DataError` where the disk does not take them."""
     save = np.savez_compressed if compress else np.savez
     try:

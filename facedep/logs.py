@@ -1,4 +1,4 @@
-"""What the program says of its own work: warnings, and with `FACEDEP_LOG` more.
+"""The log of the program's own work: warnings, and more with `FACEDEP_LOG`.
 
 Modules log to `logging.getLogger(__name__)`. A record never holds the name or the path of a picture or of a data set:
 they may be a visitor's. So errors are logged through `describe_error`, since the text of an `OSError` holds the path.
@@ -28,7 +28,7 @@ class _StandardErrorHandler(logging.StreamHandler[TextIO]):
 def configure_logging() -> None:
     """Sends this package's log to standard error, from the level on that `FACEDEP_LOG` names; by default warnings.
 
-    For entry points alone: the command line and the app. Calling it once more changes nothing but the level. Processes
+    For entry points alone: the command line and the app. Another call changes only the level. Processes
     started from here log the same into their own log files.
     """
     wanted = os.environ.get("FACEDEP_LOG", "").lower()
@@ -37,7 +37,7 @@ def configure_logging() -> None:
         logger.addHandler(_StandardErrorHandler())
     logger.setLevel(wanted.upper() if wanted in LEVELS else logging.WARNING)
     if wanted and wanted not in LEVELS:
-        logger.warning("FACEDEP_LOG=%s is no level. Choose one of: %s.", wanted, ", ".join(LEVELS))
+        logger.warning("FACEDEP_LOG=%s is not a level. Choose one of: %s.", wanted, ", ".join(LEVELS))
 
 
 def describe_error(error: BaseException) -> str:

@@ -56,10 +56,10 @@ def compute_average_faces(
     shape = thumbnails.shape[1:]
     sums, squares = np.zeros((2, len(names), shape[0] * shape[1]))
     for start in range(0, len(keys), _IMAGES_AT_ONCE):
-        rows = start + np.nonzero(keys[start : start + _IMAGES_AT_ONCE])[0]
-        pixels = thumbnails[rows].reshape(len(rows), shape[0] * shape[1]).astype(np.float64)
+        indices = start + np.nonzero(keys[start : start + _IMAGES_AT_ONCE])[0]
+        pixels = thumbnails[indices].reshape(len(indices), shape[0] * shape[1]).astype(np.float64)
         # Whole numbers below 2**53 in float64: the sums are exact.
-        is_member = (keys[rows] == np.array(names)[:, np.newaxis]).astype(np.float64)
+        is_member = (keys[indices] == np.array(names)[:, np.newaxis]).astype(np.float64)
         sums += is_member @ pixels
         squares += is_member @ np.square(pixels)
     counts = np.array([(keys == name).sum() for name in names])[:, np.newaxis]
@@ -95,7 +95,7 @@ def describe_difference(
 ) -> str:
     """Returns in plain words what the difference picture shows and how little or much it says about a single face.
 
-    An even change of brightness is told apart from what differs in one place. Places are named by the thirds of the
+    An even change of brightness is distinguished from what differs in one area. Areas are named by the thirds of the
     picture, which fits faces that are cropped as tightly as FER2013's.
 
     Args:

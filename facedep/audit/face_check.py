@@ -71,11 +71,12 @@ def check_faces(dataset: Dataset, scan: Scan, *, on_progress: Callable[[int, int
 
 
 def read_face_check(dataset: Dataset) -> np.ndarray | None:
-    """Returns what `check_faces` found, `bool` of shape `(n,)`; None where it has not been kept or is damaged."""
-    kept = read_arrays(_find_path(dataset), ["has_face"])
-    if kept is None or kept["has_face"].shape != (len(dataset.samples),) or kept["has_face"].dtype != bool:
+    """Returns what `check_faces` found, `bool` of shape `(n,)`; None if it was not kept or is damaged."""
+    arrays = read_arrays(_find_path(dataset), ["has_face"])
+    if arrays is None:
         return None
-    return kept["has_face"]
+    has_face = arrays["has_face"]
+    return has_face if has_face.shape == (len(dataset.samples),) and has_face.dtype == bool else None
 
 
 def estimate_seconds(num_images: int) -> float:
@@ -84,49 +85,49 @@ def estimate_seconds(num_images: int) -> float:
 
 
 def detect_faces(
-    thumbnails: np.ndarray, rows: np.ndarray, *, on_progress: Callable[[int, int], None] | None = None
+    thumbnails: np.ndarray, indices: np.ndarray, *, on_progress: Callable[[int, int], None] | None = None
 ) -> np.ndarray:
-    """Returns which of some pictures show a face: `bool` array of shape `(len(rows),)`.
+    """Returns which of some pictures show a face: `bool` array of shape `(len(indices),)`.
 
     Args:
         thumbnails: `uint8` array of shape `(n, side, side)`, gray, 0-255.
-        rows: Which of them, in the order of the answers.
+        indices: Which of them, in the order of the result.
         on_progress: Called now and then with the number of pictures done and of all.
 
     Raises:
         ModelError: The face detector is not installed.
     """
-    has_face = np.zeros(len(rows), bool)
-    for start in range(0, len(rows), _IMAGES_AT_ONCE):
+    has_face = np.zeros(len(indices), bool)
+    for start in range(0, len(indices), _IMAGES_AT_ONCE):
         if on_progress:
-            on_progress(start, len(rows))
-        images = np.asarray(thumbnails[rows[start : start + _IMAGES_AT_ONCE]])
+            on_progress(start, len(indices))
+        images = np.asarray(thumbnails[indices[start : start + _IMAGES_AT_ONCE]])
         has_face[start : start + _IMAGES_AT_ONCE] = _detect_faces(images)
     if on_progress:
-        on_progress(len(rows), len(rows))
+        on_progress(len(indices), len(indices))
     return has_face
 
 
 def _detect_faces(images: np.ndarray) -> np.ndarray:
     """Looks at some pictures, `(n, side, side)`, as often as each needs."""
-    scores = _look(images, *_FIRST_LOOK)
+    scores = _score_view(images, *_FIRST_LOOK)
     has_face = scores >= _SURE_SCORE
     rest = np.nonzero(~has_face)[0]
-    closer = [scores[rest], *(_look(images[rest], *look) for look in _CLOSER_LOOKS)]
+    closer = [scores[rest], *(_score_view(images[rest], *look) for look in _CLOSER_LOOKS)]
     has_face[rest] = is_likely = np.mean(closer, axis=0) >= _LIKELY_SCORE
     rest, closer = rest[~is_likely], [scores[~is_likely] for scores in closer]
-    wider = [_look(images[rest], *look) for look in _WIDER_LOOKS]
+    wider = [_score_view(images[rest], *look) for look in _WIDER_LOOKS]
     has_face[rest] = np.mean([*closer, *wider], axis=0) >= _MIN_SCORE
     return has_face
 
 
-def _look(images: np.ndarray, side_px: int, border_share: float, is_mirrored: bool) -> np.ndarray:
+def _score_view(images: np.ndarray, side_px: int, border_share: float, is_mirrored: bool) -> np.ndarray:
     """Returns the score of each picture, `(n,)`, 0..1, framed and enlarged."""
     border = round(border_share * images.shape[1])
     squares = np.empty((len(images), side_px, side_px), np.uint8)
-    for number, image in enumerate(images[:, :, ::-1] if is_mirrored else images):
+    for i, image in enumerate(images[:, :, ::-1] if is_mirrored else images):
         framed = cv2.copyMakeBorder(image, border, border, border, border, cv2.BORDER_REPLICATE)
-        squares[number] = cv2.resize(framed, (side_px, side_px), interpolation=cv2.INTER_CUBIC)
+        squares[i] = cv2.resize(framed, (side_px, side_px), interpolation=cv2.INTER_CUBIC)
     return score_squares(squares)
 
 

@@ -18,11 +18,11 @@ _LOOKED_UP_AT_ONCE = 256  # against 22,000 pictures the products take 45 MB
 
 @dataclass(frozen=True)
 class LookupScore:
-    """How well a table that only remembers the train pictures answers for another part.
+    """How well a table that only remembers the train pictures answers for another subset.
 
     Attributes:
-        accuracy: Share of the part's pictures that get their own group, 0..1, high is good.
-        majority_baseline: What always answering the part's larger group gets: what is below it has found nothing.
+        accuracy: Share of the subset's pictures that get their own group, 0..1, high is good.
+        majority_baseline: What always answering the subset's larger group gets: a score below that shows no skill.
         num_images: Pictures in the subset.
         num_identical: Those with the same picture in train, an evenly brighter or darker one included.
         num_remembered: Pictures in train.
@@ -58,16 +58,16 @@ def build_appearance(thumbnails: np.ndarray) -> np.ndarray:
 
 
 def find_nearest_neighbors(
-    appearance: np.ndarray, row: int, num: int, *, among: np.ndarray | None = None
+    appearance: np.ndarray, i: int, num: int, *, among: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the pictures that look most like one, the nearest first, without itself.
 
-    A mirrored picture counts as a look-alike. Of equally near ones identical ones come first, then those earlier in the
-    order of the index.
+    A mirrored picture counts as near too. Of equally near ones identical ones come first, then those earlier in the
+    order of the samples.
 
     Args:
         appearance: From `build_appearance`.
-        row: The picture's row in it.
+        i: The picture's row in it.
         num: How many are wanted; fewer are returned where there are fewer.
         among: `bool` array of shape `(n,)`: which pictures may be found; None for all. Damaged ones are black and
             should not be among them.
@@ -76,55 +76,55 @@ def find_nearest_neighbors(
         Rows, `int64` of shape `(num,)`, and their correlations, `float32` of shape `(num,)`, -1..1, 1 for an identical
         picture. An evenly gray picture has correlation 0 with all others.
     """
-    correlations = _correlate(appearance[row : row + 1], appearance)[0]
+    correlations = _correlate(appearance[i : i + 1], appearance)[0]
     # Compared only where the product, but for rounding, is the picture's own with itself.
-    near = np.nonzero(correlations > correlations[row] - 1e-3)[0]
+    near = np.nonzero(correlations > correlations[i] - 1e-3)[0]
     is_identical = np.zeros(len(appearance), bool)
-    is_identical[near] = (appearance[near] == appearance[row]).all(axis=1)
+    is_identical[near] = (appearance[near] == appearance[i]).all(axis=1)
     correlations[is_identical] = 1
     may_be_found = np.ones(len(appearance), bool) if among is None else among.copy()
-    may_be_found[row] = False
+    may_be_found[i] = False
     candidates = np.nonzero(may_be_found)[0]
     order = np.lexsort((~is_identical[candidates], -correlations[candidates]))[:num]
     return candidates[order], correlations[candidates[order]]
 
 
 def score_lookup_table(
-    appearance: np.ndarray, is_depressed: np.ndarray, parts: np.ndarray, part: str = "test"
+    appearance: np.ndarray, is_depressed: np.ndarray, subsets: np.ndarray, subset: str = "test"
 ) -> LookupScore | None:
     """Returns how often the nearest train picture belongs to the same group: a score without any learning.
 
-    Where the part's pictures are also in train it is near 1, and so is the score of whatever remembers well. An
-    identical picture is always the nearest; of several the first in the order of the index answers.
+    If the subset's pictures are also in train it is near 1, and so is the score of any model that remembers well. An
+    identical picture is always the nearest; of several the first in the order of the samples decides.
 
     Args:
         appearance: From `build_appearance`.
         is_depressed: `bool` array of shape `(n,)`.
-        parts: From `split_dataset`: `str` array of shape `(n,)`.
-        part: "test" or "val".
+        subsets: From `split_dataset`: `str` array of shape `(n,)`.
+        subset: "test" or "val".
 
     Returns:
-        The score, or None where the part or train has no pictures.
+        The score, or None if the subset or train has no pictures.
 
     Reference:
         Cover & Hart 1967, "Nearest neighbor pattern classification", IEEE Trans. Inf. Theory 13 (1).
     """
-    asked, train = np.nonzero(parts == part)[0], np.nonzero(parts == "train")[0]
-    if not len(asked) or not len(train):
+    queries, train = np.nonzero(subsets == subset)[0], np.nonzero(subsets == "train")[0]
+    if not len(queries) or not len(train):
         return None
     remembered = appearance[train]
     # Equal rows are found by their bytes: rounding may give another very near picture the higher product.
-    first_row = {remembered[place].tobytes(): place for place in range(len(train) - 1, -1, -1)}
-    nearest = np.array([first_row.get(appearance[row].tobytes(), -1) for row in asked])
+    first_row = {remembered[i].tobytes(): i for i in range(len(train) - 1, -1, -1)}
+    nearest = np.array([first_row.get(appearance[i].tobytes(), -1) for i in queries])
     new = np.nonzero(nearest < 0)[0]
     for start in range(0, len(new), _LOOKED_UP_AT_ONCE):
         some = new[start : start + _LOOKED_UP_AT_ONCE]
-        nearest[some] = _correlate(appearance[asked[some]], remembered).argmax(axis=1)
+        nearest[some] = _correlate(appearance[queries[some]], remembered).argmax(axis=1)
     return LookupScore(
-        accuracy=float((is_depressed[train[nearest]] == is_depressed[asked]).mean()),
-        majority_baseline=find_majority_baseline(is_depressed[asked]),
-        num_images=len(asked),
-        num_identical=len(asked) - len(new),
+        accuracy=float((is_depressed[train[nearest]] == is_depressed[queries]).mean()),
+        majority_baseline=find_majority_baseline(is_depressed[queries]),
+        num_images=len(queries),
+        num_identical=len(queries) - len(new),
         num_remembered=len(train),
     )
 

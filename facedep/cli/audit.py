@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from facedep.audit.face_check import check_faces, read_face_check
@@ -43,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
                     job.report("Comparing the pictures", num_done, num_images)
 
             scan = scan_dataset(dataset, on_progress=show_scan)
+        has_face: np.ndarray | None
         if options.faces:
             with tqdm(unit="picture", desc="Faces", disable=None) as bar:
                 has_face = check_faces(dataset, scan, on_progress=make_progress(bar, job, "Looking for faces"))

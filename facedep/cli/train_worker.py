@@ -67,7 +67,7 @@ def train_run_folder(run_dir: Path, source: str, *, shows_progress: bool) -> int
     ):
         status = _train_to_an_end(run.config, source, writer)
     run = run_folder.read_run(run_dir)
-    if shows_progress and run.has_model and not run.message:  # a message says why there is nothing new to show
+    if shows_progress and run.card and run.has_model and not run.message:  # a message says why nothing new is shown
         for subset, scores in run.card.scores.items():
             print(f"{subset}: {describe_scores(scores)}")
         print(run_dir)

@@ -72,9 +72,9 @@ def _group_pictures(images: np.ndarray) -> np.ndarray:
 
 def _standardise(images: np.ndarray) -> np.ndarray:
     """Returns pictures as rows of mean 0 and length 1: `float32`, shape `(n, pixels)`."""
-    rows = images.reshape(len(images), images.shape[1] * images.shape[2]).astype(np.float32)
-    rows = rows - rows.mean(axis=1, keepdims=True)
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    vectors = images.reshape(len(images), images.shape[1] * images.shape[2]).astype(np.float32)
+    vectors = vectors - vectors.mean(axis=1, keepdims=True)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
 
 
 def _map_in_batches(function: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> np.ndarray:

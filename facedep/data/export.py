@@ -57,9 +57,10 @@ def export_dataset(dataset: Dataset, out_dir: Path) -> dict[str, int]:
         with write_folder_atomically(target) as partial:
             for group in emotions.GROUPS:
                 (partial / group).mkdir()
-            for row, name in zip(dataset.samples.itertuples(), build_export_names(dataset.samples), strict=True):
-                (partial / row.label / name).write_bytes(dataset.store.read_bytes(row.path))
-                counts[row.label] += 1
+            paths, labels = (dataset.samples[column].tolist() for column in ("path", "label"))
+            for path, label, name in zip(paths, labels, build_export_names(dataset.samples), strict=True):
+                (partial / label / name).write_bytes(dataset.store.read_bytes(path))
+                counts[label] += 1
     except OSError as error:
         raise DataError(
             f"{out_dir} could not be written ({error.strerror}). Choose a folder you may write to, with free space."

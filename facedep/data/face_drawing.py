@@ -1,7 +1,8 @@
 """Draw one portrait: who it is and how the muscles have moved in, a small picture out. Flat shapes, soft light.
 
 Everything is drawn twice as large with OpenCV's fixed-point shapes and then halved, so that it looks the same on every
-machine. `data/sample_faces.py` chooses the people and their expressions.
+machine. `data/sample_faces.py` chooses the people and their expressions. This module is longer than others because most
+of it is numbers: the shapes of faces.
 """
 
 from dataclasses import dataclass
@@ -184,7 +185,8 @@ def _draw_background(rng: np.random.Generator) -> np.ndarray:
     image[:] = np.clip(wall, 0, 255)
     for kind, other in zip(rng.choice(5, 2, replace=False), others, strict=True):
         color = tuple(np.clip(wall + (other - wall) * rng.uniform(0.35, 0.85), 0, 255).tolist())
-        x, y, slope = *rng.integers(10, 246, 2).tolist(), int(rng.integers(-110, 110))
+        x, y = map(int, rng.integers(10, 246, 2))
+        slope = int(rng.integers(-110, 110))
         if kind == 0:
             cv2.circle(image, (x, y), 60 + abs(slope), color, -1, cv2.LINE_AA)
         elif kind == 1:
@@ -245,8 +247,8 @@ def _draw_beard(canvas: _Canvas, person: Person, features: Features) -> None:
     if person.beard in ("stubble", "full"):
         half = [(0.97 * person.width, 0.1), (0.95 * person.width, 0.42), (jaw + 0.02, 0.84 + 0.6 * drop)]
         half += [(0.32, chin + 0.03 + drop), (0, chin + 0.07 + drop)]
-        inner = [(0, 0.43), (0.26, 0.43), (0.5, 0.56), (0.68, 0.52), (0.84, 0.3), (0.9, 0.1)]
-        outer, inner = _stroke(half), _stroke(inner)
+        outer = _stroke(half)
+        inner = _stroke([(0, 0.43), (0.26, 0.43), (0.5, 0.56), (0.68, 0.52), (0.84, 0.3), (0.9, 0.1)])
         edge = np.concatenate([outer, outer[::-1] * (-1, 1), inner[::-1] * (-1, 1), inner])
         alpha = 1.0 if person.beard == "full" else 0.28
         canvas.fill(edge, color, depth=0.1, alpha=alpha)
@@ -420,8 +422,8 @@ def _draw_cover(canvas: _Canvas, person: Person, cover: str) -> None:
         _draw_glasses(canvas, person, is_dark=True)
     elif cover == "hand":
         for finger, tip in enumerate((0.82, 0.64, 0.58, 0.66)):
-            x = 0.42 + 0.19 * finger
-            points = [(side * (x + 0.05), 1.3), (side * x, tip)]
+            base = 0.42 + 0.19 * finger
+            points = [(side * (base + 0.05), 1.3), (side * base, tip)]
             canvas.line(points, person.skin * 0.76, width=0.22, depth=0.5)
             canvas.line(points, person.skin * 0.97, width=0.18, depth=0.5)
         palm = [(0.38, 1.1), (1.1, 1.1), (1.12, 1.7), (0.95, 2.3), (0.5, 2.3), (0.36, 1.5)]

@@ -1,7 +1,7 @@
 """Prepared pictures on disk, mapped into memory: each is decoded once, and only the batch at hand is in RAM.
 
 One file holds all pictures of one state of a data set at one size. It is an ordinary `.npy` with its checksum behind
-it. Whatever goes wrong here only means that pictures are decoded again: nothing in this module raises for it.
+it. Any failure here only means that pictures are decoded again: nothing in this module raises for it.
 """
 
 import contextlib
@@ -33,28 +33,28 @@ class ImageSubset:
     """Some pictures of a larger array, read when they are asked for: `uint8`, shape `(n, size, size, 1)`, 0-255.
 
     `len`, `shape`, `dtype`, indexing, iterating and `np.asarray` work as on an array. What they give is a copy of the
-    rows asked for, so `images[:, :, ::-1]` and `np.asarray(images)` bring all of them into RAM.
+    pictures asked for, so `images[:, :, ::-1]` and `np.asarray(images)` bring all of them into RAM.
 
     Args:
         images: All pictures: `uint8` array of shape `(number of pictures, size, size, 1)`, mapped or not.
-        rows: Which of them, and in which order: `int` array of shape `(n,)`.
+        indices: Which of them, and in which order: `int` array of shape `(n,)`.
     """
 
-    def __init__(self, images: np.ndarray, rows: np.ndarray):
-        self._images, self._rows = images, rows
-        self.shape, self.dtype = (len(rows), *images.shape[1:]), images.dtype
+    def __init__(self, images: np.ndarray, indices: np.ndarray):
+        self._images, self._indices = images, indices
+        self.shape, self.dtype = (len(indices), *images.shape[1:]), images.dtype
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._indices)
 
     def __getitem__(self, key: Any) -> np.ndarray:
         first, *others = key if isinstance(key, tuple) else (key,)
         if first is Ellipsis or first is None:
             return np.asarray(self)[key]
-        rows = self._rows[first]
-        selected = np.array(self._images[rows]) if np.ndim(rows) == 0 else np.asarray(self._images[rows])
+        indices = self._indices[first]
+        selected = np.array(self._images[indices]) if np.ndim(indices) == 0 else np.asarray(self._images[indices])
         _release_pages(self._images)
-        return selected[(*[slice(None)] * np.ndim(rows), *others)]
+        return selected[(*[slice(None)] * np.ndim(indices), *others)]
 
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
@@ -70,16 +70,16 @@ class ResizedImages:
         size_px: The side that they get.
     """
 
-    def __init__(self, images: np.ndarray | ImageSubset, size_px: int):
+    def __init__(self, images: "np.ndarray | ImageSubset | ResizedImages", size_px: int):
         self._images, self._size_px = images, size_px
-        self.shape, self.dtype = (len(images), size_px, size_px, 1), images.dtype
+        self.shape, self.dtype = (len(images), size_px, size_px, 1), np.dtype(np.uint8)
 
     def __len__(self) -> int:
         return len(self._images)
 
-    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+    def __getitem__(self, indices: slice | np.ndarray) -> np.ndarray:
         size = (self._size_px, self._size_px)
-        small = [cv2.resize(image[:, :, 0], size, interpolation=cv2.INTER_AREA) for image in self._images[rows]]
+        small = [cv2.resize(image[:, :, 0], size, interpolation=cv2.INTER_AREA) for image in self._images[indices]]
         return np.array(small, self.dtype).reshape(-1, *self.shape[1:])
 
 
@@ -88,6 +88,9 @@ def _release_pages(images: np.ndarray) -> None:
 
     Otherwise the process is seen to grow by the whole file in the first epoch: 474 MB with FER2013 at 128 pixels, and
     46 MB with this. It costs 0.3 s of computing for each epoch of these 28,000 pictures.
+
+    `_mmap` is private in NumPy (read in 2.4): `np.memmap` gives no other way to its map. Without it the pictures stay
+    right and the process grows as said.
     """
     mapped = getattr(images, "_mmap", None)
     if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows, which trims on its own

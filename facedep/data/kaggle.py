@@ -26,7 +26,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from facedep.errors import DataError
 from facedep.files import read_json, write_json
@@ -35,6 +35,7 @@ from facedep.processes import FAILED, FINISHED, NONE, RUNNING, Heartbeat, build_
 
 KAGGLE_HANDLE = "khairunneesa/depression-dataset-on-facial-ecpression-images"
 KAGGLE_URL = f"https://www.kaggle.com/datasets/{KAGGLE_HANDLE}"
+CANCELLED = "cancelled"
 _POLL_SECONDS = 0.2
 _HTTP_FAILURES = {
     401: "Kaggle does not accept the account details on this computer (401). The set needs none: check or remove "
@@ -99,44 +100,50 @@ def download_dataset(
 
 def _download(report: Callable[[int, int | None], None], no_answer_seconds: float) -> Path:
     """Runs the client process and leaves the cache with a whole version or with none."""
-    answers: dict = {}
+    messages: dict[str, Any] = {}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}  # the first tells the client when this process dies
 
     def read_messages() -> None:
-        for line in client.stdout:
+        for line in client.stdout or ():
             with contextlib.suppress(ValueError):  # the torn last line of a client that was ended
-                answers.update(json.loads(line))
+                messages.update(json.loads(line))
 
     _clear_leftovers()
     try:
         with (_state_dir() / "log.txt").open("wb") as log, _start_client(stderr=log, **pipes) as client:
             (reader := threading.Thread(target=read_messages, daemon=True)).start()
             try:
-                _watch(client, answers, report=report, no_answer_seconds=no_answer_seconds)
+                _watch(client, messages, report=report, no_answer_seconds=no_answer_seconds)
             finally:
                 client.kill()  # does nothing where it has ended by itself
                 reader.join()
         if (cached := find_cached_dataset()) is None:
             unknown = f"The download ended without a result (exit code {client.returncode}). Try again."
-            raise _data_error(answers.get("error", unknown))
-        if total_bytes := answers.get("total_bytes"):
+            raise _data_error(messages.get("error", unknown))
+        if total_bytes := messages.get("total_bytes"):
             report(total_bytes, total_bytes)
         return cached
     finally:
         _clear_leftovers()
 
 
-def _watch(client: subprocess.Popen, answers: dict, *, report: Callable, no_answer_seconds: float) -> None:
+def _watch(
+    client: subprocess.Popen[bytes],
+    messages: dict[str, Any],
+    *,
+    report: Callable[[int, int | None], None],
+    no_answer_seconds: float,
+) -> None:
     """Returns when the client process has ended by itself; raises where nothing has moved for too long."""
     num_bytes, signs_of_life, moved_at = 0, None, time.monotonic()
     while client.poll() is None:
         num_bytes = max(num_bytes, _count_archive_bytes())  # the archive is deleted once it is unpacked
-        report(num_bytes, answers.get("total_bytes"))
-        newest = (answers.get("num_replies"), num_bytes, _count_files(_dataset_dir() / "versions"))
+        report(num_bytes, messages.get("total_bytes"))
+        newest = (messages.get("num_replies"), num_bytes, _count_files(_dataset_dir() / "versions"))
         if newest != signs_of_life:
             signs_of_life, moved_at = newest, time.monotonic()
         # Until the first answer kagglehub is being imported: 0.8 s, from a cold disk behind a virus scanner far more.
-        limit_seconds = no_answer_seconds if answers else max(no_answer_seconds, 60)
+        limit_seconds = no_answer_seconds if messages else max(no_answer_seconds, 60)
         if time.monotonic() - moved_at > limit_seconds:
             raise _data_error(f"Nothing came from Kaggle for {limit_seconds:g} seconds. Try again later.")
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -203,8 +210,8 @@ def _explain(error: Exception) -> str:
     damaged = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, DataCorruptionError)
     match error:
         case requests.HTTPError(response=requests.Response(status_code=status)):
-            fault = "reported a fault of its own" if status >= 500 else "gave an answer that was not expected"
-            return _HTTP_FAILURES.get(status, f"Kaggle's server {fault} ({status}). Try again later.")
+            problem = "reported an error of its own" if status >= 500 else "gave an answer that was not expected"
+            return _HTTP_FAILURES.get(status, f"Kaggle's server {problem} ({status}). Try again later.")
         case requests.ConnectionError() | requests.Timeout():
             what = "the clock, a proxy or a virus scanner" if "SSL" in str(error) else "the network connection"
             return f"Kaggle could not be reached. Check {what} and try again."
@@ -254,21 +261,17 @@ def read_download() -> DownloadStatus:
     return status
 
 
-def _parse_status(written: dict) -> DownloadStatus:
+def _parse_status(written: dict[str, Any]) -> DownloadStatus:
     """Returns what `status.json` says; a damaged one counts as one that is not written yet."""
     state, message = written.get("state"), written.get("message")
     num_bytes, total_bytes = written.get("num_bytes"), written.get("total_bytes")
-    is_whole = (
-        state in ("running", "finished", "failed", "cancelled")
-        and isinstance(message, str | None)
-        and (total_bytes is None or _is_count(total_bytes))
-    )
-    if not is_whole or not _is_count(num_bytes):
-        return DownloadStatus("running")
+    is_whole = isinstance(message, str | None) and (total_bytes is None or _is_count(total_bytes))
+    if not (is_whole and state in (RUNNING, FINISHED, FAILED, CANCELLED) and _is_count(num_bytes)):
+        return DownloadStatus(RUNNING)
     return DownloadStatus(state, num_bytes, total_bytes, message)
 
 
-def _is_count(value: object) -> bool:
+def _is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
@@ -311,7 +314,7 @@ def _run_worker(download_id: str) -> int:
             download_dataset(on_progress=report)
         status = replace(status, state=FINISHED)
     except CancelledError:
-        status = replace(status, state="cancelled")
+        status = replace(status, state=CANCELLED)
     except Exception as error:
         shown = error if isinstance(error, DataError) else _data_error(_explain(error))
         status = replace(status, state=FAILED, message=str(shown))
@@ -320,19 +323,25 @@ def _run_worker(download_id: str) -> int:
 
 
 def _run_client() -> None:
-    """Runs kagglehub and answers on the standard output, one JSON object per line; all else is printed to the log."""
+    """Runs kagglehub and reports on the standard output, one JSON object per line; all else is printed to the log.
+
+    Two things here are no public interface. `kagglehub.clients.CHUNK_SIZE` (read in 1.0.3) is how much is read at once:
+    without the smaller one a slow line looks dead and the download is ended. The record that urllib3's
+    `_log_request` writes for every reply (eight arguments, read in 2.8) holds the archive's size, which kagglehub keeps
+    to itself: without it there is no progress bar, and a server that answers slowly looks dead.
+    """
     stdout = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)  # kagglehub prints there itself
     counter = itertools.count(1)
 
-    def answer(**content) -> None:
+    def report(**content: Any) -> None:
         stdout.write(json.dumps(content) + "\n")
 
     def read_reply(record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple) and len(record.args) == 8:
             *_, url, _, status, num_bytes = record.args  # scheme, host, port, method, url, version, status, length
             is_archive = status == 200 and isinstance(num_bytes, int) and not str(url).endswith("/GetDataset")
-            answer(num_replies=next(counter), total_bytes=num_bytes if is_archive else None)
+            report(num_replies=next(counter), total_bytes=num_bytes if is_archive else None)
         return False
 
     try:
@@ -341,16 +350,18 @@ def _run_client() -> None:
         kagglehub.clients.CHUNK_SIZE = 2**16  # with its 1 MiB, a line below 17 kB/s would look dead for a minute
         # The read returns when the parent is gone. Not before the import: on Windows it may block loading libraries.
         threading.Thread(target=lambda: os.read(0, 1) or os._exit(1), daemon=True).start()
-        # urllib3's log tells of every reply and of the archive's size, which kagglehub keeps to itself.
         logging.getLogger("urllib3.connectionpool").setLevel(logging.DEBUG)
         logging.getLogger("urllib3.connectionpool").addFilter(read_reply)
-        answer(num_replies=0)
+        report(num_replies=0)
         kagglehub.dataset_download(KAGGLE_HANDLE)
         if find_cached_dataset() is None:
             raise EOFError("the archive holds no files")
     except Exception as error:
-        answer(error=_explain(error))
+        report(error=_explain(error))
 
 
 if __name__ == "__main__":
-    sys.exit(_run_client() if sys.argv[1] == "client" else _run_worker(sys.argv[2]))
+    if sys.argv[1] == "client":
+        _run_client()
+    else:
+        sys.exit(_run_worker(sys.argv[2]))

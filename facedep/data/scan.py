@@ -164,7 +164,7 @@ def _measure(dataset: Dataset, paths: list[str], on_progress: Callable[[int, int
 def load_images(
     dataset: Dataset,
     scan: Scan,
-    rows: np.ndarray,
+    mask: np.ndarray,
     size_px: int,
     *,
     on_progress: Callable[[int, int], None] | None = None,
@@ -172,21 +172,21 @@ def load_images(
     """Returns some pictures prepared for a network: `uint8`, shape `(n, size_px, size_px, 1)`, 0-255.
 
     They stay on disk, so that memory does not grow with their number. The first call for a size prepares all of the
-    data set's pictures, whichever are asked for. Without room on the disk the chosen ones are prepared into RAM.
+    data set's pictures, not only these. Without room on the disk the chosen ones are prepared into RAM.
 
     Args:
         dataset: The data set.
-        scan: Its scan; where the network's input is as large as its thumbnails, these are used.
-        rows: `bool` array of shape `(number of pictures,)`: which ones. All of them must be readable.
+        scan: Its scan; a network with an input as large as its thumbnails gets these.
+        mask: `bool` array of shape `(number of pictures,)`: which of them. All of them must be readable.
         size_px: Side of the network's input.
         on_progress: Called now and then, while pictures are prepared, with the number of them done and of all.
 
     Raises:
         ImageError: A picture that the scan could read cannot be read any more.
     """
-    chosen = np.nonzero(rows)[0]
+    indices = np.nonzero(mask)[0]
     if size_px == THUMBNAIL_SIZE_PX:
-        return ImageSubset(scan.thumbnails[..., np.newaxis], chosen)
+        return ImageSubset(scan.thumbnails[..., np.newaxis], indices)
     num_images = len(dataset.samples)
     path = find_image_cache_path(find_cache_path(dataset).stem, size_px)
     images = open_image_cache(path, num_images, size_px)
@@ -194,23 +194,23 @@ def load_images(
         prepared = _prepare(dataset, scan, np.arange(num_images), size_px, on_progress)
         images = write_image_cache(path, num_images, size_px, prepared)
     if images is None:
-        images = np.empty((len(chosen), size_px, size_px, 1), np.uint8)
-        for number, image in enumerate(_prepare(dataset, scan, chosen, size_px, on_progress)):
+        images = np.empty((len(indices), size_px, size_px, 1), np.uint8)
+        for number, image in enumerate(_prepare(dataset, scan, indices, size_px, on_progress)):
             images[number] = image
-        chosen = np.arange(len(chosen))
-    return ImageSubset(images, chosen)
+        indices = np.arange(len(indices))
+    return ImageSubset(images, indices)
 
 
 def _prepare(
-    dataset: Dataset, scan: Scan, rows: np.ndarray, size_px: int, on_progress: Callable[[int, int], None] | None
+    dataset: Dataset, scan: Scan, indices: np.ndarray, size_px: int, on_progress: Callable[[int, int], None] | None
 ) -> Iterator[np.ndarray]:
-    """Yields pictures of shape `(size_px, size_px, 1)`, black where the scan could not read them."""
+    """Yields pictures of shape `(size_px, size_px, 1)`, black if the scan could not read them."""
     paths, is_readable = dataset.samples["path"].tolist(), scan.is_readable
-    for number, row in enumerate(rows):
-        if on_progress and number % 100 == 0:
-            on_progress(number, len(rows))
-        if is_readable[row]:
-            yield prepare_image(to_gray(dataset.open(paths[row])), size_px)
+    for num_done, i in enumerate(indices):
+        if on_progress and num_done % 100 == 0:
+            on_progress(num_done, len(indices))
+        if is_readable[i]:
+            yield prepare_image(to_gray(dataset.open(paths[i])), size_px)
         else:
             yield np.zeros((size_px, size_px, 1), np.uint8)
 
@@ -229,19 +229,19 @@ def _group(fingerprints: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
 
 
 def _read_cache(path: Path, num_images: int) -> Scan | None:
-    """Returns a kept scan, or None where there is none or it is damaged."""
+    """Returns a kept scan, or None if there is none or it is damaged."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            kept = {name: arrays[name] for name in _KEPT_FIELDS}
+            fields = {name: arrays[name] for name in _KEPT_FIELDS}
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         _logger.warning("A kept scan cannot be read and is made again: %s", describe_error(error))
         return None
-    if len(kept["errors"]) != num_images:
+    if len(fields["errors"]) != num_images:
         return None
     thumbnails = open_image_cache(find_image_cache_path(path.stem, THUMBNAIL_SIZE_PX), num_images, THUMBNAIL_SIZE_PX)
-    return None if thumbnails is None else Scan(**kept, thumbnails=thumbnails[..., 0])
+    return None if thumbnails is None else Scan(**fields, thumbnails=thumbnails[..., 0])
 
 
 def _write_cache(path: Path, scan: Scan) -> Scan | None:

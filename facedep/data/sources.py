@@ -152,7 +152,8 @@ def _build_index(
     depressed_emotions: tuple[str, ...],
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """Returns the samples table and the number of pictures in each folder of unknown name."""
-    rows, unknown = [], Counter()
+    rows: list[tuple[str, ...]] = []
+    unknown: Counter[str] = Counter()
     folders = [PurePosixPath(path).parent for path in paths]
     placed = {
         folder: _place_folder((enclosing_name, *folder.parts), folder_choices, depressed_emotions)
@@ -160,7 +161,7 @@ def _build_index(
     }
     # A folder around known class folders is no class: what lies loose in `Depression`, beside `train/Happy`, is asked
     # about.
-    enclosing = {parent for folder, place in placed.items() if place[1] for parent in _class_path(folder).parents}
+    enclosing = {parent for folder, (_, label, *_) in placed.items() if label for parent in _class_path(folder).parents}
     for path, folder in zip(paths, folders, strict=True):
         emotion, label, split, class_folder = placed[folder]
         if label and (_class_path(folder) not in enclosing or class_folder in folder_choices):
@@ -186,7 +187,7 @@ def _place_folder(
     `depression/train/Foo` is asked about instead of being counted as *depressed*.
     """
     splits = [emotions.find_split(part) for part in parts]
-    split = next((s for s in reversed(splits) if s), "")
+    split = next((name for name in reversed(splits) if name), "")
     class_folder = next((part for part, s in zip(reversed(parts), reversed(splits), strict=True) if not s), "")
     class_folder = class_folder or "(no folder)"
     chosen = folder_choices.get(class_folder, class_folder)
@@ -200,9 +201,9 @@ def check_trainable(dataset: Dataset) -> None:
     counts = dataset.samples["label"].value_counts()
     for group in emotions.GROUPS:
         if not counts.get(group):
-            found = ", ".join(sorted({*dataset.samples["folder"], *dataset.unknown_folders})) or "no folder"
+            names = ", ".join(sorted({*dataset.samples["folder"], *dataset.unknown_folders})) or "no folder"
             raise DataError(
-                f"{dataset.name} has no {group.replace('_', '-')} pictures (found: {found}), so there is nothing to "
+                f"{dataset.name} has no {group.replace('_', '-')} pictures (found: {names}), so there is nothing to "
                 f"tell apart. {LAYOUT_TEXT}"
             )
 
@@ -219,11 +220,11 @@ def store_upload(name: str, file: BinaryIO) -> Path:
         DataError: It is not a usable .zip, or the disk is full; nothing is left behind then.
     """
     file.seek(0)
-    digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]  # type: ignore[arg-type]  # an upload has readinto
     file.seek(0)
     folder = uploads_dir() / digest
-    if kept := sorted(folder.glob("*")):
-        return kept[0]
+    if earlier := sorted(folder.glob("*")):
+        return earlier[0]
     stem = re.sub(r"[^\w. -]", "_", name.replace("\\", "/").rpartition("/")[2]).removesuffix(".zip").strip(". ")
     target = folder / f"{stem[:80] or 'upload'}.zip"
     try:

@@ -141,17 +141,17 @@ def _split_leak_free(samples: pd.DataFrame, scan: Scan, shares: dict[str, float]
         edges = np.cumsum(list(shares.values()))[:-1]
         names = list(shares)
         subset_of_group.update(
-            (int(number), names[int(place)])
-            for number, place in zip(numbers, np.searchsorted(edges, middles, side="right"), strict=True)
+            (int(number), names[int(i)])
+            for number, i in zip(numbers, np.searchsorted(edges, middles, side="right"), strict=True)
         )
     subsets[table.index] = [subset_of_group[int(group)] for group in table["group"]]
     return subsets
 
 
 def _split_supplied(samples: pd.DataFrame, scan: Scan, seed: int, *, is_clean: bool) -> np.ndarray:
-    """Returns the folders' own parts; where there is no val folder, 15 % of train become val, copies kept together.
+    """Returns the folders' own subsets; without a val folder, 15 % of train become val, copies kept together.
 
-    A clean one leaves out of each earlier part what looks like a picture of a later one. On the Kaggle set, whose val
+    A clean one drops from each earlier subset what looks like a picture of a later one. On the Kaggle set, whose val
     is a copy of its test, that is all of val, which then comes out of train too.
     """
     subsets = np.where(scan.is_readable, samples["subset"].to_numpy(dtype=str), "").astype("<U5")
@@ -160,11 +160,11 @@ def _split_supplied(samples: pd.DataFrame, scan: Scan, seed: int, *, is_clean: b
         subsets[(subsets != "test") & np.isin(scan.duplicate_groups, scan.duplicate_groups[subsets == "test"])] = ""
         subsets[(subsets == "train") & np.isin(scan.duplicate_groups, scan.duplicate_groups[subsets == "val"])] = ""
     if "val" not in subsets:
-        rows = np.nonzero(subsets == "train")[0]
+        indices = np.nonzero(subsets == "train")[0]
         inner = _split_leak_free(
-            samples.iloc[rows].reset_index(drop=True), scan.select(rows), {"train": 0.85, "val": 0.15}, seed
+            samples.iloc[indices].reset_index(drop=True), scan.select(indices), {"train": 0.85, "val": 0.15}, seed
         )
-        subsets[rows] = inner
+        subsets[indices] = inner
     return subsets
 
 
@@ -177,14 +177,14 @@ def _split_published(samples: pd.DataFrame, scan: Scan) -> np.ndarray:
     subsets = np.where(scan.is_readable, "train", "").astype("<U5")
     names = np.array(build_export_names(samples), dtype=object)
     for group in emotions.GROUPS:
-        rows = np.nonzero((samples["label"] == group).to_numpy() & scan.is_readable)[0]
-        rows = rows[np.argsort(names[rows], kind="stable")]
-        subsets[rows[: int(_PUBLISHED_VAL_SHARE * len(rows))]] = "val"
+        indices = np.nonzero((samples["label"] == group).to_numpy() & scan.is_readable)[0]
+        indices = indices[np.argsort(names[indices], kind="stable")]
+        subsets[indices[: int(_PUBLISHED_VAL_SHARE * len(indices))]] = "val"
     return subsets
 
 
 def merge_val_into_train(samples: pd.DataFrame, scan: Scan, subsets: np.ndarray, protocol: str) -> np.ndarray:
-    """Returns the parts for a final fit: val becomes train, and so does what was left out only for looking like val.
+    """Returns the subsets for a refit: val becomes train, and so does what was dropped only for looking like val.
 
     Args:
         samples: The data set's samples table.
@@ -204,9 +204,9 @@ def count_leaks(subsets: np.ndarray, scan: Scan) -> dict[str, Leak]:
     train = subsets == "train"
     leaks = {}
     for subset in ("val", "test"):
-        rows = subsets == subset
-        if rows.any():
-            identical = np.isin(scan.fingerprints[rows], scan.fingerprints[train])
-            similar = np.isin(scan.duplicate_groups[rows], scan.duplicate_groups[train])
-            leaks[subset] = Leak(int(rows.sum()), int(identical.sum()), int(similar.sum()))
+        mask = subsets == subset
+        if mask.any():
+            identical = np.isin(scan.fingerprints[mask], scan.fingerprints[train])
+            similar = np.isin(scan.duplicate_groups[mask], scan.duplicate_groups[train])
+            leaks[subset] = Leak(int(mask.sum()), int(identical.sum()), int(similar.sum()))
     return leaks

@@ -231,11 +231,11 @@ class SampleStore:
         """Paths of all drawings: of each emotion 70 % below `train`, 15 % below `val` and 15 % below `test`."""
         total = sample_faces.NUM_PER_EMOTION
         num_train, num_val = round(total * 0.7), round(total * 0.15)
-        parts = ["train"] * num_train + ["val"] * num_val + ["test"] * (total - num_train - num_val)
+        subsets = ["train"] * num_train + ["val"] * num_val + ["test"] * (total - num_train - num_val)
         return sorted(
-            f"{part}/{emotion}/{number:04d}.png"
+            f"{subset}/{emotion}/{number:04d}.png"
             for emotion in sample_faces.SAMPLE_EMOTIONS
-            for number, part in enumerate(parts)
+            for number, subset in enumerate(subsets)
         )
 
     def _draw(self, path: str) -> np.ndarray:

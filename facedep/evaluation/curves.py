@@ -12,8 +12,8 @@ class Curve:
     Attributes:
         x: `float64` array of shape `(points,)`, 0..1; NaN where it is undefined.
         y: Likewise.
-        thresholds: P(depressed) at and above which the answer is *depressed* there: `float64`, shape `(points,)`; inf
-            where no picture is called *depressed*.
+        thresholds: P(depressed) at and above which the prediction is *depressed* there: `float64`, shape `(points,)`;
+            inf if no picture is called *depressed*.
     """
 
     x: np.ndarray
@@ -92,9 +92,9 @@ def _count_called_depressed(
     *Non-depressed* pictures first. All NaN where a probability is.
     """
     probabilities = np.asarray(probabilities, np.float64)
-    values, places = np.unique(probabilities, return_inverse=True)
-    num_alarms = np.bincount(places[~is_depressed], minlength=len(values))[::-1].cumsum()
-    num_found = np.bincount(places[is_depressed], minlength=len(values))[::-1].cumsum()
+    values, inverse = np.unique(probabilities, return_inverse=True)
+    num_alarms = np.bincount(inverse[~is_depressed], minlength=len(values))[::-1].cumsum()
+    num_found = np.bincount(inverse[is_depressed], minlength=len(values))[::-1].cumsum()
     if np.isnan(values).any():
         nothing = np.full(len(values), np.nan)
         return nothing, nothing, nothing

@@ -54,12 +54,12 @@ def pick_faces(is_depressed: np.ndarray, is_usable: np.ndarray, *, num: int = 10
 
     Args:
         is_depressed: `bool` array of shape `(n,)`, the data set's label.
-        is_usable: `bool` array of shape `(n,)`: which may be shown, like readable ones that the model has never seen.
+        is_usable: `bool` array of shape `(n,)`: which may be shown, like readable ones that are new to the model.
         num: Faces in a round; of an odd number the larger half is non-depressed.
         seed: Of the choice and the order.
 
     Returns:
-        `int` array of shape `(num,)` or shorter: places in `is_depressed`, none twice.
+        `int` array of shape `(num,)` or shorter: positions in `is_depressed`, none twice.
     """
     rng = np.random.default_rng(seed)
     depressed, others = (rng.permutation(np.nonzero(is_usable & group)[0]) for group in (is_depressed, ~is_depressed))

@@ -45,13 +45,13 @@ def compute_intervals(
 
     About 95 of 100 intervals that are made in this way, each from other pictures of the same kind, contain the score on
     all such pictures. They do not cover another training. Accuracy is a proportion and has its Wilson interval; the
-    others are none and have a bootstrap interval. Resamples with an undefined score (one group only) are left out;
-    (NaN, NaN) where the score itself is undefined. The same pictures and seed give the same intervals.
+    others are none and have a bootstrap interval. Resamples with an undefined score (one group only) do not count;
+    (NaN, NaN) if the score itself is undefined. The same pictures and seed give the same intervals.
 
     Args:
         is_depressed: `bool` array of shape `(n,)`.
         probabilities: `float` array of shape `(n,)`, P(depressed), 0..1.
-        threshold: P(depressed) at and above which the answer is *depressed*.
+        threshold: P(depressed) at and above which the prediction is *depressed*.
         num_resamples: How often the pictures are drawn again, with replacement.
         seed: Of the resampling.
 
@@ -62,20 +62,20 @@ def compute_intervals(
     if not num_images or np.isnan(probabilities).any():
         return dict.fromkeys(("accuracy", "balanced_accuracy", "roc_auc"), UNDEFINED)
     # Both scores follow from how often each value was drawn in either group: no resample is sorted again.
-    values, places = np.unique(probabilities, return_inverse=True)
+    values, inverse = np.unique(probabilities, return_inverse=True)
     first_depressed_prediction = np.count_nonzero(values < threshold)
-    codes = 2 * places + is_depressed
+    codes = 2 * inverse + is_depressed
     rng = np.random.default_rng(seed)
     true_negative_rates, true_positive_rates, areas = np.full((3, num_resamples), np.nan)
-    for number in range(num_resamples):
+    for i in range(num_resamples):
         drawn = codes[rng.integers(0, num_images, num_images)]
         negatives, positives = np.bincount(drawn, minlength=2 * len(values)).reshape(-1, 2).T
         num_negative, num_positive = negatives.sum(), positives.sum()
         if num_negative and num_positive:
-            true_negative_rates[number] = negatives[:first_depressed_prediction].sum() / num_negative
-            true_positive_rates[number] = positives[first_depressed_prediction:].sum() / num_positive
+            true_negative_rates[i] = negatives[:first_depressed_prediction].sum() / num_negative
+            true_positive_rates[i] = positives[first_depressed_prediction:].sum() / num_positive
             num_won_twice = positives @ (2 * np.cumsum(negatives) - negatives)  # a win counts 2, a tie 1
-            areas[number] = num_won_twice / (2 * num_negative * num_positive)
+            areas[i] = num_won_twice / (2 * num_negative * num_positive)
     return {
         "accuracy": compute_wilson_interval(np.sum(is_depressed == (probabilities >= threshold)), num_images),
         "balanced_accuracy": find_percentile_interval((true_negative_rates + true_positive_rates) / 2),

@@ -49,9 +49,9 @@ class LabelIssues:
 
     @property
     def ranking(self) -> np.ndarray:
-        """Rows of the suspicious pictures, the least likely label first: `int64`, shape `(number of them,)`."""
-        rows = np.nonzero(self.is_suspicious)[0]
-        return rows[np.argsort(self.self_confidence[rows], kind="stable")]
+        """Positions of the suspicious pictures, the least likely label first: `int64`, shape `(number of them,)`."""
+        indices = np.nonzero(self.is_suspicious)[0]
+        return indices[np.argsort(self.self_confidence[indices], kind="stable")]
 
 
 def find_label_issues(
@@ -60,7 +60,7 @@ def find_label_issues(
     """Returns which labels the model doubts: emotions where it and most of the pictures name them, else the groups.
 
     Args:
-        predictions: The model's answers to these pictures.
+        predictions: The model's predictions for these pictures.
         samples: The data set's samples table.
         in_training_set: `bool` array of shape `(n,)` from `find_in_training_set`: which the model was trained on.
 

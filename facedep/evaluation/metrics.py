@@ -14,13 +14,13 @@ from facedep.networks.majority_baseline import find_majority_baseline
 
 @dataclass(frozen=True)
 class Confusion:
-    """How many pictures of each group got which answer. Accuracy is the share of the two that are true.
+    """How many pictures of each group got which prediction. Accuracy is the share of the two that are true.
 
     Attributes:
-        num_true_depressed: *Depressed* by the label and the answer.
+        num_true_depressed: *Depressed* by the label and the prediction.
         num_false_alarms: *Non-depressed* by the label, called *depressed*.
         num_missed: *Depressed* by the label, called *non-depressed*.
-        num_true_non_depressed: *Non-depressed* by the label and the answer.
+        num_true_non_depressed: *Non-depressed* by the label and the prediction.
     """
 
     num_true_depressed: int
@@ -50,7 +50,7 @@ def compute_accuracy(is_depressed: np.ndarray, probabilities: np.ndarray, thresh
     Args:
         is_depressed: `bool` array of shape `(n,)`, the data set's label.
         probabilities: `float` array of shape `(n,)`, P(depressed), 0..1.
-        threshold: P(depressed) at and above which the answer is *depressed*.
+        threshold: P(depressed) at and above which the prediction is *depressed*.
     """
     if not len(is_depressed) or np.isnan(probabilities).any():
         return float("nan")
@@ -58,7 +58,7 @@ def compute_accuracy(is_depressed: np.ndarray, probabilities: np.ndarray, thresh
 
 
 def compute_balanced_accuracy(is_depressed: np.ndarray, probabilities: np.ndarray, threshold: float = 0.5) -> float:
-    """Returns the mean of the two groups' own accuracies: 0..1, 0.5 is guessing; NaN unless both groups are there."""
+    """Returns the mean of the two groups' own accuracies: 0..1, 0.5 is guessing; NaN unless there are both groups."""
     correct = is_depressed == (probabilities >= threshold)
     if is_depressed.all() or not is_depressed.any() or np.isnan(probabilities).any():
         return float("nan")
@@ -71,7 +71,7 @@ def count_confusion(is_depressed: np.ndarray, probabilities: np.ndarray, thresho
     Args:
         is_depressed: `bool` array of shape `(n,)`.
         probabilities: `float` array of shape `(n,)`, P(depressed), 0..1.
-        threshold: P(depressed) at and above which the answer is *depressed*.
+        threshold: P(depressed) at and above which the prediction is *depressed*.
 
     Raises:
         ValueError: A probability is NaN, which is on neither side.
@@ -87,26 +87,26 @@ def count_confusion(is_depressed: np.ndarray, probabilities: np.ndarray, thresho
     )
 
 
-def count_emotion_confusion(true_emotions: np.ndarray, answered_emotions: np.ndarray, names: list[str]) -> np.ndarray:
-    """Returns how many pictures of each emotion (row) got which answer (column): `int64`, shape `(names, names)`.
+def count_emotion_confusion(true_emotions: np.ndarray, predicted_emotions: np.ndarray, names: list[str]) -> np.ndarray:
+    """Returns how many pictures of each emotion (row) got which prediction (column): `int64`, shape `(names, names)`.
 
     Args:
         true_emotions: `str` array of shape `(n,)`; a picture of another emotion, or of none, is not counted.
-        answered_emotions: `str` array of shape `(n,)`, the most probable one for each picture; likewise.
+        predicted_emotions: `str` array of shape `(n,)`, the most probable one for each picture; likewise.
         names: The emotions of rows and columns.
     """
-    places = {name: place for place, name in enumerate(names)}
+    columns = {name: column for column, name in enumerate(names)}
     counts = np.zeros((len(names), len(names)), np.int64)
-    for truth, answer in zip(true_emotions, answered_emotions, strict=True):
-        if truth in places and answer in places:
-            counts[places[truth], places[answer]] += 1
+    for truth, prediction in zip(true_emotions, predicted_emotions, strict=True):
+        if truth in columns and prediction in columns:
+            counts[columns[truth], columns[prediction]] += 1
     return counts
 
 
 def compute_roc_auc(is_depressed: np.ndarray, probabilities: np.ndarray) -> float:
     """Returns the chance that a *depressed* picture gets the higher P(depressed) of two, ties counting half.
 
-    0..1, 0.5 is guessing, high is good; NaN unless both groups are there.
+    0..1, 0.5 is guessing, high is good; NaN unless there are both groups.
 
     Reference: the Mann-Whitney form of the area under the ROC curve, Hanley & McNeil 1982, Radiology 143(1).
     """
@@ -142,7 +142,7 @@ def compute_metrics(is_depressed: np.ndarray, probabilities: np.ndarray, thresho
     Args:
         is_depressed: `bool` array of shape `(n,)`.
         probabilities: `float` array of shape `(n,)`, P(depressed), 0..1.
-        threshold: P(depressed) at and above which the answer is *depressed*.
+        threshold: P(depressed) at and above which the prediction is *depressed*.
     """
     return {
         "num_images": len(is_depressed),

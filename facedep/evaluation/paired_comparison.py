@@ -14,7 +14,7 @@ class PairedComparison:
     """Two classifiers on the same pictures.
 
     Attributes:
-        num_images: Pictures that both answered.
+        num_images: Pictures that both have predictions for.
         num_only_first_right: Those that only the first one got right.
         num_only_second_right: Those that only the second one got right.
         difference: Accuracy of the first less that of the second, -1..1; NaN without pictures.
@@ -40,13 +40,13 @@ def compare_predictions(
 ) -> PairedComparison:
     """Returns how two classifiers differ on the same pictures, and whether by more than chance.
 
-    Only the pictures that one of them got right and the other wrong tell them apart: of equally good ones each wins
+    Only the pictures that one of them got right and the other wrong count: of equally good classifiers each wins
     half of those.
 
     Args:
-        is_right_first: `bool` array of shape `(n,)`: where the first one is right.
+        is_right_first: `bool` array of shape `(n,)`: whether the first one is right.
         is_right_second: Likewise for the second one, for the same pictures in the same order.
-        num_resamples: How often the pictures are drawn anew for the interval, with replacement.
+        num_resamples: How often the pictures are drawn again for the interval, with replacement.
         seed: Of the resampling.
 
     Raises:
@@ -57,7 +57,7 @@ def compare_predictions(
     bootstrap, Efron & Tibshirani 1993, chapter 13.
     """
     if len(is_right_first) != len(is_right_second):
-        raise ValueError(f"{len(is_right_first)} answers of the first, {len(is_right_second)} of the second")
+        raise ValueError(f"{len(is_right_first)} predictions of the first, {len(is_right_second)} of the second")
     num_images = len(is_right_first)
     num_first = int(np.sum(is_right_first & ~is_right_second))
     num_second = int(np.sum(~is_right_first & is_right_second))

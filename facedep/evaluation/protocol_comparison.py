@@ -1,6 +1,6 @@
 """One run scored on differently chosen pictures, beside a lookup table that only remembers the training pictures.
 
-No network runs here: scores come from answers that are kept.
+No network runs here: scores come from predictions that are kept.
 """
 
 import dataclasses
@@ -42,12 +42,12 @@ class ProtocolScore:
         data_name: The data set's name.
         subset: Which pictures were scored.
         num_images: Pictures in the subset.
-        accuracy: Share of right answers, 0..1, high is good; NaN where not all of them are answered yet.
+        accuracy: Share of right predictions, 0..1, high is good; NaN if some of the pictures have no prediction yet.
         interval: Low and high end of its 95 % Wilson interval.
         majority_baseline: What always answering these pictures' larger group gets.
         lookup_accuracy: What a table gets that only remembers the train pictures, 0..1; see `audit/neighbors.py`.
         num_in_train: Pictures that are, pixel for pixel, also among those which that table remembers.
-        num_seen: Pictures that this very run was trained on.
+        num_in_training_set: Pictures that this very run was trained on.
     """
 
     what: str
@@ -59,16 +59,16 @@ class ProtocolScore:
     majority_baseline: MajorityBaseline
     lookup_accuracy: float
     num_in_train: int
-    num_seen: int
+    num_in_training_set: int
 
 
 def compare_protocols(run_dir: Path, dataset: Dataset, *, others: Sequence[Dataset] = ()) -> list[ProtocolScore]:
-    """Returns a run's scores from the most flattering way of choosing the pictures to the most honest one.
+    """Returns a run's scores from the most flattering way of choosing the pictures to the most honest record.
 
     The published split's val, the supplied test, the leak-free test, and other data sets as a whole; those that a data
-    set does not have are left out. A leak-free test is honest only for a run that was trained on that split's train
-    part, so where it has seen some of the pictures, the score on the others follows. Last come the scores on other data
-    sets that the run's card holds. It takes kept answers and runs no network: `evaluation.evaluate_run` with
+    set does not have are skipped. A leak-free test is honest only for a run that was trained on that split's train
+    subset, so if it was trained on some of the pictures, the score on the others follows. Last come the scores on other
+    data sets that the run's card holds. It takes kept predictions and runs no network: `evaluation.evaluate_run` with
     the subset "all" gives what is missing.
 
     Args:
@@ -77,57 +77,57 @@ def compare_protocols(run_dir: Path, dataset: Dataset, *, others: Sequence[Datas
         others: Other data sets; there the table remembers all of `dataset`.
 
     Raises:
-        ModelError: The folder holds neither a model of this project nor answers.
+        ModelError: The folder holds neither a model of this project nor predictions.
     """
     card, scan = read_card(run_dir), scan_dataset(dataset)
     appearance, is_depressed = build_appearance(scan.thumbnails), find_depressed(dataset.samples)
-    found = []
+    scores = []
     for subset, what in _PROTOCOLS.items():
         try:
-            parts = split_like_training(run_dir, dataset, scan, subset.protocol)
+            subsets = split_like_training(run_dir, dataset, scan, subset.protocol)
         except DataError:
             continue
-        mask = parts == subset.subset
+        mask = subsets == subset.subset
         if not mask.any():
             continue
-        table = _Table(appearance, is_depressed, scan.fingerprints, parts == "train")
+        table = _Table(appearance, is_depressed, scan.fingerprints, subsets == "train")
         scored = _Scored(what, dataset, scan, subset, mask)
-        found.append(_score(run_dir, scored, table))
+        scores.append(_score(run_dir, scored, table))
         if subset.protocol == LEAK_FREE:
-            found += _score_unseen(run_dir, scored, table)
+            scores += _score_unseen(run_dir, scored, table)
     table = _Table(appearance, is_depressed, scan.fingerprints, scan.is_readable)
     for other in others:
         other_scan, subset = scan_dataset(other), EvalSubset(LEAK_FREE, ALL)
         mask = select_pictures(run_dir, other, other_scan, subset).mask
         scored = _Scored("Pictures of another data set", other, other_scan, subset, mask)
-        found += [_score(run_dir, scored, table), *_score_unseen(run_dir, scored, table)]
+        scores += [_score(run_dir, scored, table), *_score_unseen(run_dir, scored, table)]
     known = {dataset.content_hash, *(other.content_hash for other in others)}
-    return found + _list_recorded(card, known)
+    return scores + _list_recorded(card, known)
 
 
 def _list_recorded(card: Card, known: set[str]) -> list[ProtocolScore]:
-    """Returns the scores on other data sets that a run's card holds; what remembering gets there was not kept."""
-    found = []
-    for one in card.evaluations:
-        if one.content_hash in known or not one.scores.majority_baseline.is_known:
+    """Returns the scores on other data sets that a run's card holds; what a lookup table gets there was not kept."""
+    scores = []
+    for record in card.evaluations:
+        if record.content_hash in known or not record.scores.majority_baseline.is_known:
             continue
-        accuracy, num_images = one.scores.accuracy, one.scores.num_images
-        found.append(
+        accuracy, num_images = record.scores.accuracy, record.scores.num_images
+        scores.append(
             ProtocolScore(
-                what=f"Another data set, {one.data}, as its card says",
-                data_name=one.data,
-                subset=EvalSubset(one.protocol, one.subset),
+                what=f"Another data set, {record.data}, as its card says",
+                data_name=record.data,
+                subset=EvalSubset(record.protocol, record.subset),
                 num_images=num_images,
                 accuracy=accuracy,
                 # Of the share itself: earlier cards hold a bootstrap interval, and one share has one interval.
                 interval=compute_wilson_interval(round(accuracy * num_images), num_images),
-                majority_baseline=one.scores.majority_baseline,
+                majority_baseline=record.scores.majority_baseline,
                 lookup_accuracy=_NAN,
                 num_in_train=0,
-                num_seen=one.num_in_training_set,
+                num_in_training_set=record.num_in_training_set,
             )
         )
-    return found
+    return scores
 
 
 @dataclass(frozen=True)
@@ -153,9 +153,9 @@ class _Scored:
 
 def _score_unseen(run_dir: Path, scored: _Scored, table: _Table) -> list[ProtocolScore]:
     """Returns the score on those of the pictures that the run was not trained on, where these are some and not all."""
-    is_seen = find_in_training_set(run_dir, scored.scan.fingerprints)
-    unseen = scored.mask & ~is_seen
-    if not unseen.any() or not (scored.mask & is_seen).any():
+    is_in_training_set = find_in_training_set(run_dir, scored.scan.fingerprints)
+    unseen = scored.mask & ~is_in_training_set
+    if not unseen.any() or not (scored.mask & is_in_training_set).any():
         return []
     without = dataclasses.replace(
         scored,
@@ -171,12 +171,12 @@ def _score(run_dir: Path, scored: _Scored, table: _Table) -> ProtocolScore:
     is_depressed = find_depressed(dataset.samples)[mask]
     accuracy, interval = _NAN, (_NAN, _NAN)
     try:
-        answers = read_predictions(run_dir, dataset)
-    except ModelError:  # a run with answers to other pictures only
-        answers = None
-    if answers is not None and has_predictions(answers, scan, mask):
+        predictions = read_predictions(run_dir, dataset)
+    except ModelError:  # a run with predictions for other pictures only
+        predictions = None
+    if predictions is not None and has_predictions(predictions, scan, mask):
         threshold = read_threshold(run_dir, read_card(run_dir))
-        accuracy = compute_accuracy(is_depressed, answers.probabilities[mask], threshold)
+        accuracy = compute_accuracy(is_depressed, predictions.probabilities[mask], threshold)
         interval = compute_wilson_interval(round(accuracy * len(is_depressed)), len(is_depressed))
     remembered = np.nonzero(table.remembers)[0]
     lookup = score_lookup_table(
@@ -194,5 +194,5 @@ def _score(run_dir: Path, scored: _Scored, table: _Table) -> ProtocolScore:
         majority_baseline=find_majority_baseline(is_depressed),
         lookup_accuracy=lookup.accuracy if lookup else _NAN,
         num_in_train=int(np.isin(scan.fingerprints[mask], table.fingerprints[remembered]).sum()),
-        num_seen=int((mask & find_in_training_set(run_dir, scan.fingerprints)).sum()),
+        num_in_training_set=int((mask & find_in_training_set(run_dir, scan.fingerprints)).sum()),
     )

@@ -1,7 +1,7 @@
 """How well a model copes with worse pictures than it is tested on: corruptions, and what was measured with them.
 
-The same faces are asked about again and again: blurred, noisy, dark, turned, coarse, with covered eyes or mouth, each a
-little more. What is kept are the answers, so that another threshold or grouping of the emotions costs nothing;
+The same faces are predicted again and again: blurred, noisy, dark, turned, coarse, with covered eyes or mouth, each a
+little more. What is kept are the predictions, so that another threshold or grouping of the emotions costs nothing;
 `evaluation/robustness_run.py` asks for them.
 
 Reference: Hendrycks & Dietterich 2019, arXiv 1903.12261, for the idea and for blur, noise and brightness; the strengths
@@ -30,7 +30,7 @@ from facedep.networks.card import read_card
 from facedep.networks.decision_threshold import read_threshold
 from facedep.paths import cache_dir
 
-MAX_IMAGES = 600  # an accuracy of 80 % is then known to within 3.2 points; 17,400 answers take half a minute
+MAX_IMAGES = 600  # an accuracy of 80 % is then known to within 3.2 points; 17,400 predictions take half a minute
 COLUMNS = ("corruption", "strength", "num_images", "accuracy", "low", "high", "roc_auc")
 _VERSION = "2"  # to be raised when a corruption changes
 _REFERENCE_SIZE_PX = 48  # the training faces' side, in which blur is given
@@ -85,7 +85,7 @@ def corrupt_images(images: np.ndarray, name: str, strength: float) -> np.ndarray
         raise ValueError(f"unknown corruption {name!r}, expected one of {', '.join(CORRUPTIONS)}")
     if strength == CORRUPTIONS[name].strengths[0]:
         return np.array(images)
-    corrupted = [_DISTORT[name](np.ascontiguousarray(image[:, :, 0]), strength) for image in images]
+    corrupted = [_FUNCTIONS[name](np.ascontiguousarray(image[:, :, 0]), strength) for image in images]
     return np.array(corrupted, np.uint8).reshape(images.shape)
 
 
@@ -138,7 +138,7 @@ def _cover(
     return covered
 
 
-_DISTORT: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
+_FUNCTIONS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "blur": _blur,
     "noise": _add_noise,
     "darkness": _darken,
@@ -155,57 +155,57 @@ def list_conditions() -> list[tuple[str, float]]:
     return [("", 0.0), *changes]
 
 
-def choose_measured(rows: np.ndarray, *, seed: int = 0) -> np.ndarray:
-    """Returns the pictures that are measured: at most `MAX_IMAGES` of those asked for, drawn by chance.
+def choose_measured(mask: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """Returns the pictures that are measured: at most `MAX_IMAGES` of those wanted, drawn by chance.
 
     Args:
-        rows: `bool` array of shape `(n,)`: the pictures asked for, all readable.
+        mask: `bool` array of shape `(n,)`: the pictures wanted, all readable.
         seed: Of the choice; the same one gives the same pictures, so that models can be compared.
 
     Returns:
-        `int` array of at most `MAX_IMAGES` places, rising.
+        `int` array of at most `MAX_IMAGES` positions, rising.
     """
-    places = np.nonzero(rows)[0]
-    if len(places) > MAX_IMAGES:
-        places = np.sort(np.random.default_rng(seed).choice(places, MAX_IMAGES, replace=False))
-    return places
+    indices = np.nonzero(mask)[0]
+    if len(indices) > MAX_IMAGES:
+        indices = np.sort(np.random.default_rng(seed).choice(indices, MAX_IMAGES, replace=False))
+    return indices
 
 
-def find_robustness_path(run_dir: Path, dataset: Dataset, rows: np.ndarray) -> Path:
-    """Returns where this very model's answers to these very pictures, corrupted, are kept.
+def find_robustness_path(run_dir: Path, dataset: Dataset, mask: np.ndarray) -> Path:
+    """Returns where this very model's predictions for these very pictures, corrupted, are kept.
 
     Raises:
         ModelError: The folder holds no model of this project.
     """
-    state = [_VERSION, find_predictions_path(run_dir, dataset).stem, choose_measured(rows).tolist(), list_conditions()]
+    state = [_VERSION, find_predictions_path(run_dir, dataset).stem, choose_measured(mask).tolist(), list_conditions()]
     return cache_dir() / "robustness" / f"{hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]}.npz"
 
 
 def read_robustness(
-    run_dir: Path, dataset: Dataset, rows: np.ndarray, *, threshold: float | None = None
+    run_dir: Path, dataset: Dataset, mask: np.ndarray, *, threshold: float | None = None
 ) -> pd.DataFrame | None:
-    """Returns what was measured of a model on some pictures, or None where nothing was or the file is damaged.
+    """Returns what was measured of a model on some pictures, or None if nothing was or the file is damaged.
 
     Args:
         run_dir: The run folder.
         dataset: The data set; its grouping of the emotions counts.
-        rows: `bool` array of shape `(n,)`: the pictures, as `subset_selection.select_pictures` gives them.
-        threshold: P(depressed) at and above which the answer is *depressed*; by default the one in force.
+        mask: `bool` array of shape `(n,)`: the pictures, as `subset_selection.select_pictures` gives them.
+        threshold: P(depressed) at and above which the prediction is *depressed*; by default the one in force.
 
     Returns:
         A row for each corruption and strength, the first of each with the uncorrupted pictures, with the columns
         `corruption`, a key of `CORRUPTIONS`; `strength` in its unit; `num_images`; `accuracy`, 0..1, with the ends of
-        its 95 % Wilson interval, `low` and `high`; and `roc_auc`, 0..1, `nan` where only one group is there.
+        its 95 % Wilson interval, `low` and `high`; and `roc_auc`, 0..1, `nan` if there is only one group.
 
     Raises:
         ModelError: The folder holds no model of this project.
     """
-    kept = read_arrays(find_robustness_path(run_dir, dataset, rows), ["probabilities"])
-    places = choose_measured(rows)
-    if kept is None or kept["probabilities"].shape != (len(list_conditions()), len(places)):
+    kept = read_arrays(find_robustness_path(run_dir, dataset, mask), ["probabilities"])
+    indices = choose_measured(mask)
+    if kept is None or kept["probabilities"].shape != (len(list_conditions()), len(indices)):
         return None
     threshold = read_threshold(run_dir, read_card(run_dir)) if threshold is None else threshold
-    is_depressed = (dataset.samples["label"] == emotions.DEPRESSED).to_numpy(bool)[places]
+    is_depressed = (dataset.samples["label"] == emotions.DEPRESSED).to_numpy(bool)[indices]
     return build_robustness_table(is_depressed, kept["probabilities"], threshold)
 
 
@@ -215,14 +215,14 @@ def build_robustness_table(is_depressed: np.ndarray, probabilities: np.ndarray, 
     Args:
         is_depressed: `bool` array of shape `(n,)`: the pictures' own group.
         probabilities: P(depressed), 0..1, one row for each of `list_conditions`: `float` array `(conditions, n)`.
-        threshold: P(depressed) at and above which the answer is *depressed*.
+        threshold: P(depressed) at and above which the prediction is *depressed*.
     """
     scores = {}
-    for condition, answers in zip(list_conditions(), probabilities.astype(np.float64), strict=True):
-        num_right = int(np.sum(is_depressed == (answers >= threshold)))
-        low, high = compute_wilson_interval(num_right, len(answers))
-        accuracy = compute_accuracy(is_depressed, answers, threshold)
-        scores[condition] = (len(answers), accuracy, low, high, compute_roc_auc(is_depressed, answers))
+    for condition, outputs in zip(list_conditions(), probabilities.astype(np.float64), strict=True):
+        num_right = int(np.sum(is_depressed == (outputs >= threshold)))
+        low, high = compute_wilson_interval(num_right, len(outputs))
+        accuracy = compute_accuracy(is_depressed, outputs, threshold)
+        scores[condition] = (len(outputs), accuracy, low, high, compute_roc_auc(is_depressed, outputs))
     unchanged = scores.pop(("", 0.0))
     table = []
     for name, kind in CORRUPTIONS.items():

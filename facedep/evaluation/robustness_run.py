@@ -1,4 +1,4 @@
-"""Ask a model about corrupted pictures of a data set, and keep what it answers; `evaluation/robustness.py` reads it."""
+"""Run a model on corrupted pictures of a data set, and keep its predictions; `evaluation/robustness.py` reads it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,41 +23,41 @@ from facedep.networks.classifier import load_classifier
 def measure_robustness(
     run_dir: Path,
     dataset: Dataset,
-    rows: np.ndarray,
+    mask: np.ndarray,
     *,
     threshold: float | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
-    """Returns how accurate a model is on ever worse versions of some pictures, and keeps its answers.
+    """Returns how accurate a model is on ever worse versions of some pictures, and keeps its predictions.
 
     Args:
         run_dir: The run folder that holds the model.
         dataset: The data set.
-        rows: `bool` array of shape `(n,)`: the pictures, all readable; at most `robustness.MAX_IMAGES` are measured.
-        threshold: P(depressed) at and above which the answer is *depressed*; by default the one in force.
-        on_progress: Called after each corruption with the number of corrupted pictures answered and of all.
+        mask: `bool` array of shape `(n,)`: the pictures, all readable; at most `robustness.MAX_IMAGES` are measured.
+        threshold: P(depressed) at and above which the prediction is *depressed*; by default the one in force.
+        on_progress: Called after each corruption with the number of corrupted pictures done and of all.
 
     Returns:
         The table that `robustness.read_robustness` describes.
 
     Raises:
         ModelError: The folder holds no usable model.
-        DataError: The disk does not take the answers.
+        DataError: The disk does not take the predictions.
         ImageError: A picture that could be read cannot be read any more.
     """
-    path = find_robustness_path(run_dir, dataset, rows)
-    places = choose_measured(rows)
-    is_measured = np.zeros(len(rows), bool)
-    is_measured[places] = True
+    path = find_robustness_path(run_dir, dataset, mask)
+    indices = choose_measured(mask)
+    is_measured = np.zeros(len(mask), bool)
+    is_measured[indices] = True
     classifier = load_classifier(run_dir)
     images = np.asarray(load_images(dataset, scan_dataset(dataset), is_measured, classifier.input_size_px))
     conditions = list_conditions()
-    probabilities = np.empty((len(conditions), len(places)), np.float32)
-    for number, (name, strength) in enumerate(conditions):
+    probabilities = np.empty((len(conditions), len(indices)), np.float32)
+    for i, (name, strength) in enumerate(conditions):
         corrupted = corrupt_images(images, name, strength) if name else images
-        probabilities[number] = classifier.predict(corrupted).probabilities
+        probabilities[i] = classifier.predict(corrupted).probabilities
         if on_progress:
-            on_progress((number + 1) * len(places), probabilities.size)
+            on_progress((i + 1) * len(indices), probabilities.size)
     write_arrays(path, {"probabilities": probabilities})
-    is_depressed = (dataset.samples["label"] == emotions.DEPRESSED).to_numpy(bool)[places]
+    is_depressed = (dataset.samples["label"] == emotions.DEPRESSED).to_numpy(bool)[indices]
     return build_robustness_table(is_depressed, probabilities, classifier.threshold if threshold is None else threshold)

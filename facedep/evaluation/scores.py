@@ -1,4 +1,4 @@
-"""Everything that is said of a model's answers to one set of pictures, in numbers."""
+"""Everything that is said of a model's predictions for one set of pictures, in numbers."""
 
 import dataclasses
 from typing import Any
@@ -37,10 +37,10 @@ def score_predictions(
 
     Args:
         samples: The pictures' rows of the samples table.
-        predictions: The model's answers to them, in the same order.
-        threshold: P(depressed) at and above which the answer is *depressed*.
-        band: The P(depressed) from which and below which the model calls itself uncertain, around the threshold; None
-            where it never does.
+        predictions: The model's predictions for them, in the same order.
+        threshold: P(depressed) at and above which the prediction is *depressed*.
+        band: The abstention band: the P(depressed) from which and below which the model makes no prediction, around the
+            threshold; None for a model without one.
 
     Returns:
         All of `metrics.compute_metrics`, and
@@ -73,26 +73,34 @@ def score_predictions(
         "per_emotion": {},
     }
     for emotion in emotions.EMOTIONS:
-        rows = true_emotions == emotion
-        if rows.any():
+        mask = true_emotions == emotion
+        if mask.any():
             scores["per_emotion"][emotion] = {
-                "num_images": int(rows.sum()),
-                **_score_share("group_accuracy", is_right[rows]),
-                **_score_share("emotion_accuracy", has_right_emotion[rows]),
-                "mean_probability": float(probabilities[rows].mean()),
+                "num_images": int(mask.sum()),
+                **_score_share("group_accuracy", is_right[mask]),
+                **_score_share("emotion_accuracy", has_right_emotion[mask]),
+                "mean_probability": float(probabilities[mask].mean()),
             }
     if band is not None:
         low, high = band
         if not low <= threshold <= high:
             raise ValueError(f"the threshold {threshold} is not within the band {low} to {high}")
-        is_covered = ~((probabilities >= low) & (probabilities < high))
-        scores |= {
-            "num_covered": int(is_covered.sum()),
-            "coverage": _compute_mean(np.where(np.isnan(probabilities), np.nan, is_covered)),
-            **_score_share("selective_accuracy", is_right[is_covered]),
-            "selective_majority_baseline": dataclasses.asdict(find_majority_baseline(is_depressed[is_covered])),
-        }
+        scores |= _score_selectively(is_depressed, probabilities, is_right, band)
     return scores
+
+
+def _score_selectively(
+    is_depressed: np.ndarray, probabilities: np.ndarray, is_right: np.ndarray, band: tuple[float, float]
+) -> dict[str, Any]:
+    """Returns `SELECTIVE_SCORES`: how many pictures lie outside the abstention band, and the scores on these."""
+    low, high = band
+    is_covered = ~((probabilities >= low) & (probabilities < high))
+    return {
+        "num_covered": int(is_covered.sum()),
+        "coverage": _compute_mean(np.where(np.isnan(probabilities), np.nan, is_covered)),
+        **_score_share("selective_accuracy", is_right[is_covered]),
+        "selective_majority_baseline": dataclasses.asdict(find_majority_baseline(is_depressed[is_covered])),
+    }
 
 
 def _find_right_emotions(true_emotions: np.ndarray, predicted: list[dict[str, float]] | None) -> np.ndarray:
@@ -109,7 +117,7 @@ def _find_right_emotions(true_emotions: np.ndarray, predicted: list[dict[str, fl
 
 
 def _score_share(name: str, is_right: np.ndarray) -> dict[str, Any]:
-    """Returns the share of right answers (0..1, high is good) and its interval; NaN without pictures or with a NaN."""
+    """Returns the share of right predictions, 0..1, and its interval; NaN without pictures or with a NaN."""
     if not len(is_right) or np.isnan(is_right).any():
         return {name: float("nan"), f"{name}_interval": [float("nan")] * 2}
     interval = compute_wilson_interval(int(is_right.sum()), len(is_right))

@@ -71,16 +71,16 @@ def find_faces(picture: np.ndarray) -> list[Face]:
     if shrink < 1:
         size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
         small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    points, scores = [], []
+    all_points, all_scores = [], []
     for left, top, side in _choose_squares(
         *small.shape[:2], has_small_tiles=max(height, width) >= _SMALL_TILES_FROM_PX
     ):
-        found, found_scores = load_detector(BACK_CAMERA).detect(_cut_tile(small, left, top, side, 256))
-        found *= side
-        found[:, np.arange(8) != SIZE] += (left, top)
-        points.append(found * (width / small.shape[1], height / small.shape[0]))
-        scores.append(found_scores)
-    points, scores = merge_detections(np.concatenate(points), np.concatenate(scores))
+        detections, detection_scores = load_detector(BACK_CAMERA).detect(_cut_tile(small, left, top, side, 256))
+        detections *= side
+        detections[:, np.arange(8) != SIZE] += (left, top)
+        all_points.append(detections * (width / small.shape[1], height / small.shape[0]))
+        all_scores.append(detection_scores)
+    points, scores = merge_detections(np.concatenate(all_points), np.concatenate(all_scores))
     points, scores = _look_closely(pixels, points, scores)
     points, scores = merge_detections(points, scores)
     gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
@@ -165,17 +165,17 @@ def _look_closely(pixels: np.ndarray, points: np.ndarray, scores: np.ndarray) ->
     for face_points, score in zip(points, scores, strict=True):
         angle = measure_tilt(face_points[2:])
         square = place_square(face_points[MIDDLE], _CLOSE_LOOK * face_points[SIZE].max(), angle)
-        found, found_scores = detector.detect(cut_square(pixels, square, detector.size_px))
-        is_central = np.linalg.norm(found[:, MIDDLE] - 0.5, axis=1) < 0.25
+        detections, detection_scores = detector.detect(cut_square(pixels, square, detector.size_px))
+        is_central = np.linalg.norm(detections[:, MIDDLE] - 0.5, axis=1) < 0.25
         if is_central.any():
-            index = int(np.flatnonzero(is_central)[0])  # the surest comes first
+            surest = int(np.flatnonzero(is_central)[0])  # they are sorted
             edges = np.stack([square[1] - square[0], square[3] - square[0]])
-            turned = found[index] @ edges + square[0]
-            turned[SIZE] = found[index, SIZE] * np.linalg.norm(edges[0])
+            turned = detections[surest] @ edges + square[0]
+            turned[SIZE] = detections[surest, SIZE] * np.linalg.norm(edges[0])
             closer.append(turned)
-            closer_scores.append((score + found_scores[index]) / 2)
-    kept = np.array(closer_scores) >= _MIN_SCORE
-    return np.array(closer).reshape(-1, 8, 2)[kept], np.array(closer_scores)[kept]
+            closer_scores.append((score + detection_scores[surest]) / 2)
+    is_sure = np.array(closer_scores) >= _MIN_SCORE
+    return np.array(closer).reshape(-1, 8, 2)[is_sure], np.array(closer_scores)[is_sure]
 
 
 def _describe(gray: np.ndarray, points: np.ndarray, score: float) -> Face:
@@ -192,7 +192,7 @@ def _find_cautions(gray: np.ndarray, landmarks: np.ndarray, score: float) -> tup
     height, width = gray.shape
     square = find_crop_square(landmarks)
     side = np.linalg.norm(square[1] - square[0])
-    # A grid over the crop tells which share of it the picture covers.
+    # A grid over the crop shows which share of it lies outside the picture.
     shares = (np.arange(_GRID) + 0.5) / _GRID
     x, y = np.meshgrid(shares, shares)
     spots = (

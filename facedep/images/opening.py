@@ -69,8 +69,7 @@ def open_picture(source: bytes | Path, name: str) -> Image.Image:
         )
     try:
         picture.load()
-        picture = ImageOps.exif_transpose(picture)
-        return _to_eight_bits(picture)
+        return _to_eight_bits(ImageOps.exif_transpose(picture))
     except _DECODER_ERRORS as error:
         _logger.debug("A picture cannot be decoded: %s", describe_error(error))
         raise ImageError(

@@ -1,4 +1,4 @@
-"""Answers for any number of pictures: files, folders and .zip archives, one picture at a time.
+"""Predictions for any number of pictures: files, folders and .zip archives, one picture at a time.
 
 Of each picture only its numbers and a small thumbnail stay, so that memory does not grow with their size. Nothing is
 unpacked to disk, and nothing is written to a log.
@@ -62,13 +62,15 @@ class PictureSource:
             return self.content
         if isinstance(self.content, ZipStore | FolderStore):
             return self.content.read_bytes(self.inner_path)
+        if self.content is None:
+            raise ValueError("a picture without content needs an error")
         self.content.seek(0)
         return self.content.read()
 
 
 @dataclass(frozen=True)
 class PictureRow:
-    """The answer for one face, or the reason why a picture has none, without its pixels.
+    """The prediction for one face, or the reason why a picture has none, without its pixels.
 
     Attributes:
         path: The picture's name, as in its `PictureSource`.
@@ -76,12 +78,12 @@ class PictureRow:
         num_faces: How many faces the picture has.
         probability_depressed: P(depressed), 0..1; nan where there is no face.
         label: `depressed` or `non_depressed`; "" where there is no face.
-        is_uncertain: Whether the model had better not answer.
+        is_uncertain: Whether P(depressed) lies in the abstention band.
         box: `[x, y, width, height]` in pixels of the upright picture; None where the whole picture is the face.
         emotions: Emotion to probability; None where the model knows only the two groups, or there is no face.
-        cautions: Sentences on what makes the answer less trustworthy; mostly none.
-        note: A sentence on how the answer came about, or why no face was found; None mostly.
-        error: Why there is no answer, in a sentence; None where there is one.
+        cautions: Sentences on what makes the prediction less trustworthy; mostly none.
+        note: A sentence on how the prediction came about, or why no face was found; None mostly.
+        error: Why there is no prediction, in a sentence; None if there is one.
         is_seen: Whether the model was trained on this very picture.
         thumbnail: A JPEG of 64 x 64 pixels of the face, or of the picture where it has none; empty where `error` is
             set.
@@ -109,19 +111,19 @@ def list_pictures(sources: Iterable[tuple[str, bytes | BinaryIO | Path]]) -> lis
     listed with its subfolders. Archives inside archives or folders are not opened.
 
     Args:
-        sources: Name and content of each: bytes, a binary file that can seek, or a path of a file or folder. What
-            is named `.zip` is taken for an archive. An archive is read while its pictures are asked for, so it must
+        sources: Name and content of each: bytes, a binary file that can seek, or a path of a file or folder. A
+            file named `.zip` is taken for an archive. An archive is read while its pictures are asked for, so it must
             not be closed or changed before.
     """
-    pictures = []
+    pictures: list[PictureSource] = []
     for name, content in sources:
-        is_path = isinstance(content, Path)
         try:
-            if name.lower().endswith(".zip") and (not is_path or os.path.isfile(content)):  # never raises
+            # `os.path` never raises, as the methods of `Path` do for names that no file can have.
+            if isinstance(content, Path) and os.path.isdir(content):
+                pictures += _list_store(name, FolderStore(content))
+            elif name.lower().endswith(".zip") and (not isinstance(content, Path) or os.path.isfile(content)):
                 store = ZipStore(io.BytesIO(content) if isinstance(content, bytes) else content, name)
                 pictures += _list_store(name, store)
-            elif is_path and content.is_dir():
-                pictures += _list_store(name, FolderStore(content))
             else:
                 pictures.append(PictureSource(name, content))
         except DataError as error:
@@ -130,6 +132,7 @@ def list_pictures(sources: Iterable[tuple[str, bytes | BinaryIO | Path]]) -> lis
 
 
 def _list_store(name: str, store: ZipStore | FolderStore) -> list[PictureSource]:
+    name = name.rstrip("/" + os.sep) or name
     num_skipped = store.num_others
     pictures = [PictureSource(f"{name}/{path}", store, path) for path in store.paths]
     if not pictures:
@@ -153,47 +156,47 @@ def predict_pictures(
         ModelError: The model or the face detector cannot be used; nothing that a picture can be to blame for.
     """
     for picture in pictures:
-        yield _answer_picture(classifier, picture, is_whole_picture=is_whole_picture)
+        yield _predict_one(classifier, picture, is_whole_picture=is_whole_picture)
 
 
-def _answer_picture(classifier: Classifier, picture: PictureSource, *, is_whole_picture: bool) -> list[PictureRow]:
+def _predict_one(classifier: Classifier, picture: PictureSource, *, is_whole_picture: bool) -> list[PictureRow]:
     try:
         content = picture.read()
     except ImageError as error:
-        answer = PicturePrediction(picture.path, str(error), None, [], None)
+        prediction = PicturePrediction(picture.path, str(error), None, [], None)
     else:
-        answer = predict_picture(classifier, content, picture.path, is_whole_picture=is_whole_picture)
-    if not answer.faces:
-        return [_build_row(answer, 0, None)]
-    return [_build_row(answer, number, face) for number, face in enumerate(answer.faces, start=1)]
+        prediction = predict_picture(classifier, content, picture.path, is_whole_picture=is_whole_picture)
+    if not prediction.faces:
+        return [_build_row(prediction, 0, None)]
+    return [_build_row(prediction, number, face) for number, face in enumerate(prediction.faces, start=1)]
 
 
-def _build_row(answer: PicturePrediction, number: int, face: FacePrediction | None) -> PictureRow:
+def _build_row(prediction: PicturePrediction, number: int, face: FacePrediction | None) -> PictureRow:
     return PictureRow(
-        path=answer.path,
+        path=prediction.path,
         face=number,
-        num_faces=len(answer.faces),
+        num_faces=len(prediction.faces),
         probability_depressed=face.probability_depressed if face else math.nan,
         label=face.label if face else "",
         is_uncertain=bool(face and face.is_uncertain),
         box=face.box if face else None,
         emotions=face.emotions if face else None,
         cautions=face.cautions if face else (),
-        note=answer.note,
-        error=answer.error,
+        note=prediction.note,
+        error=prediction.error,
         is_seen=bool(face and face.is_seen),
-        thumbnail=_encode_thumbnail(answer.picture, face.box if face else None) if answer.picture else b"",
+        thumbnail=_encode_thumbnail(prediction.picture, face.box if face else None) if prediction.picture else b"",
     )
 
 
 def _encode_thumbnail(picture: Image.Image, box: list[int] | None) -> bytes:
     """Returns a JPEG of the square around a face, or of the picture's middle square, 64 x 64 pixels."""
     width, height = picture.size
-    left, top, box_width, box_height = box or (0, 0, width, height)
+    box_left, box_top, box_width, box_height = box or (0, 0, width, height)
     wanted = (1 + 2 * _THUMBNAIL_MARGIN) * max(box_width, box_height) if box else min(width, height)
     side = min(wanted, width, height)
-    left = min(max(left + box_width / 2 - side / 2, 0), width - side)
-    top = min(max(top + box_height / 2 - side / 2, 0), height - side)
+    left = min(max(box_left + box_width / 2 - side / 2, 0), width - side)
+    top = min(max(box_top + box_height / 2 - side / 2, 0), height - side)
     small = picture.resize(
         (THUMBNAIL_PX, THUMBNAIL_PX),
         Image.Resampling.BILINEAR,
@@ -213,7 +216,8 @@ def build_table(rows: Iterable[PictureRow]) -> pd.DataFrame:
     Args:
         rows: Of any number of pictures, from `predict_pictures`. Probabilities are rounded to six decimals here.
     """
-    records, emotion_names = [], {}
+    records = []
+    emotion_names: dict[str, None] = {}  # in the order of their first appearance
     for row in rows:
         emotion_names |= dict.fromkeys(row.emotions or ())
         records.append(

@@ -18,7 +18,7 @@ from facedep.inference.prediction_cache import (
 )
 from facedep.networks.architecture import expose_features
 from facedep.networks.calibration import apply_temperature
-from facedep.networks.classifier import Classifier, fill_batch, find_batch_size, load_classifier
+from facedep.networks.classifier import Classifier, Inputs, fill_batch, find_batch_size, load_classifier
 
 _LARGEST_FEATURE = float(np.finfo(np.float16).max)
 
@@ -30,26 +30,26 @@ def compute_predictions(
     mask: np.ndarray | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> DatasetPredictions:
-    """Returns a model's answers and keeps them, with those to other pictures that were kept before.
+    """Returns a model's predictions and keeps them, with those for other pictures that were kept before.
 
-    Identical pictures are asked about once, and what is answered already is not asked again.
+    Identical pictures are predicted once, and what was predicted before is not predicted again.
 
     Args:
         run_dir: The run folder that holds the model.
         dataset: The data set.
-        mask: `bool` array of shape `(n,)`: the pictures wanted, of which those that can be read are answered; None for
-            all.
-        on_progress: Called after each batch with the number of pictures done and of all that are asked about.
+        mask: `bool` array of shape `(n,)`: the pictures wanted, of which those that can be read are predicted; None
+            for all.
+        on_progress: Called after each batch with the number of pictures done and of all that are predicted.
 
     Raises:
         ModelError: The folder holds no usable model.
-        DataError: The disk does not take the answers.
+        DataError: The disk does not take the predictions.
         ImageError: A picture that could be read cannot be read any more.
     """
     path = find_predictions_path(run_dir, dataset)
     scan = scan_dataset(dataset)
     kept = read_predictions(run_dir, dataset)
-    if has_predictions(kept, scan, mask):
+    if kept is not None and has_predictions(kept, scan, mask):
         return kept
     classifier = load_classifier(run_dir)
     is_missing = scan.is_readable if mask is None else scan.is_readable & mask
@@ -59,31 +59,35 @@ def compute_predictions(
     fingerprints, first = np.unique(scan.fingerprints[missing], return_index=True)
     is_computed = np.zeros(len(dataset.samples), bool)
     is_computed[missing[first]] = True  # pictures are read in the order in which they lie on disk
-    outputs, features = _ask(classifier, load_images(dataset, scan, is_computed, classifier.input_size_px), on_progress)
-    order = np.searchsorted(fingerprints, scan.fingerprints[is_computed])  # of what was asked, among the fingerprints
-    places = np.empty(len(order), np.int64)
-    places[order] = np.arange(len(order))
+    outputs, features = _run_network(
+        classifier, load_images(dataset, scan, is_computed, classifier.input_size_px), on_progress
+    )
+    order = np.searchsorted(
+        fingerprints, scan.fingerprints[is_computed]
+    )  # of what was predicted, among the fingerprints
+    positions = np.empty(len(order), np.int64)
+    positions[order] = np.arange(len(order))
     is_new = np.isin(scan.fingerprints, fingerprints) & scan.is_readable
-    source = places[np.searchsorted(fingerprints, scan.fingerprints[is_new])]
-    kept = read_predictions(run_dir, dataset)  # another process may have asked about other pictures meanwhile
-    answers = DatasetPredictions(
+    source = positions[np.searchsorted(fingerprints, scan.fingerprints[is_new])]
+    kept = read_predictions(run_dir, dataset)  # another process may have predicted other pictures meanwhile
+    predictions = DatasetPredictions(
         class_names=list(classifier.class_names),
         positive_classes=list(classifier.card.positive_classes),
         outputs=_put(outputs[source], is_new, kept.outputs if kept else None),
         features=_put(features[source], is_new, kept.features if kept else None),
         is_predicted=is_new | kept.is_predicted if kept else is_new,
     )
-    answers = replace(answers, is_complete=has_predictions(answers, scan))
-    write_predictions(path, answers)
-    return answers
+    predictions = replace(predictions, is_complete=has_predictions(predictions, scan))
+    write_predictions(path, predictions)
+    return predictions
 
 
-def _ask(
-    classifier: Classifier, images: np.ndarray, on_progress: Callable[[int, int], None] | None
+def _run_network(
+    classifier: Classifier, images: Inputs, on_progress: Callable[[int, int], None] | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns calibrated outputs, `float32`, and features, `float16`, both averaged over the mirror image if it is.
 
-    The answers are those of `Classifier.predict`; asking for both at once saves running the network twice.
+    The outputs are those of `Classifier.predict`; computing both at once saves running the network twice.
     """
     network = classifier.network
     both = expose_features(network)
@@ -95,26 +99,26 @@ def _ask(
     for start in range(0, num_images, batch_size):
         batch = np.asarray(images[start : start + batch_size])
         num_predicted = len(batch)
-        rows = slice(start, start + num_predicted)
+        done = slice(start, start + num_predicted)
         batch = fill_batch(batch, min(batch_size, num_images))
-        answer, seen = map(np.asarray, both.predict_on_batch(batch))
+        output, feature = map(np.asarray, both.predict_on_batch(batch))
         if uses_flip_tta:
-            mirrored_answer, mirrored_seen = map(np.asarray, both.predict_on_batch(batch[:, :, ::-1]))
-            answer, seen = (answer + mirrored_answer) / 2, (seen + mirrored_seen) / 2
-        answer, seen = answer[:num_predicted], seen[:num_predicted]
-        if not np.isfinite(answer).all():
+            mirrored_output, mirrored_feature = map(np.asarray, both.predict_on_batch(batch[:, :, ::-1]))
+            output, feature = (output + mirrored_output) / 2, (feature + mirrored_feature) / 2
+        output, feature = output[:num_predicted], feature[:num_predicted]
+        if not np.isfinite(output).all():
             raise ModelError(
-                f"The model {classifier.name!r} answers with values that are no numbers. Choose another model."
+                f"The model {classifier.name!r} predicts values that are not numbers. Choose another model."
             )
-        outputs[rows] = apply_temperature(answer, classifier.temperature)
-        features[rows] = np.clip(seen, -_LARGEST_FEATURE, _LARGEST_FEATURE)
+        outputs[done] = apply_temperature(output, classifier.temperature)
+        features[done] = np.clip(feature, -_LARGEST_FEATURE, _LARGEST_FEATURE)
         if on_progress:
             on_progress(start + num_predicted, num_images)
     return outputs, features
 
 
-def _put(values: np.ndarray, rows: np.ndarray, kept: np.ndarray | None) -> np.ndarray:
-    """Returns one row per picture: new values in these rows, else what is kept, NaN where there is no answer."""
-    whole = np.full((len(rows), values.shape[1]), np.nan, values.dtype) if kept is None else kept.copy()
-    whole[rows] = values
+def _put(values: np.ndarray, mask: np.ndarray, kept: np.ndarray | None) -> np.ndarray:
+    """Returns one row per picture: new values under the mask, else what is kept, NaN without a prediction."""
+    whole = np.full((len(mask), values.shape[1]), np.nan, values.dtype) if kept is None else kept.copy()
+    whole[mask] = values
     return whole

@@ -48,8 +48,8 @@ def project_features(features: np.ndarray, *, on_progress: Callable[[int, int], 
     if is_known.any():
         different, inverse = np.unique(features[is_known], axis=0, return_inverse=True)
         different = different.astype(np.float32)
-        place = _place_many if len(different) >= _FEWEST_IMAGES else _place_few
-        points[is_known] = place(different, on_progress)[inverse]
+        compute = _place_many if len(different) >= _FEWEST_IMAGES else _place_few
+        points[is_known] = compute(different, on_progress)[inverse]
     return points
 
 

@@ -120,7 +120,7 @@ def compute_activations(classifier: Classifier, prepared: np.ndarray) -> tuple[n
     return values.mean(axis=0).astype(np.float32), float(_subtract_means(biases, is_positive))
 
 
-def _subtract_means(values: np.ndarray, is_positive: np.ndarray) -> np.ndarray:
+def _subtract_means(values: np.ndarray, is_positive: np.ndarray) -> np.ndarray | float:
     """Returns the mean over the positive classes minus that over the others, along the last axis; of none it is 0."""
     signs = [values[..., chosen].mean(axis=-1) if chosen.any() else 0.0 for chosen in (is_positive, ~is_positive)]
     return signs[0] - signs[1]
@@ -140,7 +140,7 @@ def overlay_map(prepared: np.ndarray, values: np.ndarray, *, size_px: int, stren
     face = cv2.resize(prepared, (size_px, size_px), interpolation=cv2.INTER_CUBIC).astype(np.float32)[..., np.newaxis]
     smooth = cv2.resize(values, (size_px, size_px), interpolation=cv2.INTER_CUBIC)
     share = strength * np.clip(np.abs(smooth) / max(float(np.abs(values).max()), 1e-6), 0, 1)[..., np.newaxis]
-    color = np.where(smooth[..., np.newaxis] > 0, np.float32(_FOR_COLOR), np.float32(_AGAINST_COLOR))
+    color = np.where(smooth[..., np.newaxis] > 0, *(np.array(rgb, np.float32) for rgb in (_FOR_COLOR, _AGAINST_COLOR)))
     return np.round((1 - share) * face + share * color).astype(np.uint8)
 
 
@@ -173,5 +173,5 @@ def measure_stability(classifier: Classifier, prepared: np.ndarray) -> Stability
 
 
 def _shift(prepared: np.ndarray, right: int, down: int) -> np.ndarray:
-    matrix = np.float32([[1, 0, right], [0, 1, down]])
+    matrix = np.array([[1, 0, right], [0, 1, down]], np.float32)
     return cv2.warpAffine(prepared, matrix, prepared.shape[::-1], borderMode=cv2.BORDER_REPLICATE)

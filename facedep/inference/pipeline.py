@@ -1,8 +1,9 @@
-"""From a picture's bytes to an answer: the one path for the Predict page, the command line and the tests.
+"""From a picture's bytes to predictions: the one path for the Predict page, the command line and the tests.
 
 Nothing is written to disk or to a log.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from facedep import emotions
 from facedep.errors import ImageError
-from facedep.images.alignment import crop_face
+from facedep.images.alignment import Face, crop_face
 from facedep.images.faces import CAUTION_TEXTS, TINY_PICTURE_PX, find_faces, is_face_crop
 from facedep.images.opening import compute_fingerprint, open_picture, prepare_image, to_gray
 from facedep.networks.classifier import Classifier
@@ -33,17 +34,17 @@ _NUMBER_SHARE = 1 / 26  # of the picture's width: 37 pixels of 960, 18 where tha
 
 @dataclass(frozen=True)
 class FacePrediction:
-    """The answer for one face.
+    """The prediction for one face.
 
     Attributes:
         probability_depressed: P(depressed), 0..1.
-        label: `depressed` or `non_depressed`, at the model's threshold.
-        is_uncertain: Whether the model had better not answer: P(depressed) lies in the uncertain band of its card.
-        box: `[x, y, width, height]` in pixels of the upright picture; None where the whole picture is the face.
-        emotions: Emotion to probability; None where the model knows only the two groups.
+        label: `depressed` or `non_depressed`, at the decision threshold.
+        is_uncertain: Whether P(depressed) lies in the abstention band of the card.
+        box: `[x, y, width, height]` in pixels of the upright picture; None if the whole picture is the face.
+        emotions: Emotion to probability; None if the model knows only the two groups.
         prepared: What the network sees: `uint8` array of shape `(size, size)`, 0-255.
         is_seen: Whether the model was trained on this very picture.
-        cautions: Sentences on what makes this answer less trustworthy; mostly none.
+        cautions: Sentences on what makes this prediction less trustworthy; mostly none.
     """
 
     probability_depressed: float
@@ -58,15 +59,15 @@ class FacePrediction:
 
 @dataclass(frozen=True)
 class PicturePrediction:
-    """The answer for one picture.
+    """The predictions for one picture.
 
     Attributes:
         path: The picture's name, exactly as given.
-        error: Why there is no answer, in a sentence; None where there is one.
-        note: A sentence on how the answer came about; None mostly.
-        faces: One answer per face: clear ones first, the largest of them first, then those with a caution, the largest
-            first; empty where `error` is set or no face was found.
-        picture: The upright picture; None where `error` is set.
+        error: Why there is no prediction, in a sentence; None if there is one.
+        note: A sentence on how the predictions came about; None mostly.
+        faces: One prediction per face: clear ones first, the largest of them first, then those with a caution, the
+            largest first; empty if `error` is set or no face was found.
+        picture: The upright picture; None if `error` is set.
     """
 
     path: str
@@ -100,16 +101,16 @@ def face_to_json(face: Any) -> dict[str, Any]:
 def predict_picture(
     classifier: Classifier, source: bytes | Path, name: str, *, is_whole_picture: bool = False
 ) -> PicturePrediction:
-    """Returns the model's answer for every face in a picture. A picture that cannot be read is an answer too.
+    """Returns the predictions for every face in a picture. For a picture that cannot be read, they hold the reason.
 
     Faces are found, turned upright by the eyes and cut as the training faces are. The tight picture of one face, as
-    data sets hold them, is answered as a whole. The first face is the one the picture most likely is about: the largest
+    data sets hold them, is taken as a whole. The first face is the one the picture most likely is about: the largest
     of those without a caution.
 
     Args:
         classifier: A loaded model.
         source: The file's content, or its path.
-        name: What the picture is called in the answer and in sentences.
+        name: What the picture is called in the result and in sentences.
         is_whole_picture: Whether to take its middle square as one face, without a search.
     """
     try:
@@ -118,20 +119,23 @@ def predict_picture(
         return PicturePrediction(name, str(error), None, [], None)
     gray = to_gray(picture)
     size = classifier.input_size_px
-    # The pictures of data sets, of which there may be 1,000, are told by their size alone: 6 ms each instead of 60.
+    # The pictures of data sets, maybe 1,000 at once, are recognized by their size alone: 6 ms each instead of 60.
     is_tiny_crop = max(gray.shape) <= TINY_PICTURE_PX and is_face_crop(gray, [])
-    found = [] if is_whole_picture or is_tiny_crop else find_faces(np.asarray(picture))
-    if is_whole_picture or is_face_crop(gray, found):
+    detected = [] if is_whole_picture or is_tiny_crop else find_faces(np.asarray(picture))
+    faces: Sequence[Face | None]
+    note: str | None
+    if is_whole_picture or is_face_crop(gray, detected):
         note = MIDDLE_SQUARE_NOTE if is_whole_picture else WHOLE_NOTE
         prepared, faces = prepare_image(gray, size)[np.newaxis], [None]
-    elif not found:
+    elif not detected:
         return PicturePrediction(name, None, NO_FACE_NOTE, [], picture)
     else:
-        note, faces = None, sorted(found, key=lambda face: bool(face.cautions))  # stable: the largest stay first
-        prepared = np.stack([crop_face(gray, face, size)[:, :, np.newaxis] for face in faces])
+        clear_first = sorted(detected, key=lambda face: bool(face.cautions))  # stable: the largest stay first
+        note, faces = None, clear_first
+        prepared = np.stack([crop_face(gray, face, size)[:, :, np.newaxis] for face in clear_first])
     predictions = classifier.predict(prepared)
     is_seen = compute_fingerprint(gray) in classifier.fingerprints
-    answers = [
+    predicted_faces = [
         FacePrediction(
             probability_depressed=float(probability),
             label=label_of(float(probability), classifier.threshold),
@@ -144,29 +148,31 @@ def predict_picture(
         )
         for number, (face, probability) in enumerate(zip(faces, predictions.probabilities, strict=True))
     ]
-    return PicturePrediction(name, None, note, answers, picture)
+    return PicturePrediction(name, None, note, predicted_faces, picture)
 
 
-def mark_faces(answer: PicturePrediction) -> Image.Image:
+def mark_faces(prediction: PicturePrediction) -> Image.Image:
     """Returns the picture, at most 960 pixels a side, with a box around each face that was found.
 
-    Several faces are numbered as in `answer.faces`, large enough to be read at half the size. The box of a face with a
-    caution is gray and dashed, its number gray too.
+    Several faces are numbered as in `prediction.faces`, large enough to be read at half the size. The box of a face
+    with a caution is gray and dashed, its number gray too.
     """
-    shrink = min(1.0, _MARKED_SIDE_PX / max(answer.picture.size))
-    size = (max(1, round(answer.picture.width * shrink)), max(1, round(answer.picture.height * shrink)))
-    marked = answer.picture.convert("RGB").resize(size)
+    if prediction.picture is None:
+        raise ValueError("this picture could not be read, so there is nothing to mark")
+    shrink = min(1.0, _MARKED_SIDE_PX / max(prediction.picture.size))
+    size = (max(1, round(prediction.picture.width * shrink)), max(1, round(prediction.picture.height * shrink)))
+    marked = prediction.picture.convert("RGB").resize(size)
     draw = ImageDraw.Draw(marked)
     line_px = max(3, max(size) // 120)  # the page shows it 220 to 480 pixels wide
     font_px = max(10, round(_NUMBER_SHARE * size[0]))
     boxes = [
         (number, tuple(shrink * value for value in face.box), _CAUTION_COLOR if face.cautions else _MARK_COLOR)
-        for number, face in enumerate(answer.faces, start=1)
+        for number, face in enumerate(prediction.faces, start=1)
         if face.box
     ]
     for _, box, color in boxes:
         _draw_box(draw, box, color, line_px, is_dashed=color == _CAUTION_COLOR)
-    if len(answer.faces) > 1:
+    if len(prediction.faces) > 1:
         for number, box, color in reversed(boxes):  # where they overlap, the first one is on top
             _draw_number(draw, number, box, color, font_px)
     return marked

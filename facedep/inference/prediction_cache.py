@@ -1,10 +1,11 @@
 """One model's predictions for one data set, kept on disk: read here, computed in `dataset_predictions.py`.
 
 A network takes seconds to load and half a minute for 28,000 pictures, so a page only ever reads a file that a process
-of its own has written. Whatever makes the answers other ones makes another file: the weights, the temperature, what the
-outputs mean, any picture. The file holds the answers to the pictures that were asked for so far.
+of its own has written. A change of the weights, the temperature, the meaning of the outputs or any picture makes
+another file. It holds the predictions for the pictures that were needed so far.
 
-A run whose network is not there may hold its answers to one data set beside its card: they can be scored, no more.
+A run that comes without its network may hold its predictions for one data set beside its card: they can be scored, no
+more.
 """
 
 import hashlib
@@ -19,25 +20,26 @@ from facedep.array_files import load_arrays, read_arrays, save_arrays, write_arr
 from facedep.data.scan import Scan, find_cache_path
 from facedep.data.sources import Dataset
 from facedep.errors import ModelError
-from facedep.networks.card import FINGERPRINTS_FILE, MODEL_FILE, PREDICTIONS_FILE, read_card
+from facedep.networks.card import FINGERPRINTS_FILE, MODEL_FILE, PREDICTIONS_FILE, Card, read_card
 from facedep.networks.predictions import Predictions, sum_depressed
 from facedep.paths import cache_dir
 
+_OLD_FILE = "answers.npz"  # what `PREDICTIONS_FILE` was until version 0.1, with `is_answered` in it
 _VERSION = "2"  # to be raised when what is stored or how it is computed changes
 
 
 @dataclass(frozen=True)
 class DatasetPredictions:
-    """A model's answers, in the order of the data set's samples.
+    """A model's predictions, in the order of the data set's samples.
 
     Attributes:
         class_names: What each output means.
         positive_classes: Those of them that the model was trained to count as *depressed*.
-        outputs: Calibrated class probabilities: `float32`, shape `(n, classes)`, 0..1; NaN without an answer.
-        features: What the last layer decides on: `float16`, shape `(n, features)`; NaN without an answer, and of shape
-            `(n, 0)` where only the answers were kept beside a card.
-        is_predicted: `bool`, shape `(n,)`: False for damaged files and for pictures not asked about yet.
-        is_complete: Whether every picture that can be read is answered.
+        outputs: Calibrated class probabilities: `float32`, shape `(n, classes)`, 0..1; NaN without a prediction.
+        features: What the last layer decides on: `float16`, shape `(n, features)`; NaN without a prediction, and of
+            shape `(n, 0)` if only the predictions were kept beside a card.
+        is_predicted: `bool`, shape `(n,)`: False for damaged files and for pictures not predicted yet.
+        is_complete: Whether every picture that can be read is predicted.
     """
 
     class_names: list[str]
@@ -49,29 +51,29 @@ class DatasetPredictions:
 
     @property
     def probabilities(self) -> np.ndarray:
-        """P(depressed) as the model was trained to mean it: `float64`, shape `(n,)`, 0..1; NaN without an answer."""
+        """P(depressed) as the model was trained to mean it: `float64`, shape `(n,)`, 0..1; NaN without one."""
         return sum_depressed(self.outputs, self.class_names, self.positive_classes)
 
-    def select(self, rows: np.ndarray) -> Predictions:
-        """Returns the answers to some pictures, as `model.Classifier.predict` gives them.
+    def select(self, mask: np.ndarray) -> Predictions:
+        """Returns the predictions for some pictures, as `Classifier.predict` gives them.
 
         Args:
-            rows: `bool` array of shape `(n,)`; all of them must be answered.
+            mask: `bool` array of shape `(n,)`; all of them must be predicted.
 
         Raises:
             ValueError: One is not.
         """
-        if not self.is_predicted[rows].all():
-            raise ValueError(f"{np.sum(rows & ~self.is_predicted)} of the pictures are not answered")
-        probabilities = self.probabilities[rows]
+        if not self.is_predicted[mask].all():
+            raise ValueError(f"{np.sum(mask & ~self.is_predicted)} of the pictures are not predicted")
+        probabilities = self.probabilities[mask]
         if not set(self.class_names) <= set(emotions.EMOTIONS):
             return Predictions(probabilities, None)
-        answers = self.outputs[rows].astype(np.float64).tolist()
-        return Predictions(probabilities, [dict(zip(self.class_names, answer, strict=True)) for answer in answers])
+        outputs = self.outputs[mask].astype(np.float64).tolist()
+        return Predictions(probabilities, [dict(zip(self.class_names, shares, strict=True)) for shares in outputs])
 
 
 def find_predictions_path(run_dir: Path, dataset: Dataset) -> Path:
-    """Returns where the answers of this very model to these very pictures are kept.
+    """Returns where the predictions of this very model for these very pictures are kept.
 
     Raises:
         ModelError: The folder holds no model of this project.
@@ -88,15 +90,23 @@ def find_predictions_path(run_dir: Path, dataset: Dataset) -> Path:
 
 
 def find_predictions_key(run_dir: Path, dataset: Dataset) -> str:
-    """Returns 16 hex digits that name these answers: other ones, of a model or kept beside a card, have another name.
+    """Returns 16 hex digits that name these predictions; those of another model or in another file get another name.
 
     Raises:
-        ModelError: The folder holds neither a model of this project nor answers.
+        ModelError: The folder holds neither a model of this project nor predictions.
     """
-    if (run_dir / MODEL_FILE).is_file() or not (run_dir / PREDICTIONS_FILE).is_file():
+    beside = _find_predictions_beside(run_dir)
+    if beside is None:
         return find_predictions_path(run_dir, dataset).stem
-    with (run_dir / PREDICTIONS_FILE).open("rb") as file:
+    with beside.open("rb") as file:
         return _compute_key(run_dir, dataset, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _find_predictions_beside(run_dir: Path) -> Path | None:
+    """Returns the file with the predictions of a run without its network; None for any other run."""
+    if (run_dir / MODEL_FILE).is_file():
+        return None
+    return next((path for name in (PREDICTIONS_FILE, _OLD_FILE) if (path := run_dir / name).is_file()), None)
 
 
 def _compute_key(run_dir: Path, dataset: Dataset, content: str) -> str:
@@ -107,39 +117,45 @@ def _compute_key(run_dir: Path, dataset: Dataset, content: str) -> str:
 
 
 def read_predictions(run_dir: Path, dataset: Dataset) -> DatasetPredictions | None:
-    """Returns the kept answers, maybe to a part of the pictures only; None where there are none or they are damaged.
+    """Returns the kept predictions, maybe for some of the pictures only; None if there are none or they are damaged.
 
     `DatasetPredictions.is_complete` or `has_predictions` says whether those wanted are among them.
 
     Raises:
-        ModelError: The folder holds no model of this project; or only answers to another data set.
+        ModelError: The folder holds no model of this project; or only predictions for another data set.
     """
-    if not (run_dir / MODEL_FILE).is_file() and (run_dir / PREDICTIONS_FILE).is_file():
-        return _read_predictions_beside(run_dir, dataset)
+    if beside := _find_predictions_beside(run_dir):
+        return _read_predictions_beside(beside, dataset)
     num_images = len(dataset.samples)
     kept = read_arrays(find_predictions_path(run_dir, dataset), list(DatasetPredictions.__dataclass_fields__))
     if kept is None or any(len(kept[name]) != num_images for name in ("outputs", "features", "is_predicted")):
         return None
-    names = {name: kept.pop(name).tolist() for name in ("class_names", "positive_classes")}
-    return DatasetPredictions(**names, is_complete=bool(kept.pop("is_complete")), **kept)
+    return DatasetPredictions(
+        class_names=kept["class_names"].tolist(),
+        positive_classes=kept["positive_classes"].tolist(),
+        outputs=kept["outputs"],
+        features=kept["features"],
+        is_predicted=kept["is_predicted"],
+        is_complete=bool(kept["is_complete"]),
+    )
 
 
-def has_predictions(answers: DatasetPredictions | None, scan: Scan, rows: np.ndarray | None = None) -> bool:
-    """Returns whether all of the chosen pictures that can be read are answered.
+def has_predictions(predictions: DatasetPredictions | None, scan: Scan, mask: np.ndarray | None = None) -> bool:
+    """Returns whether all of the chosen pictures that can be read are predicted.
 
     Args:
-        answers: From `read_predictions`.
+        predictions: From `read_predictions`.
         scan: The data set's scan.
-        rows: `bool` array of shape `(n,)`: the chosen ones; None for all.
+        mask: `bool` array of shape `(n,)`: the chosen ones; None for all.
     """
-    wanted = scan.is_readable if rows is None else scan.is_readable & rows
-    return answers is not None and bool(answers.is_predicted[wanted].all())
+    wanted = scan.is_readable if mask is None else scan.is_readable & mask
+    return predictions is not None and bool(predictions.is_predicted[wanted].all())
 
 
 def save_predictions_beside(run_dir: Path, dataset: Dataset) -> Path:
-    """Writes a model's kept answers to a data set beside its card, so that it can be scored without its network.
+    """Writes a model's kept predictions for a data set beside its card, so that it can be scored without its network.
 
-    They are told from others by the pictures' content; the features, most of the size, are left out.
+    The pictures' content identifies them; the features, most of the size, are not written.
 
     Args:
         run_dir: The run folder that holds the model.
@@ -149,47 +165,55 @@ def save_predictions_beside(run_dir: Path, dataset: Dataset) -> Path:
         The file.
 
     Raises:
-        ModelError: The folder holds no model, or not all of the pictures are answered yet.
-        DataError: The disk does not take the answers.
+        ModelError: The folder holds no model, or not all of the pictures are predicted yet.
+        DataError: The disk does not take the predictions.
     """
-    find_predictions_path(run_dir, dataset)  # a run without its network has nothing to keep anew
-    answers = read_predictions(run_dir, dataset)
-    if answers is None or not answers.is_complete:
-        raise ModelError(f"{run_dir.name!r} has not answered all pictures of {dataset.name} yet. Ask it first.")
+    find_predictions_path(run_dir, dataset)  # raises for a run without its network
+    predictions = read_predictions(run_dir, dataset)
+    if predictions is None or not predictions.is_complete:
+        raise ModelError(
+            f"There are not yet predictions of {run_dir.name!r} for all pictures of {dataset.name}. Compute them first."
+        )
     path = run_dir / PREDICTIONS_FILE
-    arrays = {**asdict(answers), "content_hash": dataset.content_hash, "paths": dataset.samples["path"].tolist()}
+    arrays = {**asdict(predictions), "content_hash": dataset.content_hash, "paths": dataset.samples["path"].tolist()}
     del arrays["features"], arrays["is_complete"]
     save_arrays(path, {name: np.array(array) for name, array in arrays.items()}, compress=True)
     return path
 
 
-def _read_predictions_beside(run_dir: Path, dataset: Dataset) -> DatasetPredictions:
-    card = read_card(run_dir)
-    names = ["class_names", "positive_classes", "outputs", "is_predicted", "content_hash", "paths"]
-    kept = load_arrays(run_dir / PREDICTIONS_FILE, names)
-    fits = kept is not None and (
-        kept["outputs"].shape == (len(kept["paths"]), len(kept["class_names"]))
-        and kept["is_predicted"].shape == (len(kept["paths"]),)
-        and (kept["outputs"].dtype.kind, kept["is_predicted"].dtype.kind) == ("f", "b")
-        and np.isfinite(kept["outputs"][kept["is_predicted"]]).all()
-        and all(kept[name].tolist() == list(getattr(card, name)) for name in ("class_names", "positive_classes"))
-    )
-    if not fits:
-        raise ModelError(f"The answers of {run_dir.name!r} in {PREDICTIONS_FILE} are damaged. Choose another model.")
-    place_of_path = {path: place for place, path in enumerate(kept["paths"].tolist())}
-    places = [place_of_path.get(path) for path in dataset.samples["path"]]
-    if str(kept["content_hash"]) != dataset.content_hash or None in places:
+def _read_predictions_beside(path: Path, dataset: Dataset) -> DatasetPredictions:
+    run_name, card = path.parent.name, read_card(path.parent)
+    mask_name = "is_answered" if path.name == _OLD_FILE else "is_predicted"
+    names = ["class_names", "positive_classes", "outputs", mask_name, "content_hash", "paths"]
+    arrays = load_arrays(path, names)
+    if arrays is None or not _fits_card(arrays, arrays[mask_name], card):
+        raise ModelError(f"The predictions of {run_name!r} in {path.name} are damaged. Choose another model.")
+    index_of_path = {path: i for i, path in enumerate(arrays["paths"].tolist())}
+    indices = [index_of_path.get(path, -1) for path in dataset.samples["path"]]
+    if str(arrays["content_hash"]) != dataset.content_hash or -1 in indices:
         data_name = card.data.name or "another data set"
         raise ModelError(
-            f"{run_dir.name!r} has no {MODEL_FILE}, only its answers to other pictures than {dataset.name}. Choose "
+            f"{run_name!r} has no {MODEL_FILE}, only its predictions for other pictures than {dataset.name}. Choose "
             f"those ({data_name}), or another model."
         )
     return DatasetPredictions(
         class_names=list(card.class_names),
         positive_classes=list(card.positive_classes),
-        outputs=kept["outputs"][places],
-        features=np.empty((len(places), 0), np.float16),
-        is_predicted=kept["is_predicted"][places],
+        outputs=arrays["outputs"][indices],
+        features=np.empty((len(indices), 0), np.float16),
+        is_predicted=arrays[mask_name][indices],
+    )
+
+
+def _fits_card(arrays: dict[str, np.ndarray], is_predicted: np.ndarray, card: Card) -> bool:
+    outputs, num_images = arrays["outputs"], len(arrays["paths"])
+    return (
+        outputs.shape == (num_images, len(arrays["class_names"]))
+        and is_predicted.shape == (num_images,)
+        and (outputs.dtype.kind, is_predicted.dtype.kind) == ("f", "b")
+        and bool(np.isfinite(outputs[is_predicted]).all())
+        and arrays["class_names"].tolist() == list(card.class_names)
+        and arrays["positive_classes"].tolist() == list(card.positive_classes)
     )
 
 
@@ -205,14 +229,14 @@ def find_in_training_set(run_dir: Path, fingerprints: np.ndarray) -> np.ndarray:
     return np.isin(fingerprints, np.array(known, dtype=str))
 
 
-def write_predictions(path: Path, answers: DatasetPredictions) -> None:
-    """Keeps answers.
+def write_predictions(path: Path, predictions: DatasetPredictions) -> None:
+    """Keeps predictions.
 
     Args:
         path: From `find_predictions_path`.
-        answers: The answers.
+        predictions: The predictions.
 
     Raises:
         DataError: The disk does not take them.
     """
-    write_arrays(path, asdict(answers))
+    write_arrays(path, asdict(predictions))

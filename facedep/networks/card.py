@@ -200,8 +200,8 @@ class Card:
     def with_evaluation(self, evaluation: RecordedEvaluation) -> "Card":
         """Returns this card with an evaluation added, in place of an older one on the same pictures."""
 
-        def name_pictures(one: RecordedEvaluation) -> tuple[str, str, str]:
-            return one.content_hash, one.protocol, one.subset
+        def name_pictures(evaluation: RecordedEvaluation) -> tuple[str, str, str]:
+            return evaluation.content_hash, evaluation.protocol, evaluation.subset
 
         others = [old for old in self.evaluations if name_pictures(old) != name_pictures(evaluation)]
         return dataclasses.replace(self, evaluations=(*others, evaluation))
@@ -333,18 +333,18 @@ def _read_training(training: TableReader) -> TrainingSummary:
 
 
 def _write(value: Any) -> Any:
-    """Returns a value of a card as JSON has it; what is optional and not there is left out."""
+    """Returns a value of a card as JSON has it; what is optional and missing is not written."""
     if isinstance(value, MajorityBaseline):
         return {"name": value.name, "share": value.share} if value.is_known else None
     if dataclasses.is_dataclass(value):
-        fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         extra, scores = dict(fields.pop("extra", {})), None
-        if isinstance(value, RecordedEvaluation):  # its scores stand beside what was scored
+        if isinstance(value, RecordedEvaluation):  # its scores are written beside what was scored
             scores = _write(fields.pop("scores"))
-        known = {name: _write(one) for name, one in fields.items() if one is not None and one != UNKNOWN}
+        known = {name: _write(item) for name, item in fields.items() if item is not None and item != UNKNOWN}
         return {**known, **(scores or {}), **extra}
     if isinstance(value, Mapping):
-        return {name: _write(one) for name, one in value.items()}
+        return {name: _write(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_write(one) for one in value]
+        return [_write(item) for item in value]
     return drop_nan(value)

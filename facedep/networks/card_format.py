@@ -54,7 +54,7 @@ def upgrade_card(values: Any) -> dict[str, Any]:
         if isinstance(card.get(name), dict):
             card[name] = _rename(card[name], names)
     if isinstance(card.get("scores"), dict):
-        card["scores"] = {part: upgrade_scores(scores) for part, scores in card["scores"].items()}
+        card["scores"] = {subset: upgrade_scores(scores) for subset, scores in card["scores"].items()}
     if isinstance(card.get("evaluations"), list):
         card["evaluations"] = [upgrade_evaluation(evaluation) for evaluation in card["evaluations"]]
     return card
@@ -111,7 +111,7 @@ class TableReader:
     """Reads one table of a card, name by name, and knows what is left.
 
     Each `read_` function raises `DamagedCardError` for a value of the wrong kind or out of range. A missing value is
-    the default, and damage where there is none.
+    the default, and damage if there is none.
 
     Args:
         values: The table.
@@ -182,7 +182,7 @@ class TableReader:
     def read_names(self, name: str) -> tuple[str, ...]:
         """Returns a list of texts, empty where it is missing."""
         value = self._take(name, default=())
-        if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
             raise self._damage(name, "no list of texts")
         return tuple(value)
 
@@ -192,8 +192,8 @@ class TableReader:
 
     def read_numbers(self, name: str) -> dict[str, float]:
         """Returns a table of numbers, empty where it is missing or null."""
-        found = self.read_dict(name).items()
-        return {key: self._check_number(name, value, -_MAX_LIMIT, _MAX_LIMIT) for key, value in found}
+        values = self.read_dict(name)
+        return {key: self._check_number(name, value, -_MAX_LIMIT, _MAX_LIMIT) for key, value in values.items()}
 
     def read_dict(self, name: str) -> dict[str, Any]:
         """Returns a table as it is, empty where it is missing or null."""
@@ -218,7 +218,7 @@ class TableReader:
         value = self._take(name, default=[])
         if not isinstance(value, list | tuple):
             raise self._damage(name, "no list")
-        return [TableReader(one, f"one of its {name}") for one in value]
+        return [TableReader(item, f"one of its {name}") for item in value]
 
     def _take(self, name: str, *, default: Any) -> Any:
         self._left.pop(name, None)

@@ -142,15 +142,15 @@ def read_scores_table(scores: TableReader) -> Scores:
         emotion_accuracy_interval=scores.read_interval("emotion_accuracy_interval"),
         per_emotion={
             name: EmotionScores(
-                num_images=one.read_count("num_images"),
-                group_accuracy=one.read_score("group_accuracy"),
-                group_accuracy_interval=one.read_interval("group_accuracy_interval"),
-                emotion_accuracy=one.read_score("emotion_accuracy"),
-                emotion_accuracy_interval=one.read_interval("emotion_accuracy_interval"),
-                mean_probability=one.read_score("mean_probability"),
-                extra=one.read_rest(),
+                num_images=emotion.read_count("num_images"),
+                group_accuracy=emotion.read_score("group_accuracy"),
+                group_accuracy_interval=emotion.read_interval("group_accuracy_interval"),
+                emotion_accuracy=emotion.read_score("emotion_accuracy"),
+                emotion_accuracy_interval=emotion.read_interval("emotion_accuracy_interval"),
+                mean_probability=emotion.read_score("mean_probability"),
+                extra=emotion.read_rest(),
             )
-            for name, one in scores.read_tables("per_emotion").items()
+            for name, emotion in scores.read_tables("per_emotion").items()
         },
         coverage=scores.read_score("coverage", default=None),
         num_covered=scores.read_count("num_covered", default=None),

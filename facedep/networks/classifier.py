@@ -103,7 +103,7 @@ class Classifier:
         """Whether it predicts emotions, and not only the two groups."""
         return set(self.class_names) <= set(emotions.EMOTIONS)
 
-    def predict(self, images: np.ndarray) -> Predictions:
+    def predict(self, images: Inputs) -> Predictions:
         """Returns the predictions for prepared faces.
 
         Args:

@@ -6,7 +6,7 @@ as the training wrote it, so forgetting the choice brings the model's own thresh
 
 import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 
@@ -118,10 +118,10 @@ def choose_threshold(
     num_negative = len(is_depressed) - num_positive
     if not num_positive or not num_negative:
         raise DataError("A threshold is chosen on pictures of both groups. Choose a part that has both.")
-    values, places = np.unique(probabilities.astype(np.float64), return_inverse=True)
-    positives = np.bincount(places[is_depressed], minlength=len(values))
-    negatives = np.bincount(places[~is_depressed], minlength=len(values))
-    # Cut i calls the values from place i on depressed; cut 0 all of them, the last one none.
+    values, indices = np.unique(probabilities.astype(np.float64), return_inverse=True)
+    positives = np.bincount(indices[is_depressed], minlength=len(values))
+    negatives = np.bincount(indices[~is_depressed], minlength=len(values))
+    # Cut i calls the values from index i on depressed; cut 0 all of them, the last one none.
     num_right_negative = np.concatenate([[0], np.cumsum(negatives)])
     num_right_positive = num_positive - np.concatenate([[0], np.cumsum(positives)])
     # Whole numbers, so that equal scores are equal: the balanced accuracy times twice both groups' sizes.
@@ -137,7 +137,7 @@ def choose_threshold(
     return float(middles[best[np.argmin(np.abs(middles[best] - _DEFAULT))]])
 
 
-def _is_threshold(value: Any) -> bool:
+def _is_threshold(value: Any) -> TypeGuard[float]:
     is_number = isinstance(value, int | float | np.floating) and not isinstance(value, bool)
     return is_number and math.isfinite(value) and 0 <= value <= 1
 

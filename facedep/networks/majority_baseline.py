@@ -6,7 +6,7 @@ Reference: the "ZeroR" baseline, Witten, Frank & Hall 2011, Data Mining, third e
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -66,8 +66,9 @@ def read_majority_baseline(scores: Mapping[str, Any]) -> MajorityBaseline:
     recorded = scores.get("majority_baseline")
     if isinstance(recorded, Mapping):
         name, share = recorded.get("name"), recorded.get("share")
-        is_sound = name in emotions.GROUPS and _is_share(share) and share >= 0.5
-        return MajorityBaseline(name, float(share)) if is_sound else UNKNOWN
+        if isinstance(name, str) and name in emotions.GROUPS and _is_share(share) and share >= 0.5:
+            return MajorityBaseline(name, float(share))
+        return UNKNOWN
     share = next((scores[key] for key in _OLD_KEYS if key in scores), None)
     return _build_from_share(float(share)) if _is_share(share) else UNKNOWN
 
@@ -78,5 +79,5 @@ def _build_from_share(share_non_depressed: float) -> MajorityBaseline:
     return MajorityBaseline(emotions.DEPRESSED, 1 - share_non_depressed)
 
 
-def _is_share(value: Any) -> bool:
+def _is_share(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1

@@ -1,4 +1,4 @@
-"""What a model answers for a number of faces, and what of it counts as *depressed*. Read without Keras."""
+"""A model's predictions for a number of faces, and the part of them that counts as *depressed*. No Keras here."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model answers for a number of faces.
+    """A model's predictions for a number of faces.
 
     Attributes:
         probabilities: P(depressed): `float64` array of shape `(n,)`, 0..1.
-        emotions: One dictionary per face from emotion to probability; None where the model knows only the two groups.
+        emotions: One dictionary per face from emotion to probability; None for a model that knows only the two groups.
     """
 
     probabilities: np.ndarray
@@ -19,10 +19,10 @@ class Predictions:
 
     @property
     def likeliest_emotions(self) -> np.ndarray | None:
-        """The most probable emotion of each face: `str` array of shape `(n,)`; None where it knows only the groups."""
+        """The most probable emotion of each face: `str` array of shape `(n,)`; None if it knows only the groups."""
         if self.emotions is None:
             return None
-        return np.array([max(answer, key=answer.get) for answer in self.emotions], dtype=str)
+        return np.array([max(shares, key=shares.__getitem__) for shares in self.emotions], dtype=str)
 
 
 def sum_depressed(outputs: np.ndarray, class_names: list[str], positive_classes: list[str]) -> np.ndarray:

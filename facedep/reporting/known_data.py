@@ -1,4 +1,4 @@
-"""What this project has measured or read about public data sets, whatever a model's card says of them."""
+"""What this project has measured or read about public data sets, independent of what a model's card says of them."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ class KnownData:
 
     Attributes:
         title: What it is, to go on after "is", in Markdown.
-        faults: What to know before believing a score on it, a sentence each, in Markdown.
+        issues: What to know before believing a score on it, a sentence each, in Markdown.
     """
 
     title: str
-    faults: tuple[str, ...]
+    issues: tuple[str, ...]
 
 
 _SCRAPED = (

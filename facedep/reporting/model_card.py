@@ -1,6 +1,6 @@
 """The model card: what a model is for, what it learned from and how well it does, as Markdown that anyone can read.
 
-Every number about the model comes from its `card.json`; what the card does not hold is left out.
+Every number about the model comes from its `card.json`; what the card does not hold is not shown.
 
 Reference: Mitchell et al. 2019, arXiv 1810.03993 (the sections and their order).
 """

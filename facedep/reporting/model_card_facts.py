@@ -1,4 +1,4 @@
-"""What a model card says, gathered out of a run's `card.json`: words and numbers, ready to be laid out.
+"""What a model card says, gathered out of a run's `card.json`: texts and numbers, ready to be laid out.
 
 Cards come with models from elsewhere: values of unexpected kinds count as missing, and texts are cut to one line. They
 are escaped where they are laid out.
@@ -9,7 +9,7 @@ from typing import Any
 
 from facedep import emotions
 from facedep.audit.issues import ISSUE_NAMES
-from facedep.data.splits import PROTOCOLS
+from facedep.data.splits import PROTOCOLS, SUBSETS
 from facedep.networks.recipes import RECIPES
 from facedep.reporting.card_values import clean_text, get_names, get_number, get_table, get_text
 from facedep.reporting.known_data import KNOWN_DATA, KnownData
@@ -46,12 +46,12 @@ class DataFacts:
 
     name: str
     content_hash: str
-    split: str
-    split_words: str
+    protocol: str
+    protocol_text: str
     seed: float | None
     num_images: dict[str, float]
-    num_left_out: float | None
-    left_out_names: list[str]
+    num_dropped: float | None
+    dropped_issues: list[str]
     is_sample: bool
     known: KnownData | None
 
@@ -62,7 +62,7 @@ class TrainingFacts:
 
     commands: list[str]
     num_epochs: float | None
-    kept_epoch: float | None
+    selected_epoch: float | None
     num_images_seen: float | None
     seconds: float | None
     teacher: str
@@ -74,9 +74,9 @@ class TrainingFacts:
 
 @dataclass(frozen=True)
 class CalibrationFacts:
-    """How the probabilities were calibrated and where the model is uncertain; "" and None where the card is silent."""
+    """How the probabilities were calibrated and when the model is uncertain; "" and None where the card is silent."""
 
-    part: str
+    subset: str
     run: str
     num_images: float | None
     temperature: float | None
@@ -113,17 +113,17 @@ def gather_data(card: dict[str, Any]) -> DataFacts:
         card: The content of a `card.json`.
     """
     data = get_table(card, "data")
-    numbers = {part: get_number(get_table(data, "num_images"), part) for part in ("train", "val", "test")}
-    left_out, split = get_table(data, "dropped_issues"), get_text(data, "protocol")
+    numbers = {subset: get_number(get_table(data, "num_images"), subset) for subset in SUBSETS}
+    dropped, protocol = get_table(data, "dropped_issues"), get_text(data, "protocol")
     return DataFacts(
         name=get_text(data, "name"),
         content_hash=get_text(data, "content_hash"),
-        split=split,
-        split_words=PROTOCOLS.get(split, ""),
+        protocol=protocol,
+        protocol_text=PROTOCOLS.get(protocol, ""),
         seed=get_number(data, "seed"),
-        num_images={part: number for part, number in numbers.items() if number is not None},
-        num_left_out=get_number(left_out, "all"),
-        left_out_names=[name.replace("_", " ") for name in left_out if name in ISSUE_NAMES],
+        num_images={subset: number for subset, number in numbers.items() if number is not None},
+        num_dropped=get_number(dropped, "all"),
+        dropped_issues=[name.replace("_", " ") for name in dropped if name in ISSUE_NAMES],
         is_sample=is_sample(data),
         known=find_known(data),
     )
@@ -141,7 +141,7 @@ def gather_training(card: dict[str, Any]) -> TrainingFacts:
     return TrainingFacts(
         commands=[text for text in [*earlier, command] if text] if command else [],
         num_epochs=get_number(training, "num_epochs"),
-        kept_epoch=get_number(training, "selected_epoch"),
+        selected_epoch=get_number(training, "selected_epoch"),
         num_images_seen=get_number(training, "num_images_seen"),
         seconds=get_number(training, "seconds"),
         teacher=get_text(training, "teacher"),
@@ -153,23 +153,23 @@ def gather_training(card: dict[str, Any]) -> TrainingFacts:
 
 
 def gather_calibration(card: dict[str, Any]) -> CalibrationFacts | None:
-    """Returns the calibration and the uncertain band; None for a model that has neither.
+    """Returns the calibration and the abstention band; None for a model that has neither.
 
     Args:
         card: The content of a `card.json`.
     """
     calibration = get_table(card, "calibration")
-    uncertain = get_table(calibration, "abstention_band")
-    target = get_number(uncertain, "target_error")
+    band = get_table(calibration, "abstention_band")
+    target = get_number(band, "target_error")
     if not calibration:
         return None
     return CalibrationFacts(
-        part=get_text(calibration, "chosen_on"),
+        subset=get_text(calibration, "chosen_on"),
         run=get_text(calibration, "run"),
         num_images=get_number(calibration, "num_images"),
         temperature=get_number(calibration, "temperature"),
-        low=get_number(uncertain, "low"),
-        high=get_number(uncertain, "high"),
+        low=get_number(band, "low"),
+        high=get_number(band, "high"),
         max_error="" if target is None else f"{100 * target:.4g} %",
     )
 

@@ -31,7 +31,7 @@ class OtherData:
 
     name: str
     title: str
-    faults: list[str]
+    issues: list[str]
     is_sample: bool
 
 
@@ -45,7 +45,7 @@ class ScoreFacts:
         has_wilson_intervals: Whether the intervals of shares are Wilson's; earlier versions recorded the bootstrap's.
         has_emotions: Whether it holds scores for each emotion.
         evaluation_table: What it was scored on; None if on nothing.
-        val_chose: What the val part was used to choose, if its scores are shown.
+        val_chose: What the val subset was used to choose, if its scores are shown.
         other_data: What is known of other data that it was scored on.
         score_table: The scores; None if there are none.
         not_better: Title of what it is not shown to do better on than by always giving one answer, and that answer.
@@ -53,7 +53,7 @@ class ScoreFacts:
         has_narrow_intervals: Whether intervals in those are too narrow, as the bootstrap's are with fewer pictures than
             `few_images`.
         few_images: Fewer pictures than these make intervals too narrow.
-        answered_table: The scores outside the uncertain band; None without any.
+        selective_table: The scores outside the abstention band; None without any.
         remembered: Title and number of pictures identical to a training picture.
     """
 
@@ -69,7 +69,7 @@ class ScoreFacts:
     emotion_tables: list[tuple[str, Table]]
     has_narrow_intervals: bool
     few_images: int
-    answered_table: Table | None
+    selective_table: Table | None
     remembered: list[tuple[str, float]]
 
 
@@ -92,12 +92,12 @@ def gather_scores(card: dict[str, Any]) -> ScoreFacts:
     """
     sets = _find_scored_sets(card)
     tables, has_narrow_intervals = _build_emotion_tables(card, sets)
-    has_wilson_intervals = all(_has_wilson_interval(one.scores) for one in sets)
+    has_wilson_intervals = all(_has_wilson_interval(scored.scores) for scored in sets)
     return ScoreFacts(
-        measures={name for name in _MEASURES if any(get_number(one.scores, name) is not None for one in sets)},
-        has_intervals=any(_has_intervals(one.scores) for one in sets),
+        measures={name for name in _MEASURES if any(get_number(scored.scores, name) is not None for scored in sets)},
+        has_intervals=any(_has_intervals(scored.scores) for scored in sets),
         has_wilson_intervals=has_wilson_intervals,
-        has_emotions=any(get_table(one.scores, "per_emotion") for one in sets),
+        has_emotions=any(get_table(scored.scores, "per_emotion") for scored in sets),
         evaluation_table=_build_evaluation_table(sets),
         val_chose=_list_val_choices(card) if sets else [],
         other_data=_list_other_data(card),
@@ -106,8 +106,8 @@ def gather_scores(card: dict[str, Any]) -> ScoreFacts:
         emotion_tables=tables,
         has_narrow_intervals=has_narrow_intervals and not has_wilson_intervals,
         few_images=_FEW_IMAGES,
-        answered_table=_build_answered_table(sets),
-        remembered=[(one.title, one.num_identical) for one in sets if one.num_identical],
+        selective_table=_build_selective_table(sets),
+        remembered=[(scored.title, scored.num_identical) for scored in sets if scored.num_identical],
     )
 
 
@@ -121,7 +121,7 @@ def _find_scored_sets(card: dict[str, Any]) -> list[_ScoredSet]:
     sets = []
     for part in ("test", "val"):
         scores, leaks = get_table(get_table(card, "scores"), part), get_table(get_table(data, "leaks"), part)
-        if not scores or (part == "val" and _is_refit(card)):  # a final fit has learned val
+        if not scores or (part == "val" and _is_refit(card)):  # a refit has learned val
             continue
         sets.append(
             _ScoredSet(
@@ -148,7 +148,7 @@ def _find_scored_sets(card: dict[str, Any]) -> list[_ScoredSet]:
 
 
 def _list_val_choices(card: dict[str, Any]) -> list[str]:
-    """Returns what the val part was used to choose, which makes its scores flatter; nothing if it has none."""
+    """Returns what the val subset was used to choose, which makes its scores flatter; nothing if it has none."""
     if "val" not in get_table(card, "scores") or _is_refit(card):
         return []
     choices = []
@@ -161,15 +161,15 @@ def _list_val_choices(card: dict[str, Any]) -> list[str]:
 
 
 def _list_other_data(card: dict[str, Any]) -> list[OtherData]:
-    """Returns what is known of other data that the model was scored on; each fault once."""
+    """Returns what is known of other data that the model was scored on; each issue once."""
     data, others = get_table(card, "data"), []
     named = [find_known(data)]
     for evaluation in _get_evaluations(card):
         known, name = find_known(evaluation), get_text(evaluation, "data")
         if known and known not in named:
-            named_faults = [fault for one in named if one for fault in one.faults]
-            faults = [fault for fault in known.faults if fault not in named_faults]
-            others.append(OtherData(name, known.title, faults, is_sample=False))
+            named_issues = [issue for known_data in named if known_data for issue in known_data.issues]
+            issues = [issue for issue in known.issues if issue not in named_issues]
+            others.append(OtherData(name, known.title, issues, is_sample=False))
             named.append(known)
         elif is_sample(evaluation) and not is_sample(data):
             others.append(OtherData(name, "", [], is_sample=True))
@@ -257,7 +257,7 @@ def _is_interval_narrow(row: dict[str, Any]) -> bool:
     return interval is not None and ((get_number(row, "num_images") or 0) < _FEW_IMAGES or interval[0] == interval[1])
 
 
-def _build_answered_table(sets: list[_ScoredSet]) -> Table | None:
+def _build_selective_table(sets: list[_ScoredSet]) -> Table | None:
     header = ["scored on", "answered", "pictures answered", "right among them", "always one answer among them"]
     rows = []
     for scored in sets:
@@ -279,13 +279,13 @@ def _build_answered_table(sets: list[_ScoredSet]) -> Table | None:
 
 def _build_table(header: list[str], rows: list[list[str]]) -> Table | None:
     """Returns a table without the columns that have no value in any row; None without rows."""
-    kept = [column for column in range(len(header)) if column == 0 or any(row[column] != MISSING for row in rows)]
+    columns = [column for column in range(len(header)) if column == 0 or any(row[column] != MISSING for row in rows)]
     if not rows:
         return None
-    return Table([header[column] for column in kept], [[row[column] for column in kept] for row in rows])
+    return Table([header[column] for column in columns], [[row[column] for column in columns] for row in rows])
 
 
-# Numbers as words
+# Numbers as text
 
 
 def _count(number: float) -> str:

@@ -9,15 +9,15 @@ from facedep.data.splits import PROTOCOLS
 from facedep.evaluation import game
 from facedep.evaluation.evaluation import Evaluation
 from facedep.notices import NOTICE
-from facedep.reporting import sentences
-from facedep.reporting.card_values import clean_text, get_number, get_table, get_text
+from facedep.reporting import model_card_facts, sentences
+from facedep.reporting.card_values import clean_text
 
 _MAX_COMMAND = 2000  # letters
 
 
 @dataclass(frozen=True)
 class Head:
-    """What stands above the sections; sentences are in Markdown, as `sentences` has them."""
+    """What is above the sections; sentences are in Markdown, as `sentences` has them."""
 
     name: str
     facts: dict[str, str]
@@ -46,7 +46,7 @@ class Remake:
 
 
 def gather_head(evaluation: Evaluation, *, today: str) -> Head:
-    """Returns what stands above the sections.
+    """Returns what is above the sections.
 
     Args:
         evaluation: What the report is about.
@@ -75,58 +75,51 @@ def gather_head(evaluation: Evaluation, *, today: str) -> Head:
 
 def _describe_choice(evaluation: Evaluation) -> str:
     subset = evaluation.subset
-    words = ["all, each once" if subset.subset == ALL else f"{subset.subset} part. {PROTOCOLS[subset.protocol]}"]
+    phrases = ["all, each once" if subset.subset == ALL else f"{subset.subset} part. {PROTOCOLS[subset.protocol]}"]
     if subset.excludes_training_images:
-        words.append(f"without the {evaluation.scores['num_skipped']:,} that it was trained on")
+        phrases.append(f"without the {evaluation.scores['num_skipped']:,} that it was trained on")
     if evaluation.scores["num_unreadable"]:
-        words.append(f"{evaluation.scores['num_unreadable']:,} damaged files left out")
-    return "; ".join(words)
+        phrases.append(f"{evaluation.scores['num_unreadable']:,} damaged files skipped")
+    return "; ".join(phrases)
 
 
 def _describe_labels(evaluation: Evaluation) -> str:
     """Returns what *depressed* means here: for the data set, and for the model."""
-    words = []
+    texts = []
     if (evaluation.samples["emotion"] != "").any():
         renamed = " and ".join(evaluation.dataset.depressed_emotions)
-        words.append(f"The group “depressed” of these pictures is a new name for {renamed} faces.")
+        texts.append(f"The group “depressed” of these pictures is a new name for {renamed} faces.")
     if evaluation.predictions.emotions is not None:
         renamed = " and ".join(evaluation.card.positive_classes)
-        words.append(f"The model's answer “depressed” means: looks like the {renamed} faces that it learned from.")
+        texts.append(f"The model's answer “depressed” means: looks like the {renamed} faces that it learned from.")
     else:
-        words.append("The model's answer “depressed” means: looks like the pictures of that group it learned from.")
-    return " ".join(words)
+        texts.append("The model's answer “depressed” means: looks like the pictures of that group it learned from.")
+    return " ".join(texts)
 
 
 def gather_training(evaluation: Evaluation) -> Training:
-    """Returns the section of the training, as far as the card tells.
+    """Returns the section of the training, as far as the card has it.
 
     Args:
         evaluation: What the report is about.
     """
     card = evaluation.card.to_json()
-    data, training, versions = (get_table(card, name) for name in ("data", "training", "versions"))
-    numbers = {part: get_number(get_table(data, "num_images"), part) for part in ("train", "val", "test")}
-    num_epochs, seconds, seed = (
-        get_number(training, "num_epochs"),
-        get_number(training, "seconds"),
-        get_number(data, "seed"),
-    )
-    split = get_text(data, "protocol")
+    data, training = model_card_facts.gather_data(card), model_card_facts.gather_training(card)
     facts = {
         "Recipe": evaluation.card.recipe,
-        "Learned from": get_text(data, "name"),
-        "Pictures": ", ".join(f"{number:,.0f} {part}" for part, number in numbers.items() if number is not None),
-        "Epochs": "" if num_epochs is None else f"{num_epochs:,.0f}",
-        "Time": "" if seconds is None else f"{seconds:,.0f} s",
-        "Teacher": get_text(training, "teacher"),
-        "Final fit of": get_text(training, "refit_of"),
-        "Seed": "" if seed is None else f"{seed:.0f}",
-        "Split": PROTOCOLS.get(split, split),
-        "Versions": ", ".join(f"{clean_text(name)} {get_text(versions, name)}" for name in versions),
+        "Learned from": data.name,
+        "Pictures": ", ".join(f"{number:,.0f} {subset}" for subset, number in data.num_images.items()),
+        "Epochs": "" if training.num_epochs is None else f"{training.num_epochs:,.0f}",
+        "Time": "" if training.seconds is None else f"{training.seconds:,.0f} s",
+        "Teacher": training.teacher,
+        "Refit of": training.refit_of,
+        "Seed": "" if data.seed is None else f"{data.seed:.0f}",
+        "Split": data.protocol_text or data.protocol,
+        "Versions": ", ".join(f"{name} {version}" for name, version in training.versions.items()),
     }
     commands = [*evaluation.card.earlier_commands, evaluation.card.command]
     commands = [clean_text(command, _MAX_COMMAND) for command in commands]
-    return Training({title: words for title, words in facts.items() if words}, [text for text in commands if text])
+    return Training({title: text for title, text in facts.items() if text}, [text for text in commands if text])
 
 
 def gather_remake(evaluation: Evaluation) -> Remake:
@@ -141,7 +134,7 @@ def gather_remake(evaluation: Evaluation) -> Remake:
 
 
 def build_command(evaluation: Evaluation, command: str) -> str:
-    """Returns a command line on the same run and pictures; a data set stands there by name, never by its path.
+    """Returns a command line on the same run and pictures; the data set is named, never its path.
 
     Args:
         evaluation: What the report is about.

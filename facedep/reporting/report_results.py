@@ -1,4 +1,4 @@
-"""How good a run is, section by section of the report: final words, numbers and charts, ready to be laid out."""
+"""How good a run is, section by section of the report: final texts, numbers and charts, ready to be laid out."""
 
 import math
 from collections.abc import Sequence
@@ -76,7 +76,7 @@ class ComparisonRow:
     lookup_accuracy: str
     baseline: str
     num_in_train: str
-    num_seen: str
+    num_in_training_set: str
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Comparison:
     problem: str
     lookup: str
     inversion: str
-    has_left_out: bool
+    has_missing_scores: bool
     rows: list[ComparisonRow]
     charts: list[Chart]
 
@@ -184,7 +184,7 @@ def _gather_probability_scores(evaluation: Evaluation) -> list[ScoreRow]:
 
 
 def _gather_other_scores(evaluation: Evaluation) -> list[ScoreRow]:
-    """Returns scores that not every model has: of its emotions, and outside its uncertain band."""
+    """Returns scores that not every model has: of its emotions, and outside its abstention band."""
     scores, rows = evaluation.scores, []
     if not math.isnan(scores["emotion_accuracy"]):
         rows.append(
@@ -224,7 +224,7 @@ def gather_failures(evaluation: Evaluation) -> Failures:
     """
     slices = find_worst(evaluation.slices)
     return Failures(
-        has_small_slices=any(one.is_small for one in slices),
+        has_small_slices=any(item.is_small for item in slices),
         min_images=MIN_IMAGES,
         unknown_people=sentences.UNKNOWN_PEOPLE_TEXT,
         charts=draw_failures(evaluation, slices),
@@ -238,10 +238,10 @@ def gather_comparison(evaluation: Evaluation) -> Comparison:
         evaluation: What the report is about.
     """
     try:
-        found = compare_protocols(evaluation.run.path, evaluation.dataset)
+        scores = compare_protocols(evaluation.run.path, evaluation.dataset)
     except FacedepError as error:
-        return Comparison(str(error), "", "", has_left_out=False, rows=[], charts=[])
-    scored = [score for score in found if not math.isnan(score.accuracy)]
+        return Comparison(str(error), "", "", has_missing_scores=False, rows=[], charts=[])
+    scored = [score for score in scores if not math.isnan(score.accuracy)]
     rows = [
         ComparisonRow(
             title=score.what,
@@ -251,7 +251,7 @@ def gather_comparison(evaluation: Evaluation) -> Comparison:
             lookup_accuracy=_write_share(score.lookup_accuracy),
             baseline=f"{_write_share(score.majority_baseline.share)} ({score.majority_baseline.label})",
             num_in_train=f"{score.num_in_train:,}",
-            num_seen=f"{score.num_seen:,}",
+            num_in_training_set=f"{score.num_in_training_set:,}",
         )
         for score in scored
     ]
@@ -259,7 +259,7 @@ def gather_comparison(evaluation: Evaluation) -> Comparison:
         problem="",
         lookup=sentences.LOOKUP_TEXT,
         inversion=sentences.INVERSION_TEXT,
-        has_left_out=len(scored) < len(found),
+        has_missing_scores=len(scored) < len(scores),
         rows=rows,
         charts=draw_comparison(evaluation, scored),
     )

@@ -1,4 +1,4 @@
-"""What scores mean, in sentences for people: one place for what page, report and model card share."""
+"""What scores mean, in sentences for people: what page, report and model card share."""
 
 import math
 from collections.abc import Sequence
@@ -51,31 +51,31 @@ def describe_accuracy(scores: dict[str, Any]) -> str:
 
 
 def describe_seen(scores: dict[str, Any], *, is_own_data: bool = False) -> str:
-    """Returns what makes the score doubtful, in Markdown: few pictures, some seen before; "" if nothing does.
+    """Returns what makes the score doubtful, in Markdown: few pictures, some of the training set; "" if nothing does.
 
     Args:
         scores: From `evaluation.evaluate_run`.
         is_own_data: Whether the run was trained on this very data set.
     """
-    words = []
+    texts = []
     if scores["num_images"] < MIN_IMAGES:
-        words.append(f"There are **only {scores['num_images']} pictures**: too few to say anything.")
+        texts.append(f"There are **only {scores['num_images']} pictures**: too few to say anything.")
     if scores["subset"] == "val" and is_own_data:
-        words.append(
+        texts.append(
             "Validation pictures select the best epoch of a run that trains on this split, so its score on them is too "
             "good."
         )
     if scores["num_in_training_set"]:
-        words.append(
+        texts.append(
             f"It was trained on **{scores['num_in_training_set']:,} of these {scores['num_images']:,} pictures**: the "
             "score is partly memory."
         )
     if scores["num_also_in_train"]:
-        words.append(
+        texts.append(
             f"{scores['num_also_in_train']:,} of these pictures are also in this split's own train part: a "
             "model trained on that part has seen them."
         )
-    return " ".join(words)
+    return " ".join(texts)
 
 
 def describe_grouping_mismatch(mismatch: dict[str, list[str]] | None, name: str) -> str:
@@ -99,16 +99,16 @@ def describe_confusion(confusion: Confusion) -> str:
     Args:
         confusion: The counts at a threshold.
     """
-    words = []
+    texts = []
     others = confusion.num_false_alarms + confusion.num_true_non_depressed
     if others:
         share = confusion.num_false_alarms / others
-        words.append(f"Of 100 people whose picture is labelled *non-depressed* it would worry **{100 * share:.0f}**.")
+        texts.append(f"Of 100 people whose picture is labelled *non-depressed* it would worry **{100 * share:.0f}**.")
     depressed = confusion.num_true_depressed + confusion.num_missed
     if depressed:
         share = confusion.num_missed / depressed
-        words.append(f"Of 100 whose picture is labelled *depressed* it would miss **{100 * share:.0f}**.")
-    return " ".join(words)
+        texts.append(f"Of 100 whose picture is labelled *depressed* it would miss **{100 * share:.0f}**.")
+    return " ".join(texts)
 
 
 def describe_slices(slices: Sequence[Slice]) -> str:
@@ -117,7 +117,7 @@ def describe_slices(slices: Sequence[Slice]) -> str:
     Args:
         slices: From `slices.find_slices`.
     """
-    num_tested = sum(not one.is_small for one in slices)
+    num_tested = sum(not item.is_small for item in slices)
     return (
         f"“Surely worse” is corrected for having {num_tested} kinds of pictures to choose from (Fisher's exact test, "
         "Holm's correction): if the model were equally good on all of them, the chance of even one such mark would be "
@@ -126,7 +126,7 @@ def describe_slices(slices: Sequence[Slice]) -> str:
 
 
 def describe_coverage(scores: dict[str, Any]) -> str:
-    """Returns how much is left unanswered and how right the rest is, in Markdown; "" without an uncertain band.
+    """Returns how much is left unanswered and how right the rest is, in Markdown; "" without an abstention band.
 
     Args:
         scores: From `scores.score_predictions`.

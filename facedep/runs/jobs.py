@@ -50,13 +50,13 @@ class Job:
     message: str = ""
 
 
-def start_job(name: str, words: list[str]) -> None:
-    """Starts `python -m facedep <words> --progress <file>`, unless a job of that name is running; it outlives the app.
+def start_job(name: str, argv: list[str]) -> None:
+    """Starts `python -m facedep <argv> --progress <file>`, unless a job of that name is running; it outlives the app.
 
     Args:
-        name: What the job is for: letters, digits, ".", "_" and "-". One that is to be done again for another model or
-            data set has their key in its name.
-        words: The command and its arguments. The command reports with a `JobWriter`.
+        name: What the job is for: letters, digits, ".", "_" and "-". A job for one model and data
+            set has their key in its name.
+        argv: The command and its arguments. The command reports with a `JobWriter`.
 
     Raises:
         RunError: The process cannot be started.
@@ -72,7 +72,7 @@ def start_job(name: str, words: list[str]) -> None:
             _write_progress(path, Job(RUNNING, "starting"), started)
             path.with_suffix(".log").write_bytes(b"")  # without what an earlier process printed
             start_python(
-                ["facedep", *words, "--progress", str(path)],
+                ["facedep", *argv, "--progress", str(path)],
                 path.with_suffix(".log"),
                 on_end=functools.partial(_record_crash, path, started),
             )
@@ -152,7 +152,7 @@ class JobWriter:
         is_new_stage = stage != self._job.stage
         self._job = Job(RUNNING, stage, num_done, num_total)
         is_due = time.monotonic() - self._written >= _WRITE_SECONDS
-        if self._path is not None and (is_new_stage or is_due):
+        if is_new_stage or is_due:
             self._write(self._job)
 
     def count(self, stage: str) -> Callable[[int, int], None]:
@@ -160,6 +160,8 @@ class JobWriter:
         return functools.partial(self.report, stage)
 
     def _write(self, job: Job) -> None:
+        if self._path is None:
+            return
         try:
             _write_progress(self._path, job, self._started)
         except OSError as error:

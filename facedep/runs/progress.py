@@ -17,7 +17,7 @@ _COLUMNS = {
     "epoch": ("epoch", "loss", "accuracy", "seconds", "train_seconds"),
 }
 _VAL_COLUMNS = ("val_loss", "val_accuracy", "val_roc_auc")  # absent where there is no validation part
-_LEAP = 3.0  # a validation loss this many times the first one is no learning by heart, but steps too large
+_LEAP = 3.0  # a validation loss this many times the first one is not memorizing: the steps are too large
 _NOTICEABLE_CHANGE = 0.01  # share of a loss; below this two losses count as equal
 _NOTICEABLE_GAIN = 0.02  # share of pictures; below this an accuracy counts as equal to the baseline's
 _Z_95_ONE_SIDED = 1.6448536269514722  # the 95th percentile of the standard normal distribution
@@ -48,8 +48,8 @@ class Progress:
     num_val_in_train: int
     num_val_in_pretraining: int
     checkpoint_policy: str
-    steps: list[dict]
-    epochs: list[dict]
+    steps: list[dict[str, Any]]
+    epochs: list[dict[str, Any]]
 
     @property
     def share_done(self) -> float:
@@ -77,15 +77,16 @@ class Progress:
         return self.num_train / self.epochs[-1]["train_seconds"] if self.epochs else None
 
     @property
-    def best_epoch(self) -> dict | None:
+    def best_epoch(self) -> dict[str, Any] | None:
         """The epoch row with the lowest validation loss; None before the first epoch has ended."""
-        rows = [row for row in self.epochs if row["val_loss"] is not None]
-        return min(rows, key=lambda row: row["val_loss"]) if rows else None
+        measured = [row for row in self.epochs if row["val_loss"] is not None]
+        return min(measured, key=lambda row: row["val_loss"], default=None)
 
 
 def read_progress(run_dir: Path) -> Progress:
-    """Returns the measurements of a run; a half-written last line and lines that make no sense are left out."""
-    start, steps, epochs = {}, [], []
+    """Returns the measurements of a run; a half-written last line and lines that make no sense are skipped."""
+    start: dict[str, Any] = {}
+    steps, epochs = [], []
     for row in read_json_lines(run_dir / METRICS_FILE):
         try:
             kind = row["kind"]
@@ -126,19 +127,26 @@ def judge_learning(progress: Progress) -> tuple[str, str]:
 
     Memorising: the training loss still falls while the validation loss has risen for at least two epochs.
     """
-    rows, best = progress.epochs, progress.best_epoch
-    newest = rows[-1] if rows else {}
+    epochs, best = progress.epochs, progress.best_epoch
+    newest = epochs[-1] if epochs else {}
     has_val = progress.num_val > 0 or best is not None
     if any(newest.get(key, 0) is None for key in (("loss", "val_loss") if has_val else ("loss",))):
         return NOT_LEARNING, "The loss is no longer a number: the steps were too large. Start again with a lower rate."
-    if len(rows) < 2:
+    if len(epochs) < 2:
         return TOO_EARLY, "A verdict needs two whole epochs: one to start from, one to compare with."
-    first = rows[0]
-    if not has_val:
+    first = epochs[0]
+    if best is None:
         return UNJUDGED, (
             f"The training loss went from {first['loss']:.2f} to {newest['loss']:.2f}. This final fit learns from the "
             "validation pictures too, so only its test score says whether it learned or memorised."
         )
+    return _judge_validation(progress, first, newest, best)
+
+
+def _judge_validation(
+    progress: Progress, first: dict[str, Any], newest: dict[str, Any], best: dict[str, Any]
+) -> tuple[str, str]:
+    """Returns the verdict and its sentence from three epochs: the first, the newest, and that of the lowest loss."""
     if newest["val_loss"] > _LEAP * first["val_loss"]:
         return NOT_LEARNING, (
             f"The validation loss leapt from {first['val_loss']:.3g} to {newest['val_loss']:.3g}: the steps are too "
@@ -150,7 +158,7 @@ def judge_learning(progress: Progress) -> tuple[str, str]:
         return MEMORISING, (
             f"Since epoch {best['epoch']} the training loss went on falling, from {best['loss']:.2f} to "
             f"{newest['loss']:.2f}, but on validation pictures it went from {best['val_loss']:.2f} to "
-            f"{newest['val_loss']:.2f}: the network learns these pictures by heart."
+            f"{newest['val_loss']:.2f}: the network memorizes these pictures."
         )
     if best["val_loss"] < first["val_loss"] * (1 - _NOTICEABLE_CHANGE):
         return NOT_LEARNING if _is_at_chance(progress, best) else LEARNING, (
@@ -182,7 +190,7 @@ def _describe_validation(progress: Progress) -> str:
     return ", on pictures it does not train on."
 
 
-def _is_at_chance(progress: Progress, row: dict) -> bool:
+def _is_at_chance(progress: Progress, row: dict[str, Any]) -> bool:
     """Returns whether an epoch is no better than the majority baseline and ranks no better than guessing.
 
     Reference: Mann & Whitney 1947, Annals of Mathematical Statistics 18(1), for the variance of the ROC AUC of guesses:
@@ -197,13 +205,13 @@ def _is_at_chance(progress: Progress, row: dict) -> bool:
     return row["val_roc_auc"] <= 0.5 + _Z_95_ONE_SIDED * math.sqrt(variance)
 
 
-def _compare_with_majority(progress: Progress, row: dict) -> str:
+def _compare_with_majority(progress: Progress, row: dict[str, Any]) -> str:
     baseline = progress.majority_baseline
     if not baseline.is_known:
         return ""
     right, constant = f"{row['val_accuracy']:.0%}", f"always answering {baseline.label} would get {baseline.share:.0%}"
     if _is_at_chance(progress, row):
-        return f"But it does not yet tell the two groups apart: {right} right, where {constant}."
+        return f"But it does not yet distinguish the two groups: {right} right, while {constant}."
     if row["val_accuracy"] < baseline.share + _NOTICEABLE_GAIN:
         return (
             f"It ranks the two groups better than chance (ROC AUC {row['val_roc_auc']:.2f}), but puts only {right} of "

@@ -62,7 +62,7 @@ class RunConfig:
     num_progressive_resizing_epochs: int = 0
     ema_momentum: float = 0.0
     drop_issues: tuple[str, ...] = ()
-    issue_limits: dict[str, float] = field(default_factory=dict)
+    issue_limits: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, values: Any) -> "RunConfig":

@@ -62,16 +62,16 @@ class RunWriter:
         """Drops the measurements after a whole epoch, all of them for epoch 0: the run goes on from there."""
         path = self.run_dir / run_folder.METRICS_FILE
         self._metrics.close()
-        kept = [row for row in read_json_lines(path) if epoch and _is_until(row, epoch)]
-        write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
+        measurements = [row for row in read_json_lines(path) if epoch and _is_until(row, epoch)]
+        write_text(path, "".join(json.dumps(row) + "\n" for row in measurements))
         self._metrics = path.open("a", encoding="utf-8")
         if self._on_metrics:
-            for row in kept:
+            for row in measurements:
                 self._on_metrics(row)
 
     @property
     def is_stop_requested(self) -> bool:
-        """Whether somebody asked this run to end."""
+        """Whether the run was asked to end."""
         return (self.run_dir / run_folder.STOP_FILE).exists()
 
 

@@ -27,7 +27,7 @@ _MAX_DENSITY = 400  # later the points come less often, so that a run of hours k
 
 
 class TrainingMonitor(keras.callbacks.Callback):
-    """Measures after each epoch, writes it down, remembers the weights worth keeping, and ends the fit when it is time.
+    """Measures after each epoch, writes it down, remembers the weights worth keeping, and ends the fit in time.
 
     Which epoch is the best, and when to wait no longer, is Keras' own `EarlyStopping`. It is called from here rather
     than by Keras, because it has to see the averaged weights, and because Keras' `on_train_begin` would make it forget
@@ -37,14 +37,14 @@ class TrainingMonitor(keras.callbacks.Callback):
     Args:
         writer: The run's writer.
         network: The network to predict with, on one device; Keras' `self.model` may lie on several.
-        val: The validation part; None where there is none.
+        val: The val subset; None if there is none.
         plan: How the network is fitted.
         num_steps: In an epoch.
 
     Attributes:
         num_epochs_done: Whole epochs.
-        was_stopped: Somebody asked for the end.
-        has_diverged: The loss is no longer a number.
+        was_stopped: Whether the fit was asked to end.
+        has_diverged: Whether the loss is no longer a number.
     """
 
     def __init__(
@@ -107,8 +107,8 @@ class TrainingMonitor(keras.callbacks.Callback):
         self._epoch, self._num_steps_done = epoch + 1, 0
         self._epoch_started = time.monotonic()
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Writes a point of the curve now and then, and ends the fit where that is asked for."""
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        """Writes a point of the curve now and then, and ends the fit on request."""
         now = time.monotonic()
         self._num_steps_done = batch + 1
         if now - self._last_point >= max(_SECONDS_BETWEEN_POINTS, (now - self._started) / _MAX_DENSITY):
@@ -126,7 +126,7 @@ class TrainingMonitor(keras.callbacks.Callback):
             self.was_stopped = True
             self.model.stop_training = True
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Measures a whole epoch, compares it with the best one, and keeps what the next one depends on."""
         if self.was_stopped and self._num_steps_done < self._num_steps:
             return  # an epoch broken off is no point on the curve, and not the best one
@@ -167,7 +167,7 @@ class TrainingMonitor(keras.callbacks.Callback):
         self.model.set_weights(weights)
 
     def _measure_val(self) -> dict[str, float]:
-        """Returns loss, accuracy and ROC AUC on the validation part; nothing where there is none."""
+        """Returns loss, accuracy and ROC AUC on the val subset; nothing without one."""
         if self._val is None:
             return {}
         if self._network is not self.model:

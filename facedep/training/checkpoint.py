@@ -3,6 +3,7 @@
 import zipfile
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,14 +46,12 @@ def has_checkpoint(run_dir: Path) -> bool:
 def write_checkpoint(run_dir: Path, checkpoint: Checkpoint) -> None:
     """Replaces a run's checkpoint in one step."""
     path = run_dir / CHECKPOINT_FILE
+    arrays: dict[str, Any] = {name: getattr(checkpoint, name) for name in _NUMBERS}
+    arrays["num_best"] = len(checkpoint.best_weights)
+    arrays |= {f"variable_{i}": values for i, values in enumerate(checkpoint.variables)}
+    arrays |= {f"best_{i}": values for i, values in enumerate(checkpoint.best_weights)}
     with write_atomically(path) as partial:
-        np.savez(
-            partial,
-            **{name: getattr(checkpoint, name) for name in _NUMBERS},
-            num_best=len(checkpoint.best_weights),
-            **{f"variable_{n}": values for n, values in enumerate(checkpoint.variables)},
-            **{f"best_{n}": values for n, values in enumerate(checkpoint.best_weights)},
-        )
+        np.savez(partial, **arrays)
 
 
 def read_checkpoint(run_dir: Path, *, data_hash: str) -> Checkpoint:
@@ -60,7 +59,7 @@ def read_checkpoint(run_dir: Path, *, data_hash: str) -> Checkpoint:
 
     Args:
         run_dir: The run's folder.
-        data_hash: Of the data set that it is to go on with.
+        data_hash: Of the data set that the run goes on with.
 
     Raises:
         RunError: The checkpoint is damaged, or the run began with other pictures.
@@ -82,19 +81,19 @@ def build_damage_error(run_dir: Path) -> RunError:
 
 
 def count_kept_epochs(run_dir: Path) -> int:
-    """Returns how many whole epochs a run's checkpoint holds; 0 where there is none or it is damaged."""
+    """Returns how many whole epochs a run's checkpoint holds; 0 if there is none or it is damaged."""
     try:
-        with (run_dir / CHECKPOINT_FILE).open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            return int(kept["num_epochs_done"])
+        with (run_dir / CHECKPOINT_FILE).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return int(arrays["num_epochs_done"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return 0
 
 
 def _read(run_dir: Path) -> Checkpoint:
-    with (run_dir / CHECKPOINT_FILE).open("rb") as file, np.load(file, allow_pickle=False) as kept:
-        num_variables = sum(name.startswith("variable_") for name in kept.files)
+    with (run_dir / CHECKPOINT_FILE).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        num_variables = sum(name.startswith("variable_") for name in arrays.files)
         return Checkpoint(
-            **{name: kept[name].item() for name in _NUMBERS},
-            variables=[kept[f"variable_{n}"] for n in range(num_variables)],
-            best_weights=[kept[f"best_{n}"] for n in range(int(kept["num_best"]))],
+            **{name: arrays[name].item() for name in _NUMBERS},
+            variables=[arrays[f"variable_{i}"] for i in range(num_variables)],
+            best_weights=[arrays[f"best_{i}"] for i in range(int(arrays["num_best"]))],
         )

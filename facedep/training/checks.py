@@ -1,4 +1,4 @@
-"""What speaks against a training before any picture is opened: settings, file names and other runs. No Keras here."""
+"""What rules out a training before any picture is opened: settings, file names and other runs. No Keras here."""
 
 from pathlib import Path
 
@@ -38,10 +38,10 @@ def check_run(config: RunConfig, dataset: Dataset, *, run_dir: Path | None = Non
 
 
 def read_refit_card(config: RunConfig, dataset: Dataset) -> Card:
-    """Returns the card of the run that a final fit follows.
+    """Returns the card of the run that is refitted.
 
     Args:
-        config: The final fit's settings.
+        config: The settings of the refit.
         dataset: What it is trained on.
 
     Raises:

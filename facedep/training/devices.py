@@ -71,7 +71,7 @@ def skip_graph_rewriting() -> None:
 
 
 def find_devices(num_devices: int) -> Devices:
-    """Returns so many devices of this machine: GPUs where it has one, else its processor in so many parts.
+    """Returns so many devices of this machine: GPUs if it has one, else its processor divided.
 
     Call it before anything is computed: the processor can be divided only then.
 
@@ -98,8 +98,8 @@ def _find_in_tensorflow(num_devices: int) -> Devices:
     if not tf.config.list_physical_devices("GPU"):
         processor = tf.config.list_physical_devices("CPU")[0]
         with contextlib.suppress(RuntimeError):  # TensorFlow has computed something already: see what there is
-            parts = [tf.config.LogicalDeviceConfiguration()] * num_devices
-            tf.config.set_logical_device_configuration(processor, parts)
+            logical_devices = [tf.config.LogicalDeviceConfiguration()] * num_devices
+            tf.config.set_logical_device_configuration(processor, logical_devices)
     names = [device.name for device in tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")]
     _check_number(num_devices, names)
     strategy = tf.distribute.MirroredStrategy(names[:num_devices])
@@ -125,8 +125,8 @@ _FINDERS = {"tensorflow": _find_in_tensorflow, "jax": _find_in_jax}
 def _check_number(num_devices: int, names: list[str]) -> None:
     if len(names) < num_devices:
         kind = "GPU" if "gpu" in names[0].lower() else "processor"
-        found = f"{len(names)} {kind}" + ("s" if len(names) > 1 else "")
+        available = f"{len(names)} {kind}" + ("s" if len(names) > 1 else "")
         raise RunError(
-            f"{num_devices} devices were asked for, and this machine has {found}. "
+            f"{num_devices} devices were asked for, and this machine has {available}. "
             f"Choose --devices {len(names)}" + (" or fewer." if len(names) > 1 else ".")
         )

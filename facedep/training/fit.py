@@ -32,19 +32,19 @@ class _Phase:
     Attributes:
         end: The last epoch.
         network: The network for pictures of this size.
-        parts: The parts at this size.
+        arrays: The subsets at this size.
         augment: How the training pictures are changed at random; None for not at all.
     """
 
     end: int
     network: keras.Model
-    parts: dict[str, ArrayDataset]
+    arrays: dict[str, ArrayDataset]
     augment: Augmentation | None
 
 
 def fit_network(
     network: keras.Model,
-    parts: dict[str, ArrayDataset],
+    arrays: dict[str, ArrayDataset],
     *,
     plan: FitPlan,
     writer: RunWriter,
@@ -54,7 +54,7 @@ def fit_network(
 
     Args:
         network: The untrained network.
-        parts: "train", and "val" where there is one to choose the best epoch on.
+        arrays: "train", and "val" if there is one to choose the best epoch on.
         plan: How to train, and what the outputs mean.
         writer: The run's writer.
         devices: What shares the work.
@@ -66,10 +66,10 @@ def fit_network(
         RunError: The learning rate was too high, or the checkpoint does not fit.
     """
     is_resumed = has_checkpoint(writer.run_dir)
-    num_steps = plan.count_steps(parts["train"])
-    for phase in _plan_phases(network, parts, plan):
+    num_steps = plan.count_steps(arrays["train"])
+    for phase in _plan_phases(network, arrays, plan):
         learner = devices.copy_network(phase.network)
-        monitor = TrainingMonitor(writer, phase.network, phase.parts.get("val"), plan=plan, num_steps=num_steps)
+        monitor = TrainingMonitor(writer, phase.network, phase.arrays.get("val"), plan=plan, num_steps=num_steps)
         monitor.set_model(learner)
         with devices.hold():
             _compile(learner, plan, num_steps=num_steps)
@@ -80,7 +80,7 @@ def fit_network(
         if num_epochs_done < phase.end and not monitor.is_past_patience:
             with devices.share():
                 learner.fit(
-                    Batches(phase.parts["train"], plan.config, augment=phase.augment, first_epoch=num_epochs_done),
+                    Batches(phase.arrays["train"], plan.config, augment=phase.augment, first_epoch=num_epochs_done),
                     initial_epoch=num_epochs_done,
                     epochs=phase.end,
                     shuffle=False,  # the batches are shuffled already, the same way on every backend
@@ -100,19 +100,20 @@ def fit_network(
     return monitor
 
 
-def _plan_phases(network: keras.Model, parts: dict[str, ArrayDataset], plan: FitPlan) -> list[_Phase]:
-    """Returns the early epochs, where there are some, with the same weights on smaller pictures, and all others."""
+def _plan_phases(network: keras.Model, arrays: dict[str, ArrayDataset], plan: FitPlan) -> list[_Phase]:
+    """Returns the epochs on smaller pictures, if there are any, with the same weights, and all others."""
     recipe = plan.recipe
-    whole = _Phase(plan.num_epochs, network, parts, augment_images if recipe.augments else None)
+    whole = _Phase(plan.num_epochs, network, arrays, augment_images if recipe.augments else None)
     if not plan.num_progressive_resizing_epochs:
         return [whole]
     size_px = recipe.progressive_resizing_size_px
     small_network = build_network(dataclasses.replace(recipe, input_size_px=size_px), network.output_shape[-1])
     small_network.set_weights(network.get_weights())
-    small_parts = {
-        name: dataclasses.replace(part, images=ResizedImages(part.images, size_px)) for name, part in parts.items()
+    small_arrays = {
+        subset: dataclasses.replace(array, images=ResizedImages(array.images, size_px))
+        for subset, array in arrays.items()
     }
-    return [_Phase(plan.num_progressive_resizing_epochs, small_network, small_parts, mirror_images), whole]
+    return [_Phase(plan.num_progressive_resizing_epochs, small_network, small_arrays, mirror_images), whole]
 
 
 def _compile(network: keras.Model, plan: FitPlan, *, num_steps: int) -> None:
@@ -128,10 +129,10 @@ def _compile(network: keras.Model, plan: FitPlan, *, num_steps: int) -> None:
     def accuracy(targets: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.KerasTensor:
         """Share of pictures put into the right group, the same measure for every recipe."""
         truth = ops.sum(ops.multiply(ops.cast(targets, "float32"), columns), axis=-1) >= 0.5
-        answer = ops.sum(ops.multiply(outputs, columns), axis=-1) >= 0.5
-        return ops.cast(truth == answer, "float32")
+        predicted = ops.sum(ops.multiply(outputs, columns), axis=-1) >= 0.5
+        return ops.cast(truth == predicted, "float32")
 
-    # Whatever makes its variables only in the first step has that step traced twice, 3 s for `compact`.
+    # Variables made only in the first step would have that step traced twice, 3 s for `compact`.
     optimizer.build(network.trainable_variables)
     metric = keras.metrics.MeanMetricWrapper(accuracy, name="accuracy")
     network.compile(optimizer=optimizer, loss=loss, metrics=[metric])

@@ -15,7 +15,7 @@ Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 @dataclass(frozen=True)
 class ArrayDataset:
-    """One part of the split, ready for the network.
+    """One subset, ready for the network.
 
     Attributes:
         images: Pictures, `uint8` of shape `(n, size, size, 1)`, 0-255, or features, `float32` of shape `(n, length)`;
@@ -57,7 +57,7 @@ class FitPlan:
         class_spec: What its outputs mean.
         recipe: How to train.
         config: Epochs, early ones, batch size, learning rate, averaging and seed.
-        last_epoch: Ends after this epoch of the schedule; None for `config.num_epochs`.
+        last_epoch: Of a refit: the fit ends after this epoch of the schedule; None for `config.num_epochs`.
         data_hash: Of the data set, so that a run is resumed on the pictures it began with.
     """
 
@@ -83,10 +83,10 @@ class FitPlan:
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches of the training part, shuffled for each epoch and changed at random, all from the seed.
+    """Batches of the train subset, shuffled for each epoch and changed at random, all from the seed.
 
     Args:
-        train: The training part.
+        train: The train subset.
         config: Batch size, seed and number of devices.
         augment: Changes the pictures of a batch at random; None for none.
         first_epoch: The number of epochs done before, so that a resumed run sees what an unbroken one would have seen.

@@ -38,43 +38,57 @@ class StopRequestedError(Exception):
 
 
 @dataclass(frozen=True)
+class SplitDataset:
+    """A data set, scanned and split.
+
+    Attributes:
+        dataset: The data set.
+        scan: Its scan.
+        subsets: Each picture's subset: `str` array of shape `(n,)`, "train", "val", "test", or "" for none.
+        num_dropped: Pictures that were dropped before the split, by issue; empty if none were to be.
+        leaks: For val and test, how many of their pictures are also in train.
+    """
+
+    dataset: Dataset
+    scan: Scan
+    subsets: np.ndarray
+    num_dropped: dict[str, int]
+    leaks: dict[str, Leak]
+
+    def count_in_training_set(self, classifier: Classifier) -> dict[str, int]:
+        """Returns how many pictures of each subset a model was trained on."""
+        is_known = np.isin(self.scan.fingerprints, sorted(classifier.fingerprints))
+        masks = {subset: self.subsets == subset for subset in SUBSETS}
+        return {subset: int((is_known & mask).sum()) for subset, mask in masks.items() if mask.any()}
+
+
+@dataclass(frozen=True)
 class PreparedRun:
     """A run before its first step.
 
     Attributes:
         plan: How its network is fitted.
-        dataset: The data set.
-        scan: Its scan.
-        split: Each picture's part: `str` array of shape `(n,)`, "train", "val", "test", or "" for left out.
-        num_left_out: Pictures that were cleaned away, by fault; empty where nothing was to be cleaned.
-        leaks: For val and test, how many of their pictures are also in train.
-        parts: The training part, and the validation part where there is one.
+        data: The pictures and their split.
+        arrays: The train subset as arrays, and the val subset if there is one.
         network: The network that becomes the model.
         learner: What is fitted: the network, or for `quick` its head, which shares its weights.
-        learned_parts: What that is fitted to: the parts, or their features.
+        learner_arrays: What it is fitted to: `arrays`, or their features.
         devices: What shares the work.
-        shipped: The model that the run starts from; None for a start from nothing.
-        refit_card: The card of the run that a final fit follows; None for any other run.
+        pretrained: The model that the run starts from; None for random weights.
+        num_in_pretraining: How many pictures of each subset that model was trained on; empty without one.
+        refit_card: The card of the run that is refitted; None for any other run.
     """
 
     plan: FitPlan
-    dataset: Dataset
-    scan: Scan
-    split: np.ndarray
-    num_left_out: dict[str, int]
-    leaks: dict[str, Leak]
-    parts: dict[str, ArrayDataset]
+    data: SplitDataset
+    arrays: dict[str, ArrayDataset]
     network: keras.Model
     learner: keras.Model
-    learned_parts: dict[str, ArrayDataset]
+    learner_arrays: dict[str, ArrayDataset]
     devices: Devices
-    shipped: Classifier | None
+    pretrained: Classifier | None
+    num_in_pretraining: dict[str, int]
     refit_card: Card | None
-
-    @property
-    def num_in_pretraining(self) -> dict[str, int]:
-        """For each part, how many of its pictures the model that the run starts from was trained on."""
-        return _count_in_training_set(self.shipped, self.scan, self.split)
 
 
 def prepare_run(config: RunConfig, source: str, writer: RunWriter) -> PreparedRun:
@@ -82,7 +96,7 @@ def prepare_run(config: RunConfig, source: str, writer: RunWriter) -> PreparedRu
 
     Args:
         config: The settings.
-        source: The data source, as `data.load_dataset` takes it.
+        source: The data source, as `DatasetSpec.source`.
         writer: The run's writer.
 
     Raises:
@@ -94,44 +108,52 @@ def prepare_run(config: RunConfig, source: str, writer: RunWriter) -> PreparedRu
     keras.utils.set_random_seed(config.seed)
     dataset = load_dataset(config.build_dataset_spec(source))
     check_run(config, dataset, run_dir=writer.run_dir)
-    scan = scan_dataset(dataset, on_progress=_report_progress(writer, "Looking at the pictures"))
     refit_card = read_refit_card(config, dataset) if config.refit_of else None
-    split, num_left_out = _split(config, dataset, scan, writer)
+    data = _scan_and_split(config, dataset, writer)
     recipe = find_recipe(config.recipe)
-    names = find_class_names(dataset.samples[split == "train"], recipe)
-    positive = {emotions.DEPRESSED, *config.depressed_emotions}
-    class_spec = ClassSpec(names, [name for name in names if name in positive])
-    parts = _load_parts(dataset, scan, split, recipe, class_spec, writer=writer)
+    class_spec = _build_class_spec(config, data, recipe)
+    arrays = _load_arrays(data, recipe, class_spec, writer)
     if config.teacher:
-        writer.write_status(run_folder.RUNNING, stage="loading", message=f"Asking {config.teacher!r} for its answers")
-        teacher = load_classifier(run_folder.find_run_dir(config.teacher))
-        parts["train"] = mix_in_predictions(parts["train"], teacher, class_spec)
-    network = build_network(recipe, len(names))
-    shipped = load_classifier(run_folder.locate_run(run_folder.SHIPPED_RUN)) if recipe.pretrained else None
-    leaks = count_leaks(split, scan)
+        arrays["train"] = _distill(arrays["train"], class_spec, config.teacher, writer)
+    network = build_network(recipe, len(class_spec.class_names))
+    pretrained = load_classifier(run_folder.locate_run(run_folder.SHIPPED_RUN)) if recipe.pretrained else None
+    num_in_pretraining = data.count_in_training_set(pretrained) if pretrained else {}
     if writer.is_stop_requested:
         raise StopRequestedError
     if not has_checkpoint(writer.run_dir):
-        _write_start(
-            writer, parts, config, leaks=leaks, num_in_pretraining=_count_in_training_set(shipped, scan, split)
-        )
-    learner, learned_parts = _prepare_head(network, shipped, parts, writer) if shipped else (network, parts)
-    last_epoch = refit_card.training.selected_epoch if refit_card else None
+        _write_start(writer, arrays, config, leaks=data.leaks, num_in_pretraining=num_in_pretraining)
+    learner, learner_arrays = network, arrays
+    if pretrained:
+        learner, learner_arrays = _prepare_head(network, pretrained, arrays, writer)
+    last_epoch = refit_card.training.selected_epoch if refit_card and refit_card.training else None
     return PreparedRun(
         plan=FitPlan(class_spec, recipe, config, last_epoch, dataset.content_hash),
-        dataset=dataset,
-        scan=scan,
-        split=split,
-        num_left_out=num_left_out,
-        leaks=leaks,
-        parts=parts,
+        data=data,
+        arrays=arrays,
         network=network,
         learner=learner,
-        learned_parts=learned_parts,
+        learner_arrays=learner_arrays,
         devices=devices,
-        shipped=shipped,
+        pretrained=pretrained,
+        num_in_pretraining=num_in_pretraining,
         refit_card=refit_card,
     )
+
+
+def _scan_and_split(config: RunConfig, dataset: Dataset, writer: RunWriter) -> SplitDataset:
+    scan = scan_dataset(dataset, on_progress=_report_progress(writer, "Looking at the pictures"))
+    on_progress = _report_progress(writer, "Looking for faces")
+    cleaned, num_dropped = clean_scan(dataset, scan, config.drop_issues, config.issue_limits, on_progress=on_progress)
+    subsets = split_dataset(dataset.samples, cleaned, config.protocol, seed=config.seed)
+    if config.refit_of:
+        subsets = merge_val_into_train(dataset.samples, cleaned, subsets, config.protocol)
+    return SplitDataset(dataset, scan, subsets, num_dropped, count_leaks(subsets, scan))
+
+
+def _build_class_spec(config: RunConfig, data: SplitDataset, recipe: Recipe) -> ClassSpec:
+    names = find_class_names(data.dataset.samples[data.subsets == "train"], recipe)
+    positive = {emotions.DEPRESSED, *config.depressed_emotions}
+    return ClassSpec(names, [name for name in names if name in positive])
 
 
 def find_class_names(samples: pd.DataFrame, recipe: Recipe) -> list[str]:
@@ -146,31 +168,22 @@ def find_class_names(samples: pd.DataFrame, recipe: Recipe) -> list[str]:
     return present if learns_emotions else [emotions.DEPRESSED]
 
 
-def _split(config: RunConfig, dataset: Dataset, scan: Scan, writer: RunWriter) -> tuple[np.ndarray, dict[str, int]]:
-    """Returns each picture's part, and how many pictures were cleaned away before, by fault."""
-    on_progress = _report_progress(writer, "Looking for faces")
-    cleaned, num_left_out = clean_scan(dataset, scan, config.drop_issues, config.issue_limits, on_progress=on_progress)
-    split = split_dataset(dataset.samples, cleaned, config.protocol, seed=config.seed)
-    if config.refit_of:
-        split = merge_val_into_train(dataset.samples, cleaned, split, config.protocol)
-    return split, num_left_out
-
-
-def _load_parts(
-    dataset: Dataset, scan: Scan, split: np.ndarray, recipe: Recipe, class_spec: ClassSpec, *, writer: RunWriter
+def _load_arrays(
+    data: SplitDataset, recipe: Recipe, class_spec: ClassSpec, writer: RunWriter
 ) -> dict[str, ArrayDataset]:
-    """Returns the training part and, where there is one, the validation part; the test part is read after the fit."""
-    parts = {}
-    for name in ("train", "val"):
-        if (mask := split == name).any():
-            images = load_images(dataset, scan, mask, recipe.input_size_px, on_progress=_report_progress(writer, name))
-            targets, is_depressed = _build_targets(dataset.samples[mask], class_spec)
-            parts[name] = ArrayDataset(images, targets, is_depressed, scan.fingerprints[mask].tolist())
-    return parts
+    """Returns the train subset and, if there is one, the val subset; the test subset is read after the fit."""
+    arrays = {}
+    for subset in ("train", "val"):
+        if (mask := data.subsets == subset).any():
+            report = _report_progress(writer, f"Preparing the {subset} pictures")
+            images = load_images(data.dataset, data.scan, mask, recipe.input_size_px, on_progress=report)
+            targets, is_depressed = _build_targets(data.dataset.samples[mask], class_spec)
+            arrays[subset] = ArrayDataset(images, targets, is_depressed, data.scan.fingerprints[mask].tolist())
+    return arrays
 
 
 def _build_targets(samples: pd.DataFrame, class_spec: ClassSpec) -> tuple[np.ndarray, np.ndarray]:
-    """Returns what the network should answer, and whether that counts as *depressed*; see `ArrayDataset`."""
+    """Returns what the network should predict, and whether that counts as *depressed*; see `ArrayDataset`."""
     is_depressed = (samples["label"] == emotions.DEPRESSED).to_numpy()
     if class_spec.class_names == [emotions.DEPRESSED]:
         return is_depressed[:, np.newaxis].astype(np.float32), is_depressed
@@ -178,85 +191,82 @@ def _build_targets(samples: pd.DataFrame, class_spec: ClassSpec) -> tuple[np.nda
     return is_class.astype(np.float32), is_depressed
 
 
-def mix_in_predictions(part: ArrayDataset, teacher: Classifier, class_spec: ClassSpec) -> ArrayDataset:
-    """Returns a part with half of each label replaced by what a trained model predicts for the picture and its mirror.
+def _distill(train: ArrayDataset, class_spec: ClassSpec, teacher: str, writer: RunWriter) -> ArrayDataset:
+    writer.write_status(run_folder.RUNNING, stage="loading", message=f"Running {teacher!r} on the training pictures")
+    return mix_in_predictions(train, load_classifier(run_folder.find_run_dir(teacher)), class_spec)
 
-    A label that this face does not bear out thereby counts less: ten people's votes agree with 62 % of FER2013's.
+
+def mix_in_predictions(train: ArrayDataset, teacher: Classifier, class_spec: ClassSpec) -> ArrayDataset:
+    """Returns pictures with half of each label replaced by a trained model's mean prediction for it and its mirror.
+
+    A label that does not fit the face counts less that way: ten people's votes agree with 62 % of FER2013's.
 
     Reference: Hinton et al. 2015, arXiv 1503.02531; with two networks of the same kind, Furlanello et al. 2018, arXiv
     1805.04770; the votes, Barsoum et al. 2016, arXiv 1608.01041.
 
     Args:
-        part: The training part.
+        train: The train subset.
         teacher: The trained model.
         class_spec: What the outputs mean.
 
     Raises:
-        RunError: The teacher names other classes or sees other pictures.
+        RunError: The teacher has other classes or another input size.
     """
-    if teacher.class_names != class_spec.class_names or teacher.input_size_px != part.images.shape[1]:
+    if teacher.class_names != class_spec.class_names or teacher.input_size_px != train.images.shape[1]:
         raise RunError(
-            f"The model {teacher.name!r} cannot teach this one: it answers with {', '.join(teacher.class_names)}. "
-            f"Choose one that answers with {', '.join(class_spec.class_names)}."
+            f"The model {teacher.name!r} cannot teach this one: it predicts {', '.join(teacher.class_names)}. "
+            f"Choose one that predicts {', '.join(class_spec.class_names)}."
         )
-    predictions = compute_outputs(teacher.network, part.images, uses_flip_tta=True)
-    targets = ((1 - _TEACHER_SHARE) * part.targets + _TEACHER_SHARE * predictions).astype(np.float32)
-    return dataclasses.replace(part, targets=targets)
+    outputs = compute_outputs(teacher.network, train.images, uses_flip_tta=True)
+    targets = ((1 - _TEACHER_SHARE) * train.targets + _TEACHER_SHARE * outputs).astype(np.float32)
+    return dataclasses.replace(train, targets=targets)
 
 
 def _prepare_head(
-    network: keras.Model, shipped: Classifier, parts: dict[str, ArrayDataset], writer: RunWriter
+    network: keras.Model, pretrained: Classifier, arrays: dict[str, ArrayDataset], writer: RunWriter
 ) -> tuple[keras.Model, dict[str, ArrayDataset]]:
-    """Puts the shipped stages into a `quick` network; returns its head and the parts as features, to train it on.
+    """Puts the pretrained stages into a `quick` network; returns its head and the features to train it on.
 
     Each training picture counts twice, as it is and mirrored.
     """
-    copy_stages(shipped.network, network)
+    copy_stages(pretrained.network, network)
     body, head = cut_at_features(network)
-    train, features = parts["train"], {}
-    both = np.concatenate(
-        [_compute_features(body, train, is_mirrored=mirrored, writer=writer) for mirrored in (False, True)]
+    train = arrays["train"]
+    images = np.concatenate(
+        [_compute_features(body, train, is_mirrored=is_mirrored, writer=writer) for is_mirrored in (False, True)]
     )
-    features["train"] = ArrayDataset(both, np.tile(train.targets, (2, 1)), np.tile(train.is_depressed, 2))
-    if "val" in parts:
-        val = parts["val"]
+    features = {"train": ArrayDataset(images, np.tile(train.targets, (2, 1)), np.tile(train.is_depressed, 2))}
+    if "val" in arrays:
+        val = arrays["val"]
         val_features = _compute_features(body, val, is_mirrored=False, writer=writer)
         features["val"] = dataclasses.replace(val, images=val_features)
     return head, features
 
 
-def _compute_features(body: keras.Model, part: ArrayDataset, *, is_mirrored: bool, writer: RunWriter) -> np.ndarray:
+def _compute_features(body: keras.Model, pictures: ArrayDataset, *, is_mirrored: bool, writer: RunWriter) -> np.ndarray:
     """Returns what the fixed stages give for each picture: `float32` array of shape `(n, length)`."""
     report = _report_progress(writer, "Looking at each picture once")
-    num_images, size = len(part.images), _FEATURES_BATCH_SIZE
+    num_images, size = len(pictures.images), _FEATURES_BATCH_SIZE
     features = np.empty((num_images, body.output_shape[-1]), np.float32)
     for start in range(0, num_images, size):
         report(start, num_images)
-        images = np.asarray(part.images[start : start + size])
+        images = np.asarray(pictures.images[start : start + size])
         filled = fill_batch(images[:, :, ::-1] if is_mirrored else images, size)
         features[start : start + size] = body.predict_on_batch(filled)[: len(images)]
     return features
 
 
-def _count_in_training_set(shipped: Classifier | None, scan: Scan, split: np.ndarray) -> dict[str, int]:
-    """Returns for each part how many of its pictures the shipped model was trained on, where a run starts from it."""
-    if shipped is None:
-        return {}
-    is_seen = np.isin(scan.fingerprints, sorted(shipped.fingerprints))
-    return {part: int((is_seen & (split == part)).sum()) for part in SUBSETS if (split == part).any()}
-
-
 def _write_start(
     writer: RunWriter,
-    parts: dict[str, ArrayDataset],
+    arrays: dict[str, ArrayDataset],
     config: RunConfig,
     *,
     leaks: dict[str, Leak],
     num_in_pretraining: dict[str, int],
 ) -> None:
     """Begins the measurements with what they are measured on; those of a broken-off first epoch are dropped."""
-    val, recipe = parts.get("val"), find_recipe(config.recipe)
-    num_train = len(parts["train"].images)
+    val, recipe = arrays.get("val"), find_recipe(config.recipe)
+    num_train = len(arrays["train"].images)
     num_inputs = 2 * num_train if recipe.pretrained else num_train  # see `_prepare_head`
     writer.forget_metrics_after(0)
     writer.write_metrics(
@@ -272,8 +282,8 @@ def _write_start(
     )
 
 
-def _report_progress(writer: RunWriter, what: str) -> Callable[[int, int], None]:
-    """Returns a function that writes how far a part of the preparation is, and ends it where that is asked for."""
+def _report_progress(writer: RunWriter, activity: str) -> Callable[[int, int], None]:
+    """Returns a function that writes how far a step of the preparation is, and ends it on request."""
     last_report = 0.0
 
     def report(num_done: int, num_all: int) -> None:
@@ -282,7 +292,7 @@ def _report_progress(writer: RunWriter, what: str) -> Callable[[int, int], None]
             raise StopRequestedError
         if time.monotonic() - last_report >= _SECONDS_BETWEEN_REPORTS:
             last_report = time.monotonic()
-            name = f"Preparing the {what} pictures" if what in SUBSETS else what
-            writer.write_status(run_folder.RUNNING, stage="loading", message=f"{name}: {num_done:,} of {num_all:,}")
+            message = f"{activity}: {num_done:,} of {num_all:,}"
+            writer.write_status(run_folder.RUNNING, stage="loading", message=message)
 
     return report

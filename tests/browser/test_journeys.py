@@ -180,7 +180,7 @@ def test_visitor_looks_into_a_data_set_and_takes_tables_away(folders, tmp_path):
         page.keyboard.press("Escape")
 
         # The issues are found in the background; a slider judges again.
-        page.get_by_role("tab", name="Issues").click()
+        page.get_by_role("tab", name="Issues", exact=True).click()
         expect(page.get_by_text("2,100 different pictures among 2,100 files.")).to_be_visible(timeout=90_000)
         expect(page.get_by_text("A lookup table without any learning")).to_be_visible()
         expect(page.get_by_text("Too bright: 2.")).to_be_visible()

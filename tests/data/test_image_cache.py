@@ -1,6 +1,7 @@
 """Prepared pictures are decoded once, lie in one file for each size, and come into memory batch by batch."""
 
 import contextlib
+import mmap
 import os
 import subprocess
 import sys
@@ -167,6 +168,12 @@ def test_a_changed_file_is_decoded_again(dataset):
 def test_a_kept_file_is_an_ordinary_array_file(dataset):
     _load(dataset)
     np.testing.assert_array_equal(np.load(_find_kept()), _expect(dataset))
+
+
+def test_a_map_of_numpy_still_has_its_pages_where_they_are_released(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(3, np.uint8))
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    assert isinstance(mapped._mmap, mmap.mmap)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's account of a process's memory")

@@ -1,5 +1,6 @@
 """The Kaggle download against a Kaggle on this computer, through the real `kagglehub` in real processes."""
 
+import inspect
 import json
 import os
 import signal
@@ -97,6 +98,21 @@ def _run_python(code: str) -> str:
 def test_the_import_pulls_in_neither_kagglehub_nor_requests():
     code = "import sys, facedep.data.kaggle; print({'kagglehub', 'requests', 'filelock'} & set(sys.modules))"
     assert _run_python(code) == "set()"
+
+
+def test_the_internals_that_the_client_uses_are_still_there():
+    import kagglehub.clients
+    import urllib3.connectionpool
+
+    source = inspect.getsource(kagglehub.clients)
+    assert kagglehub.clients.CHUNK_SIZE == 2**20
+    assert source.count("iter_content(CHUNK_SIZE)") == 2  # read at each download, not bound at import
+    assert urllib3.connectionpool.log.name == "urllib3.connectionpool"
+    logged = inspect.getsource(urllib3.connectionpool.HTTPConnectionPool._make_request).partition("'%s://%s:%s \"%s")[2]
+    names = ["self.scheme", "self.host", "self.port", "method", "url", "response.version_string", "response.status",
+             "response.length_remaining"]  # fmt: skip
+    positions = [logged.index(name) for name in names]
+    assert positions == sorted(positions)
 
 
 def test_the_set_is_downloaded_once_and_then_found_without_network(server, tmp_path):

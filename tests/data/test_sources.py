@@ -137,7 +137,7 @@ def test_loose_pictures_in_a_folder_around_the_classes_are_never_counted(write_p
         dataset = load_dataset(str(source))
         assert sorted(dataset.samples["emotion"]) == ["happy", "sad"]
         assert dataset.unknown_folders == {"Depression": 1}
-    assert len(load_dataset(DatasetSpec(str(folder), {"Depression": "depressed"})).index) == 3
+    assert len(load_dataset(DatasetSpec(str(folder), {"Depression": "depressed"})).samples) == 3
 
 
 def test_a_class_folder_keeps_its_pictures_beside_its_own_splits_and_unknown_folders(write_pictures):

@@ -640,7 +640,7 @@ def test_flattering_scores_come_first_and_each_has_its_table(tmp_path, dataset):
     ]  # fmt: skip
     for row in rows:
         interval = compute_wilson_interval(row.num_images, row.num_images)
-        assert (row.accuracy, row.interval, row.num_seen) == (1.0, interval, row.num_images)
+        assert (row.accuracy, row.interval, row.num_in_training_set) == (1.0, interval, row.num_images)
         assert 0.5 <= row.majority_baseline.share < 0.7
     supplied, leak_free, other = rows[1:]
     assert (supplied.num_images, supplied.num_in_train, leak_free.num_in_train) == (9, 1, 0)
@@ -657,9 +657,9 @@ def test_leak_free_test_is_also_scored_without_the_pictures_that_the_run_has_see
     is_test = select_pictures(run_dir, dataset, scan, EvalSubset()).mask
     _see(run_dir, dataset, np.nonzero(is_test)[0][:1])
     honest, without = compare_protocols(run_dir, dataset)[-2:]
-    assert (honest.num_images, honest.num_seen, honest.subset) == (is_test.sum(), 1, EvalSubset())
+    assert (honest.num_images, honest.num_in_training_set, honest.subset) == (is_test.sum(), 1, EvalSubset())
     assert without.subset == EvalSubset(excludes_training_images=True)
-    assert (without.num_images, without.num_seen, without.accuracy) == (is_test.sum() - 1, 0, 1.0)
+    assert (without.num_images, without.num_in_training_set, without.accuracy) == (is_test.sum() - 1, 0, 1.0)
 
 
 def test_scores_on_other_data_that_the_card_holds_come_last(run_dir, dataset):
@@ -673,7 +673,7 @@ def test_scores_on_other_data_that_the_card_holds_come_last(run_dir, dataset):
     same = {**good, "content_hash": dataset.content_hash}
     path.write_text(json.dumps({**card, "evaluations": [good, same]}), "utf-8")
     *_, last = compare_protocols(run_dir, dataset)
-    assert (last.data_name, last.accuracy, last.num_seen) == ("other.zip", 0.7, 3)
+    assert (last.data_name, last.accuracy, last.num_in_training_set) == ("other.zip", 0.7, 3)
     assert last.interval == compute_wilson_interval(35, 50)  # not the bootstrap interval that earlier cards hold
     assert last.majority_baseline == MajorityBaseline("non_depressed", 0.65)
     assert np.isnan(last.lookup_accuracy)

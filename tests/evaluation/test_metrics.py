@@ -328,7 +328,7 @@ def test_equal_answers_do_not_differ_and_no_pictures_say_nothing():
     none = compare_predictions(rights[:0], rights[:0])
     assert np.isnan([none.difference, *none.interval, none.p_value]).all()
     assert not none.is_beyond_chance
-    with pytest.raises(ValueError, match="3 answers of the first, 2 of the second"):
+    with pytest.raises(ValueError, match="3 predictions of the first, 2 of the second"):
         compare_predictions(rights, rights[:2])
 
 

@@ -36,8 +36,8 @@ def test_emotions_are_slices_with_their_wilson_interval():
     # 7 of 10 by hand: (0.7 + 1.92073/10 ± 1.95996 sqrt(0.021 + 0.0096036)) / 1.384146
     assert (happy.low, happy.high) == pytest.approx((0.396778, 0.892209), abs=1e-6)
     assert (sad.name, sad.num_images, sad.accuracy, sad.high, sad.is_small) == ("sad", 40, 1.0, 1.0, False)
-    assert happy.rows.tolist() == list(range(10))
-    assert sad.rows.tolist() == list(range(10, 50))
+    assert happy.indices.tolist() == list(range(10))
+    assert sad.indices.tolist() == list(range(10, 50))
 
 
 def test_thirty_pictures_are_no_longer_too_few():
@@ -57,7 +57,7 @@ def test_measures_are_cut_into_quarters_at_the_bounds_that_are_written():
     ]
     assert [one.accuracy for one in found] == [0, 1, 1, 1]
     assert [one.num_images for one in found] == [25, 25, 24, 26]
-    assert np.concatenate([one.rows for one in found]).tolist() == list(range(100))
+    assert np.concatenate([one.indices for one in found]).tolist() == list(range(100))
 
 
 def test_tied_values_give_fewer_parts_and_a_single_value_none():
@@ -77,14 +77,14 @@ def test_tied_values_give_fewer_parts_and_a_single_value_none():
 
 def test_size_is_the_shorter_side():
     found = find("size", width=np.array([10.0, 90, 90, 90]), height=np.array([90.0, 20, 30, 40]))
-    assert [one.rows.tolist() for one in found] == [[0], [1], [2], [3]]
+    assert [one.indices.tolist() for one in found] == [[0], [1], [2], [3]]
 
 
 def test_pictures_without_a_measure_or_an_answer_are_left_out():
     sharpness = np.array([0.1, 0.2, 0.3, 0.4, np.nan, 0.5])
     probabilities = np.array([0.5, 0.5, 0.5, 0.5, 0.5, np.nan])
     found = find("sharpness", sharpness=sharpness, probabilities=probabilities)
-    assert sorted(np.concatenate([one.rows for one in found]).tolist()) == [0, 1, 2, 3]
+    assert sorted(np.concatenate([one.indices for one in found]).tolist()) == [0, 1, 2, 3]
     assert find("emotion", emotion=["sad"], probabilities=np.array([np.nan])) == []
 
 

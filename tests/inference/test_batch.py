@@ -5,8 +5,10 @@ import gc
 import io
 import json
 import math
+import os
 import tracemalloc
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,7 @@ from skimage import data as photographs
 
 from facedep.cli.main import main
 from facedep.data import sample_faces
+from facedep.errors import ImageError
 from facedep.inference.batch import (
     PictureRow,
     build_json,
@@ -96,6 +99,43 @@ def test_pictures_of_files_and_archives_are_listed_in_order(tmp_path):
     assert [picture.path for picture in pictures] == expected
     assert [picture.error for picture in pictures] == [None] * 5
     assert sum(picture.num_skipped for picture in pictures) == 2  # readme.txt and more.zip; hidden ones do not count
+
+
+def _make_album(tmp_path) -> Path:
+    folder = tmp_path / "album"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "inner" / "b.jpg").write_bytes(draw_crop("sad"))
+    (folder / "a.png").write_bytes(draw_crop("happy"))
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def test_links_to_pictures_are_read_and_links_to_folders_are_not_followed(tmp_path):
+    folder = _make_album(tmp_path)
+    (folder / "linked.png").symlink_to(folder / "a.png")
+    (folder / "dangling.png").symlink_to(tmp_path / "nowhere.png")
+    (folder / "around").symlink_to(folder, target_is_directory=True)
+    (tmp_path / "link").symlink_to(folder, target_is_directory=True)
+    pictures = list_pictures([("link", tmp_path / "link")])
+    assert [picture.path for picture in pictures] == ["link/a.png", "link/inner/b.jpg", "link/linked.png"]
+    assert [picture.num_skipped for picture in pictures] == [1, 0, 0]
+    assert pictures[2].read() == pictures[0].read()
+
+
+def test_a_folder_that_cannot_be_read_is_one_entry_with_the_reason(tmp_path, monkeypatch):
+    folder, scandir = _make_album(tmp_path), os.scandir
+
+    def refuse(path):  # permissions do not stop an administrator, who may run the tests
+        if Path(path).name == "inner":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    (picture,) = list_pictures([("album", folder)])
+    assert picture.path == "album"
+    assert "cannot be read (Permission denied)" in picture.error
+    with pytest.raises(ImageError, match="Check that you may read it"):
+        picture.read()
 
 
 @pytest.mark.parametrize("kind", ["bytes", "file", "path"])
@@ -291,7 +331,7 @@ def test_command_answers_archives_and_writes_a_table(tmp_path, capsys, monkeypat
         "faces.zip/pair.jpg",
     ]
     assert "facedep: torn.png is" in output.err
-    assert "facedep: 1 files in archives are no pictures and were left out" in output.err
+    assert "facedep: 1 files in archives and folders are no pictures and were skipped" in output.err
     table = pd.read_csv("out.csv", keep_default_na=False)
     assert list(table["path"]) == ["album/=1+1.png", "faces.zip/pair.jpg", "faces.zip/pair.jpg", "torn.png"]
     assert table["error"][3].startswith("torn.png is")
@@ -306,6 +346,29 @@ def test_command_answers_archives_and_writes_a_table(tmp_path, capsys, monkeypat
     monkeypatch.chdir(tmp_path / "album")
     assert main(["predict", "--csv", "out.csv", "=1+1.png"]) == 0
     assert pd.read_csv("out.csv")["path"][0] == "'=1+1.png"
+
+
+@pytest.mark.usefixtures("_shipped")
+def test_command_predicts_the_pictures_of_a_folder_and_its_subfolders(tmp_path, capsys, monkeypatch):
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    (tmp_path / "folder" / "inner" / "name.jpg").write_bytes(draw_crop("happy"))
+    (tmp_path / "folder" / "a.png").write_bytes(draw_crop("sad"))
+    (tmp_path / "folder" / "notes.txt").write_text("no picture")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main(["predict", "--json", "folder/"]) == 0
+    output = capsys.readouterr()
+    assert [(picture["path"], picture["error"], len(picture["faces"])) for picture in json.loads(output.out)] == [
+        ("folder/a.png", None, 1),
+        ("folder/inner/name.jpg", None, 1),
+    ]
+    assert "facedep: 1 files in archives and folders" in output.err
+
+    assert main(["predict", "--json", "empty"]) == 1
+    (picture,) = json.loads(capsys.readouterr().out)
+    assert picture["path"] == "empty"
+    assert picture["faces"] == []
+    assert picture["error"].startswith("empty holds no pictures. Put ")
 
 
 @pytest.mark.usefixtures("_shipped")

@@ -228,7 +228,7 @@ def test_answers_that_are_no_numbers_are_refused_and_not_kept(run_dir, dataset):
     head = network.layers[-1]
     head.set_weights([np.full(head.kernel.shape, 3e38), np.full(len(EMOTIONS), 3e38)])
     save_network(network, COMPACT, run_dir / MODEL_FILE)
-    with pytest.raises(ModelError, match="no numbers"):
+    with pytest.raises(ModelError, match="not numbers"):
         compute_predictions(run_dir, dataset)
     assert read_predictions(run_dir, dataset) is None
 
@@ -335,10 +335,10 @@ def scored_dir(run_dir, dataset) -> Path:
 
 
 def test_answers_beside_the_card_are_read_where_the_model_is_not(run_dir, dataset, tmp_path):
-    with pytest.raises(ModelError, match="has not answered all pictures of pictures yet"):
+    with pytest.raises(ModelError, match="There are not yet predictions of"):
         save_predictions_beside(run_dir, dataset)
     compute_predictions(run_dir, dataset, mask=_rows(dataset, "Sad/4.png"))
-    with pytest.raises(ModelError, match="has not answered all"):
+    with pytest.raises(ModelError, match="not yet predictions"):
         save_predictions_beside(run_dir, dataset)
     computed = compute_predictions(run_dir, dataset)
     key = find_predictions_key(run_dir, dataset)
@@ -356,6 +356,23 @@ def test_answers_beside_the_card_are_read_where_the_model_is_not(run_dir, datase
         assert (kept.is_complete, has_predictions(kept, scan_dataset(same))) == (True, True)
 
 
+def test_the_file_of_older_runs_is_read_unless_there_is_one_under_the_new_name(scored_dir, dataset):
+    path = scored_dir / PREDICTIONS_FILE
+    new = read_predictions(scored_dir, dataset)
+    with np.load(path) as arrays:
+        old = {("is_answered" if name == "is_predicted" else name): arrays[name] for name in arrays.files}
+    path.unlink()
+    np.savez(scored_dir / "answers.npz", **old)
+    read = read_predictions(scored_dir, dataset)
+    np.testing.assert_array_equal(read.outputs, new.outputs)
+    np.testing.assert_array_equal(read.is_predicted, new.is_predicted)
+    old_key = find_predictions_key(scored_dir, dataset)
+    path.write_bytes(b"")
+    assert find_predictions_key(scored_dir, dataset) != old_key
+    with pytest.raises(ModelError, match=r"in predictions\.npz are damaged"):
+        read_predictions(scored_dir, dataset)
+
+
 def test_fewer_folders_of_the_same_pictures_have_their_answers_too(scored_dir, dataset):
     part = load_dataset(DatasetSpec(dataset.source, {"Happy": "leave out"}))
     assert len(part.samples) == 4
@@ -366,7 +383,7 @@ def test_fewer_folders_of_the_same_pictures_have_their_answers_too(scored_dir, d
 def test_other_pictures_have_no_answers_beside_the_card(scored_dir, dataset, write_pictures):
     write_pictures(["Sad/new.png"])
     for other in (load_dataset(dataset.source), load_dataset(SAMPLE)):
-        with pytest.raises(ModelError, match="only its answers to other pictures than"):
+        with pytest.raises(ModelError, match="only its predictions for other pictures than"):
             read_predictions(scored_dir, other)
 
 

@@ -329,7 +329,7 @@ def test_weights_that_are_no_numbers_are_refused(value, run_dir):
         weights["layers/dense/vars/1"][0] = value
 
     _write_weights(run_dir / MODEL_FILE, spoil)
-    with pytest.raises(ModelError, match=r"model\.keras of 'my run' holds values that are no numbers"):
+    with pytest.raises(ModelError, match=r"model\.keras of 'my run' holds weights that are not finite"):
         model.load_classifier(run_dir)
 
 
@@ -339,7 +339,7 @@ def test_model_that_answers_with_no_number_says_so_instead_of_non_depressed(run_
 
     _write_weights(run_dir / MODEL_FILE, spoil)
     classifier = model.load_classifier(run_dir)
-    with pytest.raises(ModelError, match="The model 'my run' answers with values that are no numbers"):
+    with pytest.raises(ModelError, match="The model 'my run' predicts values that are not numbers"):
         classifier.predict(np.zeros((1, 48, 48, 1), np.uint8))
 
 

@@ -21,8 +21,8 @@ from facedep.reporting.model_card_facts import SAMPLE_NAME
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 SECTIONS = ["Model details", "Intended use", "Out of scope and misuse", "Factors", "Metrics",
-            "Training data and its known faults", "Evaluation data", "Quantitative analyses",
-            "Calibration and the uncertain band", "Ethical considerations", "Caveats and recommendations",
+            "Training data and its known issues", "Evaluation data", "Quantitative analyses",
+            "Calibration and the abstention band", "Ethical considerations", "Caveats and recommendations",
             "How it was made"]  # fmt: skip
 FER2013, KAGGLE = "4efde1ea496fd40c", "bba6fbbc58352639"
 
@@ -358,33 +358,34 @@ def test_intervals_of_shares_are_called_wilsons_if_they_are():
 
 
 def test_calibration_names_the_run_and_the_pictures_it_was_chosen_on():
-    section = _section(render_model_card("my-model", _full_card()), "Calibration and the uncertain band")
+    section = _section(render_model_card("my-model", _full_card()), "Calibration and the abstention band")
     assert "Temperature 1.237, chosen on the val part of the run first-run (2,387 pictures)" in section
-    assert "A P(depressed) from 0.381 to below 0.642 counts as uncertain and gets no answer." in section
-    assert "with which on these pictures at most 11 % of the answers were wrong" in section
+    assert "A P(depressed) from 0.381 to below 0.642 counts as uncertain and gets no prediction." in section
+    assert "with which on these pictures at most 11 % of the predictions were wrong" in section
 
 
 def test_calibration_without_a_band_says_so():
     calibration = {"temperature": 1.5, "uncertain": None, "chosen_on": "val", "num_images": 90, "run": ""}
     text = render_model_card("my-model", _full_card(calibration=calibration))
-    section = _section(text, "Calibration and the uncertain band")
+    section = _section(text, "Calibration and the abstention band")
     assert "chosen on the val part (90 pictures)" in section
-    assert "There is no uncertain band: every face gets an answer." in section
+    assert "There is no abstention band: every face gets a prediction." in section
 
 
 def test_empty_band_is_called_empty():
     card = _full_card()
     card["calibration"]["abstention_band"] = {"low": 0.47, "high": 0.47, "target_error": 0.1}
-    section = _section(render_model_card("my-model", card), "Calibration and the uncertain band")
+    section = _section(render_model_card("my-model", card), "Calibration and the abstention band")
     assert (
-        "The uncertain band is empty: on these pictures at most 10 % of the answers were wrong without one." in section
+        "The abstention band is empty: on these pictures at most 10 % of the predictions were wrong without one."
+        in section
     )
 
 
 def test_card_without_calibration_says_that_there_is_none(card):
     if not card.get("calibration"):
-        section = _section(render_model_card("my-model", card), "Calibration and the uncertain band")
-        assert "not calibrated, and with no uncertain band" in section
+        section = _section(render_model_card("my-model", card), "Calibration and the abstention band")
+        assert "not calibrated, and without an abstention band" in section
 
 
 def test_making_of_a_full_card():
@@ -394,32 +395,32 @@ def test_making_of_a_full_card():
     for words in ("Epochs: 43; the weights after epoch 39 were kept", "Seconds: 3,599.", "every epoch: 839,000.",
                   "Seed: 3.", "facedep 0.1.0, keras 3.15.1, backend tensorflow, python 3.11.7"):  # fmt: skip
         assert words in made
-    data = _section(text, "Training data and its known faults")
+    data = _section(text, "Training data and its known issues")
     assert "it learned from train and val together" in data
     assert "those chosen in the run first-run." in data
-    assert "The answers of the model teacher-run were mixed into the labels" in data
+    assert "The predictions of the model teacher-run were mixed into the labels" in data
     assert "mean over the face and its mirror image" in _section(text, "Model details")
 
 
-def test_final_fit_shows_no_val_score_because_it_learned_val():
+def test_refit_shows_no_val_score_because_it_learned_val():
     card = _full_card()
     assert "fer2013\\_faces.zip, val" not in render_model_card("my-model", card)
     card["training"]["refit_of"] = ""
     text = render_model_card("my-model", card)
     assert "| fer2013\\_faces.zip, val |" in text
-    assert "final fit" not in text
+    assert "is a refit" not in text
 
 
 # What is claimed of the data
 
 
-def test_faults_are_told_of_the_data_with_that_content_only():
+def test_issues_are_named_of_the_data_with_that_content_only():
     fer2013, kaggle = KNOWN_DATA[FER2013], KNOWN_DATA[KAGGLE]
     text = render_model_card("m", _older_card())
-    assert all(fault in text for fault in fer2013.faults)
+    assert all(fault in text for fault in fer2013.issues)
     assert kaggle.title not in text
     text = render_model_card("m", _article_card(data={"name": "any name", "content_hash": KAGGLE}))
-    assert all(fault in text for fault in kaggle.faults)
+    assert all(fault in text for fault in kaggle.issues)
     assert fer2013.title not in text
 
 
@@ -428,10 +429,10 @@ def test_card_of_other_data_claims_nothing_about_the_public_sets(name):
     text = render_model_card("m", _article_card(data={"name": name, "content_hash": "0123456789abcdef"}))
     words = text.replace(name.replace("_", "\\_"), "")
     assert not re.search(r"fer2013|kaggle|web search|neutral faces|new name for|drawn by code", words, re.IGNORECASE)
-    assert "faults of this data set were not looked into" in text
+    assert "issues of this data set were not looked into" in text
 
 
-def test_faults_of_other_data_that_it_was_scored_on_are_told_beside_the_evaluation():
+def test_issues_of_other_data_that_it_was_scored_on_are_named_beside_the_evaluation():
     section = _section(render_model_card("m", _full_card()), "Evaluation data")
     assert f"kaggle\\_depression.zip is {KNOWN_DATA[KAGGLE].title}." in section
     assert KNOWN_DATA[FER2013].title not in section
@@ -440,16 +441,16 @@ def test_faults_of_other_data_that_it_was_scored_on_are_told_beside_the_evaluati
 def test_each_fault_is_told_once():
     text = render_model_card("m", _full_card(evaluations=2 * _full_card()["evaluations"]))
     for known in KNOWN_DATA.values():
-        assert [text.count(fault) for fault in known.faults] == [1] * len(known.faults)
+        assert [text.count(fault) for fault in known.issues] == [1] * len(known.issues)
 
 
 @pytest.mark.parametrize("names", [["happy", "sad"], ["depressed"]], ids=["emotions", "groups"])
 def test_sample_faces_are_called_drawn_and_not_people(names):
     data = {"name": SAMPLE_NAME, "content_hash": "fedcba9876543210", "split": "leak-free", "seed": 0}
     text = render_model_card("m", _full_card(data=data, class_names=names, positive_classes=names[-1:]))
-    section = _section(text, "Training data and its known faults")
+    section = _section(text, "Training data and its known issues")
     assert "The faces are drawn by code. They show nobody" in section
-    assert "faults were not looked into" not in text
+    assert "issues of this data set were not looked into" not in text
     assert "a person felt" not in text
     assert "drawn faces" in text.splitlines()[2]
 

@@ -233,10 +233,10 @@ def test_flattery_sets_the_score_beside_remembering_and_a_constant_answer():
     rows = [
         {"what": "As published", "num_images": 898, "accuracy": 0.81, "interval": (0.78, 0.84),
          "majority_baseline": MajorityBaseline(NON_DEPRESSED, 0.69), "lookup_accuracy": 0.79,
-         "num_in_train": 446, "num_seen": 12},
+         "num_in_train": 446, "num_in_training_set": 12},
         {"what": "New faces", "num_images": 365, "accuracy": 0.68, "interval": (0.63, 0.73),
          "majority_baseline": MajorityBaseline(NON_DEPRESSED, 0.67), "lookup_accuracy": None,
-         "num_in_train": 0, "num_seen": 0},
+         "num_in_train": 0, "num_in_training_set": 0},
     ]  # fmt: skip
     figure = comparison.plot_protocol_comparison(rows)
     assert list(trace_of(figure, "the model").x) == [0.81, 0.68]

@@ -185,7 +185,7 @@ def test_report_shows_every_chart_once(page):
     titles = [chart["layout"]["title"]["text"].partition("<")[0] for chart in page.charts]
     assert titles == [
         "What it says and what the label says", "Which faces it calls “depressed”",
-        "How well it tells the groups apart", "How far to trust its “depressed”", "Is its 70% really 70%?",
+        "How well it separates the groups", "How far to trust its “depressed”", "Is its 70% really 70%?",
         "What it says about either group",
         "Where it is right, and where less so", "Which emotions it mixes up", "Honest against flattering",
         "Every published prediction is inverted", "Blur", "Noise", "Darkness", "Rotation", "Lower resolution",

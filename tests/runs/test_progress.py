@@ -43,7 +43,7 @@ def test_falling_loss_without_telling_the_groups_apart_is_said(tmp_path):
     progress = write_rows(tmp_path, [(1.0, 1.0), (0.9, 0.9)])
     assert "always answering non-depressed would get 67%" in judge_learning(progress)[1]
     at_chance = dataclasses.replace(progress, majority_baseline=MajorityBaseline("non_depressed", 0.71))
-    assert "does not yet tell the two groups apart" in judge_learning(at_chance)[1]
+    assert "does not yet distinguish the two groups" in judge_learning(at_chance)[1]
 
 
 def write_at_chance(folder, start, *, val_accuracy=0.72, val_roc_auc=0.5):

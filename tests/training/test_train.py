@@ -358,7 +358,7 @@ def test_teacher_makes_half_of_each_label(first_dir, workshop):
     taught = training_prepare.mix_in_predictions(part, teacher, class_spec)
     straight, mirrored = (compute_outputs(teacher.network, array) for array in (images, images[:, :, ::-1]))
     assert taught.targets == pytest.approx((targets + (straight + mirrored) / 2) / 2, abs=1e-6)
-    with pytest.raises(RunError, match=r"cannot teach this one: it answers with happy, neutral, sad\. Choose one"):
+    with pytest.raises(RunError, match=r"cannot teach this one: it predicts happy, neutral, sad\. Choose one"):
         training_prepare.mix_in_predictions(part, teacher, ClassSpec(["depressed"], ["depressed"]))
 
 
@@ -565,7 +565,7 @@ def test_answers_kept_beside_the_card_are_scored_without_the_model(first_dir, wo
         assert main(words) == 0
         assert capsys.readouterr().out == output.out
         assert main(["evaluate", "--model", str(run_dir), "--data", str(workshop.groups)]) == 1
-        assert "only its answers to other pictures than groups" in capsys.readouterr().err
+        assert "only its predictions for other pictures than groups" in capsys.readouterr().err
         assert main(["embed", "--model", str(run_dir), "--data", str(workshop.pictures)]) == 1
         assert "only its scores are here" in capsys.readouterr().err
 

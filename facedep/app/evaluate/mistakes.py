@@ -34,7 +34,7 @@ def show_mistakes(evaluation: Evaluation) -> None:
     st.caption(f"Click a line to see its mistakes. {sentences.describe_slices(slices)}{small}")
     if clicked is not None:
         chosen = slices[int(clicked)]
-        indices = chosen.rows[~evaluation.is_right[chosen.rows]]
+        indices = chosen.indices[~evaluation.is_right[chosen.indices]]
         show_pictures(evaluation, indices, f"mistakes among “{chosen.name}”", key="slice_pictures")
     st.caption(sentences.UNKNOWN_PEOPLE_TEXT)
 

@@ -66,6 +66,6 @@ def _build_table(scores: list[ProtocolScore]) -> pd.DataFrame:
             "Table": ["–" if np.isnan(score.lookup_accuracy) else f"{score.lookup_accuracy:.1%}" for score in scores],
             "Larger group": [f"{baseline.share:.1%} ({baseline.label})" for baseline in baselines],
             "Copies in train": [score.num_in_train for score in scores],
-            "Learned from": [score.num_seen for score in scores],
+            "Learned from": [score.num_in_training_set for score in scores],
         }
     )

@@ -95,7 +95,7 @@ def plot_protocol_comparison(rows: Sequence[dict[str, Any]]) -> Figure:
     Args:
         rows: `evaluation.list_flattering_scores`'s: `what`, `num_images`, `accuracy`, `interval`,
             `majority_baseline`, `lookup_accuracy` (0..1; NaN or None where there is none), `num_in_train` and
-            `num_seen`.
+            `num_in_training_set`.
     """
     figure = Figure()
     places = list(range(len(rows)))
@@ -124,8 +124,8 @@ def plot_protocol_comparison(rows: Sequence[dict[str, Any]]) -> Figure:
         notes = [f"{row['num_images']:,} faces"]
         if row["num_in_train"]:
             notes.append(f"{row['num_in_train']:,} also in train")
-        if row["num_seen"]:
-            notes.append(f"{row['num_seen']:,} seen by the model")
+        if row["num_in_training_set"]:
+            notes.append(f"{row['num_in_training_set']:,} seen by the model")
         note = ", ".join(notes)
         _write_row_name(figure, place, f"<b>{row['accuracy']:.0%} {row['what']}</b><br>{note}")
     mark_empty(figure, "Nothing to compare yet", is_empty=not rows)

@@ -40,30 +40,25 @@ def plot_roc(curves: dict[str, Curve], aucs: dict[str, float], *, point: tuple[f
     Reference: Fawcett 2006, "An introduction to ROC analysis", Pattern Recognition Letters 27(8).
     """
     figure = Figure()
-    is_defined = [bool(np.isfinite(np.add(curve.x, curve.y)).any()) for curve in curves.values()]
-    for place, (name, curve) in enumerate(curves.items()):
-        if not is_defined[place]:
-            continue
-        _add_curve(
-            figure,
-            place,
-            f"{name}: area {aucs[name]:.3f}",
-            curve,
-            "finds %{y:.0%} of the “depressed” and calls<br>%{x:.0%} of the “non-depressed” “depressed”",
-        )
-    if any(is_defined):
+    num_defined = _add_curves(
+        figure,
+        curves,
+        {name: f"{name}: area {area:.3f}" for name, area in aucs.items()},
+        "finds %{y:.0%} of the “depressed” and calls<br>%{x:.0%} of the “non-depressed” “depressed”",
+    )
+    if num_defined:
         _add_guide(figure, [0, 1], [0, 1])
         add_text(figure, "guessing", 0.72, 0.72, size=12, color=QUIET, xanchor="left", yanchor="top")
     _add_threshold_point(figure, point)
-    mark_empty(figure, "No curve: both groups are needed", is_empty=not any(is_defined))
+    mark_empty(figure, "No curve: both groups are needed", is_empty=not num_defined)
     _set_share_axes(figure, "false alarms: share of the “non-depressed”")
     return finish_figure(
         figure,
-        "How well it tells the groups apart",
+        "How well it separates the groups",
         "ROC curve: the further up and left, the better",
         y_title="found: share of the “depressed”",
         height=430,
-        num_legend_lines=sum(is_defined) + (point is not None),
+        num_legend_lines=num_defined + (point is not None),
     )
 
 
@@ -85,23 +80,18 @@ def plot_precision_recall(
     Reference: Saito & Rehmsmeier 2015, PLoS ONE 10(3), why to look at it where the groups differ in size.
     """
     figure = Figure()
-    is_defined = [bool(np.isfinite(np.add(curve.x, curve.y)).any()) for curve in curves.values()]
-    for place, (name, curve) in enumerate(curves.items()):
-        if not is_defined[place]:
-            continue
-        _add_curve(
-            figure,
-            place,
-            f"{name}: average precision {average_precisions[name]:.3f}",
-            curve,
-            "finds %{x:.0%} of the “depressed”; of those it<br>calls “depressed”, %{y:.0%} are labelled so",
-        )
-    if share_depressed is not None and any(is_defined):
+    num_defined = _add_curves(
+        figure,
+        curves,
+        {name: f"{name}: average precision {precision:.3f}" for name, precision in average_precisions.items()},
+        "finds %{x:.0%} of the “depressed”; of those it<br>calls “depressed”, %{y:.0%} are labelled so",
+    )
+    if share_depressed is not None and num_defined:
         _add_guide(figure, [0, 1], [share_depressed] * 2)
-        words = f"guessing: {share_depressed:.0%}"
-        add_text(figure, words, 0.01, share_depressed, size=12, color=QUIET, xanchor="left", yanchor="top")
+        text = f"guessing: {share_depressed:.0%}"
+        add_text(figure, text, 0.01, share_depressed, size=12, color=QUIET, xanchor="left", yanchor="top")
     _add_threshold_point(figure, point)
-    mark_empty(figure, "No curve: both groups are needed", is_empty=not any(is_defined))
+    mark_empty(figure, "No curve: both groups are needed", is_empty=not num_defined)
     _set_share_axes(figure, "found: share of the “depressed” (recall)")
     return finish_figure(
         figure,
@@ -109,7 +99,7 @@ def plot_precision_recall(
         "Precision-recall curve: the higher, the better",
         y_title="of those it calls “depressed”, right (precision)",
         height=430,
-        num_legend_lines=sum(is_defined) + (point is not None),
+        num_legend_lines=num_defined + (point is not None),
     )
 
 
@@ -244,15 +234,25 @@ def plot_scores(
     return finish_figure(figure, "What it says about either group", note, height=440, room_above=20)
 
 
-def _add_curve(figure: Figure, place: int, name: str, curve: Curve, hover: str) -> None:
-    color, dash = RUN_STYLES[place % len(RUN_STYLES)]
+def _add_curves(figure: Figure, curves: dict[str, Curve], titles: dict[str, str], hover: str) -> int:
+    """Adds the curves that are defined, each in its run's own colour, and returns their number."""
+    num_defined = 0
+    for i, (name, curve) in enumerate(curves.items()):
+        if np.isfinite(np.add(curve.x, curve.y)).any():
+            _add_curve(figure, i, titles[name], curve, hover)
+            num_defined += 1
+    return num_defined
+
+
+def _add_curve(figure: Figure, i: int, name: str, curve: Curve, hover: str) -> None:
+    color, dash = RUN_STYLES[i % len(RUN_STYLES)]
     num_points = len(curve.x)
-    rows = np.unique(np.linspace(0, num_points - 1, min(num_points, _MAX_CURVE_POINTS)).astype(int))
+    indices = np.unique(np.linspace(0, num_points - 1, min(num_points, _MAX_CURVE_POINTS)).astype(int))
     figure.add_scatter(
         name=name,
-        x=np.asarray(curve.x)[rows],
-        y=np.asarray(curve.y)[rows],
-        customdata=np.minimum(np.asarray(curve.thresholds)[rows], 1),  # JSON has no infinity
+        x=np.asarray(curve.x)[indices],
+        y=np.asarray(curve.y)[indices],
+        customdata=np.minimum(np.asarray(curve.thresholds)[indices], 1),  # JSON has no infinity
         mode="lines",
         line={"color": color, "width": 2.5, "dash": dash},
         hovertemplate=f"threshold %{{customdata:.2f}}: {hover}<extra></extra>",
