@@ -161,8 +161,8 @@ def test_only_the_wanted_pictures_are_asked_about_and_the_others_join_them(run_d
 
     def ask(*paths: str):
         told.clear()
-        rows = _rows(dataset, *paths) if paths else None
-        return compute_predictions(run_dir, dataset, mask=rows, on_progress=lambda *step: told.append(step))
+        mask = _rows(dataset, *paths) if paths else None
+        return compute_predictions(run_dir, dataset, mask=mask, on_progress=lambda *step: told.append(step))
 
     some = ask("Happy/1.png", "Sad/3.png", "Sad/damaged.png")
     assert told == [(2, 2)]
@@ -226,7 +226,7 @@ def test_a_data_set_without_a_readable_picture_has_no_answers(run_dir, write_pic
 def test_answers_that_are_no_numbers_are_refused_and_not_kept(run_dir, dataset):
     network = load_classifier(run_dir).network
     head = network.layers[-1]
-    head.set_weights([np.full(head.kernel.shape, 3e38), np.zeros(len(EMOTIONS))])
+    head.set_weights([np.full(head.kernel.shape, 3e38), np.full(len(EMOTIONS), 3e38)])
     save_network(network, COMPACT, run_dir / MODEL_FILE)
     with pytest.raises(ModelError, match="not numbers"):
         compute_predictions(run_dir, dataset)
