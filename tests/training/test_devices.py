@@ -19,7 +19,7 @@ from facedep.cli.main import main
 from facedep.errors import RunError
 from facedep.runs.run_config import RunConfig
 from facedep.runs.run_folder import CHECKPOINT_FILE, METRICS_FILE, read_run
-from facedep.training.devices import ONE_DEVICE, find_devices
+from facedep.training.devices import ONE_DEVICE, find_devices, skip_graph_rewriting
 from facedep.training.inputs import ArrayDataset, Batches
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ import keras
 import numpy as np
 from keras import layers
 from facedep.training import callbacks as training_callbacks
-from facedep.training.devices import find_devices
+from facedep.training.devices import find_devices, skip_graph_rewriting
 from facedep.training.fit import fit_network
 from facedep.networks.recipes import COMPACT
 from facedep.runs.writer import RunWriter
@@ -219,3 +219,12 @@ def test_the_command_line_trains_on_two_devices_and_the_model_answers(tmp_path, 
     assert read_run(run_dir).config.num_devices == 2
     assert main(["predict", "--model", str(run_dir), "--json", str(folder / paths[0])]) == 0
     assert len(json.loads(capsys.readouterr().out)) == 1
+
+
+def test_tensorflow_still_knows_the_option_that_skips_graph_rewriting():
+    """Experimental in TensorFlow 2.21: if an upgrade drops it, the first step comes about two seconds later."""
+    import tensorflow as tf
+
+    skip_graph_rewriting()
+    options = tf.config.optimizer.get_experimental_options()
+    assert options.get("disable_meta_optimizer", False) == (not tf.config.list_physical_devices("GPU"))
