@@ -34,7 +34,7 @@ import keras
 import numpy as np
 from keras import layers
 from facedep.training import callbacks as training_callbacks
-from facedep.training.devices import find_devices, skip_graph_rewriting
+from facedep.training.devices import find_devices
 from facedep.training.fit import fit_network
 from facedep.networks.recipes import COMPACT
 from facedep.runs.writer import RunWriter
