@@ -33,7 +33,7 @@ _GROUP_BY_SPELLING = {
     "notdepression": NON_DEPRESSED,
     "nodepression": NON_DEPRESSED,
 }
-_SPLIT_BY_SPELLING = {
+_SUBSET_BY_SPELLING = {
     "train": "train",
     "training": "train",
     "val": "val",
@@ -60,9 +60,9 @@ def find_group(folder_name: str) -> str | None:
     return _GROUP_BY_SPELLING.get(_normalize(folder_name))
 
 
-def find_split(folder_name: str) -> str | None:
+def find_subset(folder_name: str) -> str | None:
     """Returns "train", "val" or "test" where a folder name spells one of them ("Validation" -> "val"), else None."""
-    return _SPLIT_BY_SPELLING.get(_normalize(folder_name))
+    return _SUBSET_BY_SPELLING.get(_normalize(folder_name))
 
 
 def group_of(emotion: str, depressed_emotions: tuple[str, ...] = DEPRESSED_EMOTIONS) -> str:

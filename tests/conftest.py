@@ -15,6 +15,16 @@ import pytest
 from PIL import Image
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
+# Whole files that train, start processes or build pages with a model again and again; most of the suite's time.
+SLOW_FILES = {
+    "tests/app/test_evaluate.py",
+    "tests/app/test_explore.py",
+    "tests/data/test_kaggle.py",
+    "tests/inference/test_prediction_cache.py",
+    "tests/reporting/test_report.py",
+    "tests/runs/test_bundles.py",
+    "tests/training/test_train.py",
+}
 MAX_WORKERS = 4  # a worker that has loaded TensorFlow, and a training that it starts, hold about 1 GB each
 
 
@@ -27,13 +37,14 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what walks the real archives as slow, and puts the files with the longest tests first.
+    """Marks `SLOW_FILES` and what walks the real archives as slow, and puts the files with the longest tests first.
 
     So no worker is left with one of them at the end.
     """
     num_long: dict[Path, int] = {}
     for item in items:
-        if "real_archives" in getattr(item, "fixturenames", ()):
+        is_in_slow_file = item.path.relative_to(PROJECT_DIR).as_posix() in SLOW_FILES
+        if is_in_slow_file or "real_archives" in getattr(item, "fixturenames", ()):
             item.add_marker("slow")
         is_long = any(item.get_closest_marker(name) for name in ("slow", "browser"))
         num_long[item.path] = num_long.get(item.path, 0) + is_long

@@ -7,7 +7,7 @@ from facedep.emotions import (
     NON_DEPRESSED,
     find_emotion,
     find_group,
-    find_split,
+    find_subset,
     group_of,
 )
 
@@ -68,7 +68,7 @@ def test_other_names_are_no_group(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "split"),
+    ("name", "subset"),
     [
         *[(name, "train") for name in ("train", "Train", "TRAINING")],
         *[(name, "val") for name in ("val", "Valid", "VALIDATION")],
@@ -76,5 +76,5 @@ def test_other_names_are_no_group(name):
         *[(name, None) for name in ("", "data", "happy", "trained", "latest")],
     ],
 )
-def test_splits_are_known_in_any_case(name, split):
-    assert find_split(name) == split
+def test_subsets_are_known_in_any_case(name, subset):
+    assert find_subset(name) == subset

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FacedepError as error:
         print(f"facedep: {error}", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # the reader has gone, as in `... | head -1`; Python would complain once more at its end
+    except BrokenPipeError:  # the reader has gone, as in `... | head -1`; Python would complain again at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:

@@ -23,7 +23,7 @@ def build_export_names(samples: pd.DataFrame) -> list[str]:
     names, taken = [], set()
     for path, label, split, folder in samples[["path", "label", "subset", "folder"]].itertuples(index=False):
         original = PurePosixPath(path)
-        split_folder = next((part for part in reversed(original.parts[:-1]) if emotions.find_split(part)), split)
+        split_folder = next((part for part in reversed(original.parts[:-1]) if emotions.find_subset(part)), split)
         stem = _FORBIDDEN.sub("_", f"{split_folder or 'all'}_{folder}_{original.stem}")
         name, count = f"{stem}{original.suffix}", 1
         while (label, name.casefold()) in taken:

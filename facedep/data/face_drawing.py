@@ -1,8 +1,7 @@
 """Draw one portrait: who it is and how the muscles have moved in, a small picture out. Flat shapes, soft light.
 
 Everything is drawn twice as large with OpenCV's fixed-point shapes and then halved, so that it looks the same on every
-machine. `data/sample_faces.py` chooses the people and their expressions. This module is longer than others because most
-of it is numbers: the shapes of faces.
+machine. `data/sample_faces.py` chooses people and expressions. So long because it is mostly numbers: shapes of faces.
 """
 
 from dataclasses import dataclass
@@ -185,8 +184,7 @@ def _draw_background(rng: np.random.Generator) -> np.ndarray:
     image[:] = np.clip(wall, 0, 255)
     for kind, other in zip(rng.choice(5, 2, replace=False), others, strict=True):
         color = tuple(np.clip(wall + (other - wall) * rng.uniform(0.35, 0.85), 0, 255).tolist())
-        x, y = map(int, rng.integers(10, 246, 2))
-        slope = int(rng.integers(-110, 110))
+        x, y, slope = (int(number) for number in (*rng.integers(10, 246, 2), rng.integers(-110, 110)))
         if kind == 0:
             cv2.circle(image, (x, y), 60 + abs(slope), color, -1, cv2.LINE_AA)
         elif kind == 1:

@@ -52,7 +52,7 @@ class DownloadStatus:
 
     state: str  # "none", "running", "finished", "failed" or "cancelled"
     num_bytes: int = 0  # how much of the archive has arrived; equal to `total_bytes` while it is unpacked
-    total_bytes: int | None = None  # the archive's size, None as long as the server has not told it
+    total_bytes: int | None = None  # the archive's size, None until the server has said it
     message: str | None = None  # what went wrong and what to do, only where the download has failed
 
 

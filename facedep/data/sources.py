@@ -173,7 +173,7 @@ def _build_index(
 
 def _class_path(folder: PurePosixPath) -> PurePosixPath:
     """Returns the folder without split folders at its end: `Happy/train` -> `Happy`."""
-    while emotions.find_split(folder.name):
+    while emotions.find_subset(folder.name):
         folder = folder.parent
     return folder
 
@@ -181,19 +181,19 @@ def _class_path(folder: PurePosixPath) -> PurePosixPath:
 def _place_folder(
     parts: tuple[str, ...], folder_choices: Mapping[str, str], depressed_emotions: tuple[str, ...]
 ) -> tuple[str, str, str, str]:
-    """Returns emotion, label, split and class folder of a folder, label "" where its name says nothing.
+    """Returns emotion, label, subset and class folder of a folder, label "" if its name says nothing.
 
-    The class is the innermost folder that is not a split; a known name further out never decides, so that
-    `depression/train/Foo` is asked about instead of being counted as *depressed*.
+    The class is the innermost folder that names no subset; a known name further out never decides, so that the user is
+    asked about `depression/train/Foo`, which is not simply counted as *depressed*.
     """
-    splits = [emotions.find_split(part) for part in parts]
-    split = next((name for name in reversed(splits) if name), "")
-    class_folder = next((part for part, s in zip(reversed(parts), reversed(splits), strict=True) if not s), "")
+    subsets = [emotions.find_subset(part) for part in parts]
+    subset = next((name for name in reversed(subsets) if name), "")
+    class_folder = next((part for part, s in zip(reversed(parts), reversed(subsets), strict=True) if not s), "")
     class_folder = class_folder or "(no folder)"
     chosen = folder_choices.get(class_folder, class_folder)
     if emotion := emotions.find_emotion(chosen):
-        return emotion, emotions.group_of(emotion, depressed_emotions), split, class_folder
-    return "", emotions.find_group(chosen) or "", split, class_folder
+        return emotion, emotions.group_of(emotion, depressed_emotions), subset, class_folder
+    return "", emotions.find_group(chosen) or "", subset, class_folder
 
 
 def check_trainable(dataset: Dataset) -> None:

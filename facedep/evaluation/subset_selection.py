@@ -1,8 +1,8 @@
 """Which pictures of a data set an `EvalSubset` means, for one run.
 
-Where a run was trained on the data set, with the same protocol, its own split is made again: with its seed, its folder
-choices, its grouping and without what was cleaned away, whichever choices the data set is shown with. Otherwise a test
-part could hold pictures that the run was trained on.
+If a run was trained on the data set with the same protocol, its own split is made again: with its seed, its folder
+choices, its grouping and without what was cleaned away, independent of the choices that the data set is shown with.
+Otherwise a test subset could hold pictures that the run was trained on.
 """
 
 import contextlib
@@ -34,8 +34,8 @@ class Selection:
 
     Attributes:
         mask: `bool` array of shape `(n,)`: which of the data set's pictures they are; at least one.
-        num_excluded: Pictures left out because the run was trained on them.
-        num_also_in_train: Those of a val or test part that are, pixel for pixel, also in the split's own train part.
+        num_excluded: Pictures skipped because the run was trained on them.
+        num_also_in_train: Those of a val or test subset that are, pixel for pixel, also in that split's train.
     """
 
     mask: np.ndarray
@@ -61,7 +61,7 @@ def select_pictures(
         on_progress: As for `split_like_training`.
 
     Raises:
-        DataError: The data set has no such split or part, or the run was trained on all of it.
+        DataError: The data set has no such protocol or subset, or the run was trained on all of it.
         ModelError: The folder holds no card, or as for `split_like_training`.
     """
     subsets = None
@@ -124,10 +124,10 @@ def split_like_training(
     seed: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """Returns each picture's subset: `str` array of shape `(n,)`, "train", "val", "test", or "" for left out.
+    """Returns each picture's subset: `str` array of shape `(n,)`, "train", "val", "test", or "" for none.
 
-    Where the run was trained on this data set with this protocol, it is the run's own split; pictures that the run's
-    folder choices do not count are left out of it.
+    If the run was trained on this data set with this protocol, it is the run's own split; pictures outside the run's
+    folder choices are in no subset.
 
     Args:
         run_dir: The run folder.
@@ -138,7 +138,7 @@ def split_like_training(
         on_progress: Called now and then, where pictures or faces have to be looked at, with those done and all.
 
     Raises:
-        DataError: The data set has no such split.
+        DataError: The data set cannot be cut by that protocol.
         ModelError: The folder holds no card, or one that names rules for cleaning that this version does not have.
     """
     trained_on = read_card(run_dir).data
@@ -149,16 +149,15 @@ def split_like_training(
     own_scan = (
         scan if own.samples["path"].equals(dataset.samples["path"]) else scan_dataset(own, on_progress=on_progress)
     )
-    left_out = trained_on.dropped_issues
-    if left_out:
-        names, thresholds = set(left_out) - {"all"}, trained_on.issue_limits
+    if trained_on.dropped_issues:
+        names, limits = set(trained_on.dropped_issues) - {"all"}, trained_on.issue_limits
         known = {field.name for field in dataclasses.fields(IssueLimits)}
-        if not names <= set(ISSUE_NAMES) or not set(thresholds) <= known:
+        if not names <= set(ISSUE_NAMES) or not set(limits) <= known:
             raise ModelError(
                 "Pictures were cleaned away before this model was trained, by rules that this version of the app does "
                 "not have. Choose another split, or another model."
             )
-        own_scan, _ = clean_scan(own, own_scan, names, thresholds, on_progress=on_progress)
+        own_scan, _ = clean_scan(own, own_scan, names, limits, on_progress=on_progress)
     subsets = split_dataset(own.samples, own_scan, protocol, seed=seed)
     if own is dataset:
         return subsets

@@ -81,8 +81,8 @@ def open_picture(source: bytes | Path, name: str) -> Image.Image:
 def _register_heif() -> None:
     """Teaches Pillow the format of phone pictures (HEIC), which comes as a plug-in; not at import, it takes a moment.
 
-    The plug-in turns a picture as the file's own transformations say and then drops its EXIF note on that, which tells
-    the same turn once more. What else such a file may hold (thumbnails, depth) is left alone.
+    The plug-in rotates a picture as the file's own transformations say and then drops its EXIF note, which would rotate
+    it a second time. What else such a file may hold (thumbnails, depth) is left alone.
     """
     import pillow_heif
 
@@ -129,7 +129,7 @@ def _to_eight_bits(picture: Image.Image) -> Image.Image:
 
 
 def _scale_to_eight_bits(values: np.ndarray) -> np.ndarray:
-    """Returns gray values of any type and range as `uint8`, 0-255. Their full scale is told by the largest of them."""
+    """Returns gray values of any type and range as `uint8`, 0-255. Their largest value decides what full scale is."""
     is_fraction = values.dtype.kind == "f"
     values = values.astype(np.float32)  # exact up to 24 bits, and a large picture's copies must fit into memory
     values[~np.isfinite(values)] = 0

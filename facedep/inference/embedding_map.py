@@ -111,7 +111,7 @@ def _place_many(features: np.ndarray, on_progress: Callable[[int, int], None] | 
     components = PCA(min(_NUM_COMPONENTS, *features.shape), random_state=0).fit_transform(features)
     num_reported = 0
 
-    def report(iteration: int, error: float, embedding: np.ndarray) -> None:  # begins anew after the early steps
+    def report(iteration: int, error: float, embedding: np.ndarray) -> None:  # starts again after the early steps
         nonlocal num_reported
         num_reported += _STEPS_AT_ONCE
         if on_progress:

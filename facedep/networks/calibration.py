@@ -79,6 +79,6 @@ def find_abstention_band(
         return None
     if allowed[-1] + 1 == len(order):
         return threshold, threshold
-    # Halfway to the first one that is left out; rounded here, so that what stands in the card is what is used.
+    # Halfway to the first one that is left out; rounded here, so that the card holds what is used.
     half_width = float(distances[order][allowed[-1]] + distances[order][allowed[-1] + 1]) / 2
     return round(max(0.0, threshold - half_width), 4), round(min(1.0, threshold + half_width), 4)

@@ -4,15 +4,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from facedep.errors import FacedepError
 from facedep.evaluation.evaluation import Evaluation
 from facedep.evaluation.metrics import compute_brier_score
 from facedep.evaluation.protocol_comparison import compare_protocols
 from facedep.evaluation.robustness import CORRUPTIONS, MAX_IMAGES, read_robustness
 from facedep.evaluation.slices import MIN_IMAGES, find_worst
-from facedep.networks.majority_baseline import read_majority_baseline
 from facedep.reporting import sentences
 from facedep.reporting.report_facts import build_command
 from facedep.reporting.report_figures import (
@@ -133,14 +130,14 @@ def gather_scores(evaluation: Evaluation) -> Scores:
 
 
 def _gather_group_scores(evaluation: Evaluation) -> list[ScoreRow]:
-    scores, intervals = evaluation.scores, evaluation.scores["intervals"]
-    baseline = read_majority_baseline(scores)
+    scores = evaluation.record.scores
+    baseline = scores.majority_baseline
     return [
         ScoreRow(
             "In the right group",
             "Accuracy: the share put into the group of their label.",
-            _write_share(scores["accuracy"]),
-            _write_share_interval(intervals["accuracy"]),
+            _write_share(scores.accuracy),
+            _write_share_interval(scores.intervals["accuracy"]),
         ),
         ScoreRow(
             f"Always “{baseline.label}”",
@@ -150,58 +147,59 @@ def _gather_group_scores(evaluation: Evaluation) -> list[ScoreRow]:
         ScoreRow(
             "Mean of both groups",
             "Balanced accuracy: the mean of the groups' own shares; 50% is guessing.",
-            _write_share(scores["balanced_accuracy"]),
-            _write_share_interval(intervals["balanced_accuracy"]),
+            _write_share(scores.balanced_accuracy),
+            _write_share_interval(scores.intervals["balanced_accuracy"]),
         ),
     ]
 
 
 def _gather_probability_scores(evaluation: Evaluation) -> list[ScoreRow]:
-    scores, truth, probabilities = evaluation.scores, evaluation.is_depressed, evaluation.predictions.probabilities
+    scores = evaluation.record.scores
+    is_depressed, probabilities = evaluation.is_depressed, evaluation.predictions.probabilities
     return [
         ScoreRow(
             "ROC AUC",
             "The chance that of two pictures, one of each group, the right one gets more; 0.5 is guessing.",
-            _write_number(scores["roc_auc"]),
-            _write_number_interval(scores["intervals"]["roc_auc"]),
+            _write_number(scores.roc_auc),
+            _write_number_interval(scores.intervals["roc_auc"]),
         ),
         ScoreRow(
             "Average precision",
-            f"Mean precision as the “depressed” are found; guessing gets {_write_number(float(np.mean(truth)))}.",
+            f"Mean precision as the “depressed” are found; guessing gets {_write_number(is_depressed.mean())}.",
             _write_number(evaluation.average_precision),
         ),
         ScoreRow(
             "Calibration error (ECE)",
             "How far P(“depressed”) is off on average; 0 is best.",
-            _write_number(scores["ece"]),
+            _write_number(scores.ece),
         ),
         ScoreRow(
             "Brier score",
             "The mean squared error of P(“depressed”); 0 is best, 0.25 is always saying 50%.",
-            _write_number(compute_brier_score(truth, probabilities)),
+            _write_number(compute_brier_score(is_depressed, probabilities)),
         ),
     ]
 
 
 def _gather_other_scores(evaluation: Evaluation) -> list[ScoreRow]:
     """Returns scores that not every model has: of its emotions, and outside its abstention band."""
-    scores, rows = evaluation.scores, []
-    if not math.isnan(scores["emotion_accuracy"]):
+    scores, rows = evaluation.record.scores, []
+    if not math.isnan(scores.emotion_accuracy):
         rows.append(
             ScoreRow(
                 "Right emotion",
                 f"The share whose most probable emotion of {len(evaluation.card.class_names)} is the label's.",
-                _write_share(scores["emotion_accuracy"]),
-                _write_share_interval(scores["emotion_accuracy_interval"]),
+                _write_share(scores.emotion_accuracy),
+                _write_share_interval(scores.emotion_accuracy_interval),
             )
         )
-    if scores.get("num_covered"):
+    if scores.num_covered:
         rows.append(
             ScoreRow(
                 "Right where it is sure",
-                f"Among the {_write_share(scores['coverage'])} outside its uncertain band.",
-                _write_share(scores["selective_accuracy"]),
-                _write_share_interval(scores["selective_accuracy_interval"]),
+                f"Among the {_write_share(scores.coverage)} outside its uncertain band.",
+                _write_share(scores.selective_accuracy),
+                _write_share_interval(scores.selective_accuracy_interval),
             )
         )
     return rows
@@ -278,7 +276,7 @@ def gather_robustness(evaluation: Evaluation) -> Robustness:
         command = build_command(evaluation, "robustness")
         return Robustness(run.has_model, command, "", is_sample=False, baseline="", rows=[], charts=[])
     num_images = int(table["num_images"].iloc[0])
-    baseline = read_majority_baseline(evaluation.scores)
+    baseline = evaluation.record.scores.majority_baseline
     rows = []
     for name, kind in CORRUPTIONS.items():
         curve = table[table["corruption"] == name]
@@ -298,16 +296,16 @@ def gather_robustness(evaluation: Evaluation) -> Robustness:
     )
 
 
-def _write_share(share: float) -> str:
-    return _MISSING if math.isnan(share) else f"{share:.1%}"
+def _write_share(share: float | None) -> str:
+    return _MISSING if share is None or math.isnan(share) else f"{share:.1%}"
 
 
 def _write_number(number: float) -> str:
     return _MISSING if math.isnan(number) else f"{number:.3f}"
 
 
-def _write_share_interval(interval: Sequence[float]) -> str:
-    low, high = interval
+def _write_share_interval(interval: Sequence[float] | None) -> str:
+    low, high = interval or (math.nan, math.nan)
     return _MISSING if math.isnan(low) or math.isnan(high) else f"{100 * low:.1f} to {100 * high:.1f}%"
 
 

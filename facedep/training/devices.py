@@ -62,6 +62,7 @@ def skip_graph_rewriting() -> None:
 
     The first step of `compact` comes after 3.8 instead of 5.3 to 6.5 s. Pictures a second on two cores, two runs each
     beside other work: `compact` 594 and 454, rewritten 513 and 498; `article` 219 and 222, rewritten 244 and 198.
+    Read in TensorFlow 2.21, which calls this way of setting it experimental; without it a training only starts later.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf

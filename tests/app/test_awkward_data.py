@@ -157,6 +157,7 @@ def _visit_all(app: AppTest) -> dict[tuple[str, str], tuple[list[str], list[str]
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AWKWARD)
 def test_every_page_and_tab_shows_an_awkward_data_set_or_says_what_to_do(app, tmp_path, name):
     AWKWARD[name](tmp_path / name)

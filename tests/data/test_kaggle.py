@@ -27,7 +27,7 @@ FAILURES = {
     "403": "refused access",
     "404": "no set of this name",
     "429": "too many requests",
-    "500": "fault of its own",
+    "500": "error of its own",
     "418": "not expected",
     "login_page": "Sign in to the Wi-Fi",
     "hang": "Nothing came from Kaggle for 0.5 seconds",

@@ -156,6 +156,7 @@ def test_a_face_is_drawn_in_milliseconds():
     assert (time.perf_counter() - start) / 50 < 0.03  # about 0.002 on two idle cores; generous for busy ones
 
 
+@pytest.mark.slow
 def test_no_two_faces_are_near_identical_not_even_mirrored(gray_faces):
     images, _ = gray_faces
     rows, mirrored = _shrink(images), _shrink(images[:, :, ::-1])

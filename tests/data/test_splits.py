@@ -436,9 +436,9 @@ def test_the_published_split_is_what_keras_takes(write_pictures, tmp_path):
     dataset = load_dataset(str(folder))
     scan = scan_dataset(dataset)
     export_dataset(dataset, tmp_path / "out")
-    for subset, subset in (("train", "training"), ("val", "validation")):
+    for subset, keras_subset in (("train", "training"), ("val", "validation")):
         files = _list_published_files(dataset, scan, subset)
-        assert files == _list_keras_files(tmp_path / "out", subset)
+        assert files == _list_keras_files(tmp_path / "out", keras_subset)
         assert len(files) == {"train": 91, "val": 21}[subset]
 
 
@@ -501,8 +501,8 @@ def test_the_leak_free_split_of_the_kaggle_set_holds_every_picture_once(kaggle_s
 def test_the_published_split_of_the_kaggle_set_is_what_keras_takes(kaggle_set, tmp_path):
     dataset, scan = kaggle_set
     export_dataset(dataset, tmp_path / "out")
-    for subset, subset in (("train", "training"), ("val", "validation")):
-        assert _list_published_files(dataset, scan, subset) == _list_keras_files(tmp_path / "out", subset)
+    for subset, keras_subset in (("train", "training"), ("val", "validation")):
+        assert _list_published_files(dataset, scan, subset) == _list_keras_files(tmp_path / "out", keras_subset)
 
 
 def test_the_folder_of_the_kaggle_archive_has_its_hash(real_data_dir, tmp_path):

@@ -95,7 +95,7 @@ def test_pictures_of_files_and_archives_are_listed_in_order(tmp_path):
         ("gone.zip", tmp_path / "gone.zip"),
     ]
     pictures = list_pictures(sources)
-    expected = ["upload.zip/a.HEIC", "upload.zip/b/2.png", "snapshot", f"{tmp_path}/album/", "gone.zip"]
+    expected = ["upload.zip/a.HEIC", "upload.zip/b/2.png", "snapshot", f"{tmp_path}/album/1.jpg", "gone.zip"]
     assert [picture.path for picture in pictures] == expected
     assert [picture.error for picture in pictures] == [None] * 5
     assert sum(picture.num_skipped for picture in pictures) == 2  # readme.txt and more.zip; hidden ones do not count

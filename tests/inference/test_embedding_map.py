@@ -15,6 +15,7 @@ def _draw_clusters(num_each: int, num_clusters: int = 4, num_features: int = 128
     return features.astype(np.float16), clusters
 
 
+@pytest.mark.slow
 def test_what_lies_together_stays_together_and_each_time_the_same():
     features, clusters = _draw_clusters(60)
     steps = []

@@ -161,8 +161,8 @@ def test_only_the_wanted_pictures_are_asked_about_and_the_others_join_them(run_d
 
     def ask(*paths: str):
         told.clear()
-        rows = _rows(dataset, *paths) if paths else None
-        return compute_predictions(run_dir, dataset, mask=rows, on_progress=lambda *step: told.append(step))
+        mask = _rows(dataset, *paths) if paths else None
+        return compute_predictions(run_dir, dataset, mask=mask, on_progress=lambda *step: told.append(step))
 
     some = ask("Happy/1.png", "Sad/3.png", "Sad/damaged.png")
     assert told == [(2, 2)]
@@ -191,14 +191,14 @@ def test_only_the_wanted_pictures_are_asked_about_and_the_others_join_them(run_d
 
 
 def test_what_another_process_has_kept_meanwhile_is_not_lost(run_dir, dataset, monkeypatch):
-    ask = answering._ask
+    ask = answering._run_network
 
     def ask_slowly(*arguments):
-        monkeypatch.setattr(answering, "_ask", ask)
+        monkeypatch.setattr(answering, "_run_network", ask)
         compute_predictions(run_dir, dataset, mask=_rows(dataset, "Sad/5.png"))
         return ask(*arguments)
 
-    monkeypatch.setattr(answering, "_ask", ask_slowly)
+    monkeypatch.setattr(answering, "_run_network", ask_slowly)
     compute_predictions(run_dir, dataset, mask=_rows(dataset, "Sad/4.png"))
     kept = read_predictions(run_dir, dataset)
     assert dataset.samples["path"][kept.is_predicted].tolist() == ["Sad/4.png", "Sad/5.png"]
@@ -211,7 +211,7 @@ def test_selected_answers_are_the_classifiers(run_dir, dataset):
     np.testing.assert_allclose(selected.probabilities, probabilities, atol=1e-5)
     assert list(selected.emotions[0]) == EMOTIONS
     np.testing.assert_allclose([list(answer.values()) for answer in selected.emotions], outputs, atol=1e-5)
-    with pytest.raises(ValueError, match="1 of the pictures are not answered"):
+    with pytest.raises(ValueError, match="1 of the pictures are not predicted"):
         found.select(np.ones(7, bool))
 
 
@@ -226,7 +226,7 @@ def test_a_data_set_without_a_readable_picture_has_no_answers(run_dir, write_pic
 def test_answers_that_are_no_numbers_are_refused_and_not_kept(run_dir, dataset):
     network = load_classifier(run_dir).network
     head = network.layers[-1]
-    head.set_weights([np.full(head.kernel.shape, 3e38), np.zeros(len(EMOTIONS))])
+    head.set_weights([np.full(head.kernel.shape, 3e38), np.full(len(EMOTIONS), 3e38)])
     save_network(network, COMPACT, run_dir / MODEL_FILE)
     with pytest.raises(ModelError, match="not numbers"):
         compute_predictions(run_dir, dataset)
@@ -427,13 +427,13 @@ def test_map_is_kept_beside_and_read_as_computed(run_dir, dataset):
     assert read_map(run_dir, dataset) is None
 
 
-def test_look_says_each_stage_and_the_second_time_takes_it_from_the_cache(run_dir, dataset, capsys, monkeypatch):
-    progress_path = cache_dir() / "jobs" / "look.json"
+def test_embed_says_each_stage_and_the_second_time_takes_it_from_the_cache(run_dir, dataset, capsys, monkeypatch):
+    progress_path = cache_dir() / "jobs" / "embed.json"
     progress_path.parent.mkdir()
     words = ["embed", "--data", dataset.source, "--model", str(run_dir), "--progress", str(progress_path)]
     assert main(words) == 0
     stages = [line.rpartition(",")[0] for line in capsys.readouterr().out.splitlines()]
-    assert stages == ["scan: 7 pictures", "answers: 6 pictures, by small", "map: 6 pictures"]
+    assert stages == ["scan: 7 pictures", "predictions: 6 pictures, by small", "map: 6 pictures"]
     assert read_job("embed").state == "finished"
     assert read_predictions(run_dir, dataset) is not None
     assert read_map(run_dir, dataset) is not None
@@ -441,7 +441,7 @@ def test_look_says_each_stage_and_the_second_time_takes_it_from_the_cache(run_di
     assert main(words) == 0
 
 
-def test_look_counts_folders_as_it_is_told(run_dir, write_pictures, capsys):
+def test_embed_counts_folders_as_it_is_told(run_dir, write_pictures, capsys):
     folder = write_pictures(["Happy/1.png", "Tired/2.png", "Tired/3.png"])
     choices = {"Tired": "sad"}
     words = ["embed", "--data", str(folder), "--model", str(run_dir), "--folder-choices", json.dumps(choices)]
@@ -450,8 +450,8 @@ def test_look_counts_folders_as_it_is_told(run_dir, write_pictures, capsys):
     assert read_predictions(run_dir, load_dataset(DatasetSpec(str(folder), choices))) is not None
 
 
-def test_look_at_nothing_leaves_its_sentence_in_the_progress_file(tmp_path):
-    progress_path = cache_dir() / "jobs" / "look.json"
+def test_embed_at_nothing_leaves_its_sentence_in_the_progress_file(tmp_path):
+    progress_path = cache_dir() / "jobs" / "embed.json"
     progress_path.parent.mkdir()
     assert main(["embed", "--data", str(tmp_path / "nowhere"), "--progress", str(progress_path)]) == 1
     job = read_job("embed")

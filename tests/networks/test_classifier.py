@@ -307,6 +307,7 @@ def test_damaged_model_file_gives_a_sentence_that_names_the_run(damage, run_dir,
 
 
 @pytest.mark.parametrize("seed", range(12))
+@pytest.mark.slow
 def test_random_damage_loads_or_gives_a_sentence_and_nothing_else(seed, run_dir):
     rng = np.random.default_rng(seed)
     path = run_dir / MODEL_FILE

@@ -418,7 +418,7 @@ def test_names_from_outside_stay_words(tmp_path, dataset):
         assert data.name in page.text
         assert page.text.count(HOSTILE) >= 6
         assert not set("<>&\u2028") & set(page.scripts[1])
-        curve = next(chart for chart in page.charts if "tells the groups" in chart["layout"]["title"]["text"])
+        curve = next(chart for chart in page.charts if "separates the groups" in chart["layout"]["title"]["text"])
         assert html.unescape(curve["data"][0]["name"]).startswith(name)
         assert "<" not in curve["data"][0]["name"]  # nor would Plotly take it for markup
 

@@ -107,6 +107,7 @@ def test_fit_ends_when_no_better_epoch_came_for_as_long_as_the_recipe_waits(tmp_
 
 
 @pytest.mark.parametrize("patience", [1, 2])
+@pytest.mark.slow
 def test_patience_counts_from_the_first_epoch_after_the_early_ones(patience, tmp_path):
     recipe = dataclasses.replace(COMPACT, patience=patience)
     config = dataclasses.replace(CONFIG, num_epochs=4, num_progressive_resizing_epochs=2)
@@ -290,6 +291,7 @@ def stopped_run(stopped_run_kept) -> Path:
     return Path(shutil.copytree(stopped_run_kept, run_folder.models_dir() / "stopped"))
 
 
+@pytest.mark.slow
 def test_stopped_run_goes_on_to_its_end(stopped_run, pictures):
     assert run_folder.read_run(stopped_run).card.training.num_epochs == 1
     assert main(["train", "--data", str(pictures), "--resume", "stopped"]) == 0

@@ -533,7 +533,7 @@ def test_evaluate_in_the_background_says_how_far_it_is_and_leaves_out_what_was_s
     num_seen = len(parts["train"])
     output = capsys.readouterr()
     assert f"{90 - num_seen} pictures, accuracy" in output.out
-    assert f"{num_seen} pictures that it was trained on were left out." in output.out
+    assert f"{num_seen} pictures that it was trained on" in output.out
     assert json.loads(progress_path.read_text())["state"] == "finished"
     with workshop.entered():
         assert main([*words, "--exclude-training-images", "--record", "--progress", str(progress_path)]) == 1
@@ -578,7 +578,8 @@ def predicted(first_dir, workshop) -> tuple[list[str], subprocess.CompletedProce
     _write(workshop.folder / "wide.png", np.random.default_rng(5).integers(0, 256, (40, 100), dtype=np.uint8))
     (workshop.folder / "empty.jpg").touch()
     (workshop.folder / "grüße.txt").write_text("no picture")
-    files = ["./wide.png", "no such file.png", "empty.jpg", "pictures//sad/00.png", "grüße.txt", "pictures", "wide.png"]
+    (workshop.folder / "nothing").mkdir()
+    files = ["./wide.png", "no such file.png", "empty.jpg", "pictures//sad/00.png", "grüße.txt", "nothing", "wide.png"]
     if sys.platform == "linux":
         files.append(os.fsdecode(b"not utf-8 \xff.png"))
     return files, workshop.call("predict", "--model", "first", "--json", *files)
@@ -601,7 +602,7 @@ def test_one_bad_file_never_stops_the_rest_and_the_exit_status_says_so(predicted
         assert len(answer["faces"]) == (1 if file == "pictures//sad/00.png" else 0)  # the wide one shows no face
     assert answers["no such file.png"]["error"] == "no such file.png: there is no such file. Check the path."
     assert answers["empty.jpg"]["error"].startswith("empty.jpg is empty (0 bytes).")
-    assert answers["pictures"]["error"].startswith("pictures is a folder.")
+    assert answers["nothing"]["error"].startswith("nothing holds no pictures.")
     assert "not a picture" in answers["grüße.txt"]["error"]
     assert "Traceback" not in process.stderr
 
