@@ -13,7 +13,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from facedep.images.faces import EYE_HEIGHT
+from facedep.images.alignment import EYE_HEIGHT
 
 Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -116,7 +116,7 @@ def _photograph(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         image = _turn(image, degrees, scale=rng.uniform(*STRONG_SCALES))
     if is_barred:
         image = _lay_bar(image, rng)
-    pixels = image.astype(np.float32)
+    pixels: np.ndarray = image.astype(np.float32)
     if is_dark:
         pixels *= rng.uniform(MIN_LIGHT_SHARE, 1.0)
     if is_lit_from_one_side:
@@ -166,4 +166,4 @@ def _coarsen(pixels: np.ndarray, factor: float) -> np.ndarray:
 
 def _compress(image: np.ndarray, quality: int) -> np.ndarray:
     _, file = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(file, cv2.IMREAD_GRAYSCALE)
+    return np.asarray(cv2.imdecode(file, cv2.IMREAD_GRAYSCALE))
