@@ -296,6 +296,9 @@ def test_config_comes_back_as_it_was_written():
         ({"ema_momentum": 1.0}, "An average of weights with 1.0"),
         ({"drop_issues": ("blank", "ugly")}, "'ugly': choose among damaged, no_face"),
         ({"issue_limits": {"max_beauty": 1}}, "There is no issue limit max_beauty"),
+        ({"augmentation": "beauty"}, "There is no augmentation 'beauty'. Choose none, standard, camera."),
+        ({"logit_adjustment": 1.5}, "A logit adjustment of 1.5: choose one from 0 to 1."),
+        ({"num_drawn_faces": -1}, "-1 drawn faces: choose a whole number from 0 to 20,000."),
     ],
 )
 def test_setting_that_makes_no_sense_is_refused_and_leaves_no_folder(changes, sentence, models_dir):
@@ -315,6 +318,9 @@ def test_command_of_a_run_is_parsed_back_into_its_settings():
         folder_choices={"Müde": "sad"},
         drop_issues=("blank", "dark"),
         issue_limits={"min_contrast": 0.3, "min_entropy": 5.0},
+        augmentation="camera",
+        logit_adjustment=0.7,
+        num_drawn_faces=900,
     )
     words = shlex.split(run_config.describe_command(config, "mine"))
     options = _build_parser().parse_args(words[3:])

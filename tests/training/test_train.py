@@ -362,6 +362,21 @@ def test_teacher_makes_half_of_each_label(first_dir, workshop):
         training_prepare.mix_in_predictions(part, teacher, ClassSpec(["depressed"], ["depressed"]))
 
 
+def test_drawn_faces_are_trained_on_beside_the_pictures_and_the_scores_are_of_the_pictures_alone(first_dir, workshop):
+    config = dataclasses.replace(CONFIG, num_epochs=1, num_drawn_faces=10, augmentation="camera", logit_adjustment=0.7)
+    run_dir = workshop.train("drawn", workshop.pictures, config)
+    card, first = read_card(run_dir), read_card(first_dir)
+    assert {name: scores.num_images for name, scores in card.scores.items()} == {
+        name: scores.num_images for name, scores in first.scores.items()
+    }
+    (start,), (first_start,) = (_read_rows(path, "start") for path in (run_dir, first_dir))
+    assert start["num_train"] == first_start["num_train"] + 3 * 10  # three emotions
+    assert start["num_val"] == first_start["num_val"] + 3 * 2
+    known = [set((path / "trained_on.txt").read_text().split()) for path in (run_dir, first_dir)]
+    assert len(known[0] - known[1]) == 30
+    assert "--augmentation camera --logit-adjustment 0.7 --drawn-faces 10 --seed 1" in card.command
+
+
 def test_run_with_a_teacher_says_so_in_its_card_and_command(first_dir, workshop):
     run_dir = workshop.train("taught", workshop.pictures, dataclasses.replace(CONFIG, num_epochs=1, teacher="first"))
     card = read_card(run_dir)
