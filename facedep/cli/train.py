@@ -51,6 +51,13 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         "--logit-adjustment", type=float, default=0.0, metavar="X", help="make up for rare classes, 0 to 1; default: 0"
     )
     parser.add_argument(
+        "--repeat-threshold",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="repeat the pictures of classes with a smaller share than this; default: 0, none",
+    )
+    parser.add_argument(
         "--drawn-faces", type=int, default=0, metavar="N", help="also train on N drawn faces of each emotion"
     )
     parser.add_argument("--protocol", default=LEAK_FREE, choices=PROTOCOLS, help=f"default: {LEAK_FREE}")
@@ -173,6 +180,7 @@ def _plan_run(options: argparse.Namespace, data_name: str) -> run_config.RunConf
         issue_limits=dict(map(_parse_issue_limit, options.issue_limit)),
         augmentation=options.augmentation,
         logit_adjustment=options.logit_adjustment,
+        repeat_threshold=options.repeat_threshold,
         num_drawn_faces=options.drawn_faces,
     )
 

@@ -47,6 +47,7 @@ class RunConfig:
         issue_limits: Those of `IssueLimits` that are not the default ones.
         augmentation: How pictures are changed at random, one of `AUGMENTATION_NAMES`; "" for the recipe's way.
         logit_adjustment: How far the loss makes up for rare classes, 0 (not at all) to 1; see `training/losses.py`.
+        repeat_threshold: Classes with a smaller share come more often; 0 for none; see `training/sampling.py`.
         num_drawn_faces: Drawn faces of each emotion to train on as well; see `training/drawn_faces.py`.
     """
 
@@ -68,6 +69,7 @@ class RunConfig:
     issue_limits: dict[str, Any] = field(default_factory=dict)
     augmentation: str = ""
     logit_adjustment: float = 0.0
+    repeat_threshold: float = 0.0
     num_drawn_faces: int = 0
 
     @classmethod
@@ -146,6 +148,8 @@ class RunConfig:
     def _check_rates(self) -> None:
         if not 0 <= self.logit_adjustment <= 1:
             raise RunError(f"A logit adjustment of {self.logit_adjustment}: choose one from 0 to 1.")
+        if not 0 <= self.repeat_threshold <= 1:
+            raise RunError(f"A repeat threshold of {self.repeat_threshold}: choose a share from 0 to 1.")
         if not 0 < self.learning_rate <= 1:
             raise RunError(f"A learning rate of {self.learning_rate}: choose one above 0 and up to 1, usually 0.001.")
         if not 0 <= self.ema_momentum < 1:
@@ -185,6 +189,7 @@ def _list_changed_settings(config: RunConfig) -> list[str]:
         *(("--issue-limit", f"{name}={limit:g}", "") for name, limit in limits.items()),
         ("--augmentation", config.augmentation, ""),
         ("--logit-adjustment", config.logit_adjustment, 0),
+        ("--repeat-threshold", config.repeat_threshold, 0),
         ("--drawn-faces", config.num_drawn_faces, 0),
         ("--seed", config.seed, None),
         ("--teacher", config.teacher, ""),

@@ -34,8 +34,10 @@ from facedep.training.drawn_faces import (
     join_datasets,
 )
 from facedep.training.inputs import ArrayDataset, ClassSpec, FitPlan
+from facedep.training.sampling import repeat_rare_classes
 
 _TEACHER_SHARE = 0.5
+_MIN_TAUGHT_SHARE = 0.01
 _SECONDS_BETWEEN_REPORTS = 0.5
 _FEATURES_BATCH_SIZE = 256
 
@@ -124,6 +126,7 @@ def prepare_run(config: RunConfig, source: str, writer: RunWriter) -> PreparedRu
     arrays = _load_arrays(data, recipe, class_spec, writer)
     if config.teacher:
         arrays["train"] = _distill(arrays["train"], class_spec, config.teacher, writer)
+    arrays["train"] = repeat_rare_classes(arrays["train"], config.repeat_threshold, seed=config.seed)
     num_own_val = len(arrays["val"].images) if "val" in arrays else 0
     if config.num_drawn_faces:
         arrays = _add_drawn_faces(arrays, config, recipe, class_spec, writer)
@@ -212,7 +215,8 @@ def _distill(train: ArrayDataset, class_spec: ClassSpec, teacher: str, writer: R
 def mix_in_predictions(train: ArrayDataset, teacher: Classifier, class_spec: ClassSpec) -> ArrayDataset:
     """Returns pictures with half of each label replaced by a trained model's mean prediction for it and its mirror.
 
-    A label that does not fit the face counts less that way: ten people's votes agree with 62 % of FER2013's.
+    A label that does not fit the face counts less that way: ten people's votes agree with 62 % of FER2013's. Labels of
+    classes with fewer than 1 % of the pictures stay whole: a teacher that has hardly seen a class never predicts it.
 
     Reference: Hinton et al. 2015, arXiv 1503.02531; with two networks of the same kind, Furlanello et al. 2018, arXiv
     1805.04770; the votes, Barsoum et al. 2016, arXiv 1608.01041.
@@ -231,7 +235,9 @@ def mix_in_predictions(train: ArrayDataset, teacher: Classifier, class_spec: Cla
             f"Choose one that predicts {', '.join(class_spec.class_names)}."
         )
     outputs = compute_outputs(teacher.network, train.images, uses_flip_tta=True)
-    targets = ((1 - _TEACHER_SHARE) * train.targets + _TEACHER_SHARE * outputs).astype(np.float32)
+    is_known = train.targets.mean(axis=0) >= _MIN_TAUGHT_SHARE
+    teacher_shares = _TEACHER_SHARE * (train.targets @ is_known)[:, np.newaxis]
+    targets = ((1 - teacher_shares) * train.targets + teacher_shares * outputs).astype(np.float32)
     return dataclasses.replace(train, targets=targets)
 
 

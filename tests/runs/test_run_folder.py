@@ -298,6 +298,7 @@ def test_config_comes_back_as_it_was_written():
         ({"issue_limits": {"max_beauty": 1}}, "There is no issue limit max_beauty"),
         ({"augmentation": "beauty"}, "There is no augmentation 'beauty'. Choose none, standard, camera."),
         ({"logit_adjustment": 1.5}, "A logit adjustment of 1.5: choose one from 0 to 1."),
+        ({"repeat_threshold": 2}, "A repeat threshold of 2: choose a share from 0 to 1."),
         ({"num_drawn_faces": -1}, "-1 drawn faces: choose a whole number from 0 to 20,000."),
     ],
 )
@@ -320,6 +321,7 @@ def test_command_of_a_run_is_parsed_back_into_its_settings():
         issue_limits={"min_contrast": 0.3, "min_entropy": 5.0},
         augmentation="camera",
         logit_adjustment=0.7,
+        repeat_threshold=0.1,
         num_drawn_faces=900,
     )
     words = shlex.split(run_config.describe_command(config, "mine"))
