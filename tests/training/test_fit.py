@@ -29,7 +29,7 @@ from facedep.runs.run_folder import CHECKPOINT_FILE
 from facedep.runs.writer import RunWriter
 from facedep.training import fit as fitting
 from facedep.training import prepare as training_prepare
-from facedep.training.augmentation import augment_images, mirror_images
+from facedep.training.augmentation import AUGMENTATIONS, Augmentation, augment_images, mirror_images
 from facedep.training.callbacks import TrainingMonitor
 from facedep.training.fit import fit_network
 from facedep.training.inputs import ArrayDataset, Batches, ClassSpec, FitPlan
@@ -364,10 +364,12 @@ def _fit_gently(run_dir: Path, *, num_epochs_allowed: int = 99) -> tuple[keras.M
 
 def test_early_epochs_see_smaller_pictures_and_the_later_ones_whole_ones(tmp_path, monkeypatch):
     seen = []
-    for name in ("augment_images", "mirror_images"):
-        change = getattr(fitting, name)
-        monkeypatch.setattr(fitting, name, lambda images, rng, *, name=name, change=change: (
-            seen.append((name, images.shape[1])), change(images, rng))[1])  # fmt: skip
+
+    def watch(name: str, change: Augmentation) -> Augmentation:
+        return lambda images, rng: (seen.append((name, images.shape[1])), change(images, rng))[1]
+
+    monkeypatch.setattr(fitting, "mirror_images", watch("mirror_images", mirror_images))
+    monkeypatch.setitem(AUGMENTATIONS, "standard", watch("augment_images", augment_images))
     _fit_gently(tmp_path / "run")
     early, late = ("mirror_images", COMPACT.progressive_resizing_size_px), ("augment_images", 48)
     num_early = seen.count(early)
