@@ -10,9 +10,9 @@ import pytest
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import scan_dataset
 from facedep.data.sources import load_dataset
-from facedep.data.splits import SUPPLIED
+from facedep.data.splits import LEAK_FREE, PUBLISHED, SUPPLIED
 from facedep.evaluation.evaluation import evaluate_run
-from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
+from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, PREDICTIONS_FILE, read_card
 from facedep.networks.classifier import load_classifier
 from facedep.paths import PROJECT_DIR
 from facedep.reporting.model_card import render_model_card
@@ -79,3 +79,31 @@ def test_scores_on_faces_it_has_never_seen(archive, wanted, num_images, accuracy
     recorded = card.scores["test"] if wanted.subset == "test" else card.evaluations[0].scores
     for name in ("accuracy", "roc_auc", "balanced_accuracy", "ece", "emotion_accuracy"):
         assert scores[name] == pytest.approx(getattr(recorded, name), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "num_images", "accuracy"),
+    [
+        ("article-published", EvalSubset(PUBLISHED, "val"), 898, 0.776),
+        ("article-leak-free", EvalSubset(LEAK_FREE, "test"), 549, 0.663),
+    ],
+)
+def test_runs_without_a_network_are_scored_by_their_predictions(
+    name, wanted, num_images, accuracy, real_data_dir, tmp_path
+):
+    run_dir = shutil.copytree(PROJECT_DIR / "models" / name, tmp_path / name)
+    assert not (run_dir / MODEL_FILE).exists()
+    scores = evaluate_run(run_dir, load_dataset(str(real_data_dir / "kaggle_depression.zip")), wanted).scores
+    assert scores["num_images"] == num_images
+    assert scores["accuracy"] == pytest.approx(accuracy, abs=5e-4)
+    assert scores["accuracy"] == pytest.approx(read_card(run_dir).scores[wanted.subset].accuracy, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", run_folder.SHIPPED_SCORES)
+def test_predictions_that_come_with_a_run_are_numbers_that_this_version_reads(name):
+    with np.load(PROJECT_DIR / "models" / name / PREDICTIONS_FILE, allow_pickle=False) as arrays:
+        assert {"outputs", "is_predicted", "paths", "content_hash", "class_names", "positive_classes"} == set(
+            arrays.files
+        )
+        assert arrays["outputs"].shape == (4492, 1)
+        assert arrays["is_predicted"].all()
