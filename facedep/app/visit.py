@@ -8,7 +8,7 @@ import streamlit as st
 from facedep import emotions
 from facedep.audit.issues import IssueLimits
 from facedep.data import sources
-from facedep.dataset_spec import DatasetSpec
+from facedep.data.dataset_spec import DatasetSpec
 from facedep.errors import FacedepError
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facedep.array_files import read_arrays, write_arrays
+from facedep.data.array_files import read_arrays, write_arrays
 from facedep.data.scan import Scan, find_cache_path
 from facedep.data.sources import Dataset
 from facedep.errors import DataError

@@ -12,10 +12,10 @@ from facedep.audit.issues import build_flags_table, find_issues
 from facedep.audit.quality import measure_quality
 from facedep.audit.shared_pictures import find_shared_pictures
 from facedep.cli.options import add_job_options, load_dataset, make_progress, print_json
+from facedep.data.dataset_spec import add_dataset_arguments
 from facedep.data.scan import scan_dataset
-from facedep.dataset_spec import add_dataset_arguments
+from facedep.reporting.tables import check_csv_path, write_csv
 from facedep.runs.jobs import JobWriter
-from facedep.tables import check_csv_path, write_csv
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:

@@ -6,8 +6,8 @@ import time
 import numpy as np
 
 from facedep.cli.options import add_job_options, add_model_options, find_run, load_dataset
+from facedep.data.dataset_spec import add_dataset_arguments
 from facedep.data.scan import scan_dataset
-from facedep.dataset_spec import add_dataset_arguments
 from facedep.inference.embedding_map import compute_map, read_map
 from facedep.inference.prediction_cache import read_predictions
 from facedep.runs.jobs import JobWriter

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from facedep.cli.options import load_dataset
+from facedep.data.dataset_spec import add_dataset_arguments
 from facedep.data.export import export_dataset
-from facedep.dataset_spec import add_dataset_arguments
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:

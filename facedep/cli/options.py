@@ -12,9 +12,9 @@ import numpy as np
 from tqdm import tqdm
 
 from facedep.data import sources
+from facedep.data.dataset_spec import add_dataset_arguments, read_dataset_spec
 from facedep.data.eval_subset import add_eval_subset_arguments, read_eval_subset
 from facedep.data.scan import Scan, scan_dataset
-from facedep.dataset_spec import add_dataset_arguments, read_dataset_spec
 from facedep.errors import DataError
 from facedep.evaluation.subset_selection import select_pictures
 from facedep.files import nan_to_null

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from facedep.cli.options import add_model_options, find_run, print_json
-from facedep.tables import check_csv_path, write_csv
+from facedep.reporting.tables import check_csv_path, write_csv
 
 if TYPE_CHECKING:
     from facedep.inference.batch import PictureRow

@@ -9,8 +9,8 @@ from typing import Any
 from facedep.audit.issues import ISSUE_NAMES
 from facedep.cli.options import load_dataset
 from facedep.cli.train_worker import train_in_terminal, train_run_folder
+from facedep.data.dataset_spec import add_dataset_arguments, read_dataset_spec
 from facedep.data.splits import LEAK_FREE, PROTOCOLS
-from facedep.dataset_spec import add_dataset_arguments, read_dataset_spec
 from facedep.errors import RunError
 from facedep.networks.recipes import ARTICLE, AUGMENTATION_NAMES, RECIPES, find_recipe
 from facedep.runs import lifecycle, run_config, run_folder

@@ -21,8 +21,8 @@ from PIL import Image
 
 from facedep import emotions
 from facedep.data import kaggle
+from facedep.data.dataset_spec import KAGGLE, SAMPLE, DatasetSpec
 from facedep.data.stores import FolderStore, SampleStore, Store, ZipStore
-from facedep.dataset_spec import KAGGLE, SAMPLE, DatasetSpec
 from facedep.errors import DataError
 from facedep.files import write_atomically
 from facedep.paths import cache_dir

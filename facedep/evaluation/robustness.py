@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from facedep import emotions
-from facedep.array_files import read_arrays
+from facedep.data.array_files import read_arrays
 from facedep.data.sources import Dataset
 from facedep.evaluation.intervals import compute_wilson_interval
 from facedep.evaluation.metrics import compute_accuracy, compute_roc_auc

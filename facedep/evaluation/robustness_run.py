@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from facedep import emotions
-from facedep.array_files import write_arrays
+from facedep.data.array_files import write_arrays
 from facedep.data.scan import load_images, scan_dataset
 from facedep.data.sources import Dataset
 from facedep.evaluation.robustness import (

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from facedep import emotions
+from facedep.data.dataset_spec import DatasetSpec
 from facedep.data.sources import Dataset, relabel_dataset
-from facedep.dataset_spec import DatasetSpec
 from facedep.networks.card import CardData, read_card
 from facedep.runs import run_folder
 

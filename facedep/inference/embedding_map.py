@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facedep.array_files import read_arrays, write_arrays
+from facedep.data.array_files import read_arrays, write_arrays
 from facedep.data.sources import Dataset
 from facedep.inference.prediction_cache import find_predictions_path
 from facedep.paths import cache_dir

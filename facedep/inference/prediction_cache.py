@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from facedep import emotions
-from facedep.array_files import load_arrays, read_arrays, save_arrays, write_arrays
+from facedep.data.array_files import load_arrays, read_arrays, save_arrays, write_arrays
 from facedep.data.scan import Scan, find_cache_path
 from facedep.data.sources import Dataset
 from facedep.errors import ModelError

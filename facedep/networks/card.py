@@ -11,10 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from facedep import emotions
-from facedep.dataset_spec import find_record_problem
 from facedep.errors import ModelError
 from facedep.files import read_json
-from facedep.networks.card_format import FORMAT, DamagedCardError, TableReader, drop_nan, upgrade_card
+from facedep.networks.card_format import (
+    FORMAT,
+    DamagedCardError,
+    TableReader,
+    drop_nan,
+    find_record_problem,
+    upgrade_card,
+)
 from facedep.networks.card_scores import RecordedEvaluation, Scores, read_evaluation_table, read_scores_table
 from facedep.networks.majority_baseline import UNKNOWN, MajorityBaseline
 from facedep.networks.recipes import RECIPES

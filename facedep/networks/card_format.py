@@ -102,6 +102,16 @@ def _rename_baseline(scores: Mapping[str, Any], new_name: str) -> dict[str, Any]
 # Checked values ------------------------------------------------------------------------------------------------------
 
 
+def find_record_problem(record: Mapping[str, Any]) -> str | None:
+    """Returns what is wrong with choices as a card holds them, or None. A card may come from anywhere."""
+    choices, grouping = record.get("folder_choices", {}), record.get("depressed_emotions", [])
+    if not isinstance(choices, dict) or not all(isinstance(choice, str) for choice in choices.values()):
+        return "what it says of folders is no table of names"
+    if not isinstance(grouping, list) or not all(emotion in emotions.EMOTIONS for emotion in grouping):
+        return "the emotions that it counts as depressed are unknown"
+    return None
+
+
 def drop_nan(value: Any) -> Any:
     """Returns a value, or null for a number that is none: JSON knows no NaN."""
     return None if isinstance(value, float) and not math.isfinite(value) else value

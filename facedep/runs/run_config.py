@@ -7,8 +7,8 @@ from typing import Any
 
 from facedep import emotions
 from facedep.audit.issues import ISSUE_NAMES, IssueLimits
+from facedep.data.dataset_spec import DatasetSpec
 from facedep.data.splits import PROTOCOLS
-from facedep.dataset_spec import DatasetSpec
 from facedep.errors import RunError
 from facedep.networks.recipes import AUGMENTATION_NAMES, RECIPES
 

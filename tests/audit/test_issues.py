@@ -18,9 +18,9 @@ from facedep.audit.quality import MEASURES, measure_quality
 from facedep.audit.shared_pictures import find_shared_pictures
 from facedep.cli.main import main
 from facedep.data import duplicates
+from facedep.data.dataset_spec import DatasetSpec
 from facedep.data.scan import Scan, scan_dataset
 from facedep.data.sources import Dataset, load_dataset
-from facedep.dataset_spec import DatasetSpec
 
 MEASURED_ISSUES = tuple(name for name in ISSUE_NAMES if name != "no_face")  # there without a look for faces
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facedep.data.dataset_spec import DatasetSpec
 from facedep.data.eval_subset import ALL, EvalSubset, add_eval_subset_arguments, read_eval_subset
 from facedep.data.scan import scan_dataset
 from facedep.data.sources import LEAVE_OUT, Dataset, load_dataset
 from facedep.data.splits import LEAK_FREE, PUBLISHED, SUPPLIED, split_dataset
-from facedep.dataset_spec import DatasetSpec
 from facedep.errors import DataError
 from facedep.evaluation.subset_selection import list_available, select_pictures
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from facedep.data import sources
+from facedep.data.dataset_spec import DatasetSpec
 from facedep.data.sources import LEAVE_OUT, check_trainable, load_dataset, store_upload
 from facedep.data.stores import FolderStore, ZipStore
-from facedep.dataset_spec import DatasetSpec
 from facedep.errors import DataError, ImageError
 
 

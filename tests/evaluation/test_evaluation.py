@@ -17,11 +17,11 @@ from facedep.audit.cleaning import clean_scan
 from facedep.audit.neighbors import build_appearance, score_lookup_table
 from facedep.audit.quality import measure_quality
 from facedep.cli.main import main
+from facedep.data.dataset_spec import DatasetSpec
 from facedep.data.eval_subset import EvalSubset
 from facedep.data.scan import scan_dataset
 from facedep.data.sources import Dataset, load_dataset
 from facedep.data.splits import LEAK_FREE, PUBLISHED, SUPPLIED, split_dataset
-from facedep.dataset_spec import DatasetSpec
 from facedep.errors import DataError, ModelError
 from facedep.evaluation import evaluation, score_cache
 from facedep.evaluation.evaluation import MissingPredictionsError, evaluate_run, read_evaluation

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from facedep.cli.main import main
+from facedep.data.dataset_spec import DatasetSpec
 from facedep.data.scan import load_images, scan_dataset
 from facedep.data.sources import Dataset, load_dataset
-from facedep.dataset_spec import DatasetSpec
 from facedep.errors import ModelError
 from facedep.evaluation import robustness
 from facedep.evaluation.robustness import (

@@ -29,8 +29,8 @@ from facedep.inference.batch import (
 from facedep.inference.pipeline import NO_FACE_NOTE, WHOLE_NOTE, predict_picture
 from facedep.networks.classifier import load_classifier
 from facedep.paths import PROJECT_DIR
+from facedep.reporting.tables import encode_csv
 from facedep.runs import run_folder
-from facedep.tables import encode_csv
 
 MB = 1e6
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import small_networks
 
-from facedep.array_files import read_arrays, write_arrays
 from facedep.cli.main import main
+from facedep.data.array_files import read_arrays, write_arrays
+from facedep.data.dataset_spec import DatasetSpec
 from facedep.data.scan import load_images, scan_dataset
 from facedep.data.sources import SAMPLE, Dataset, load_dataset
-from facedep.dataset_spec import DatasetSpec
 from facedep.errors import DataError, ModelError
 from facedep.inference import dataset_predictions as answering
 from facedep.inference.dataset_predictions import compute_predictions

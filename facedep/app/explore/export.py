@@ -10,7 +10,7 @@ from facedep.audit import cleaning, issues
 from facedep.data.export import export_dataset
 from facedep.data.scan import Scan
 from facedep.data.sources import Dataset
-from facedep.tables import encode_csv
+from facedep.reporting.tables import encode_csv
 
 _DEFAULT_CLEANING = ("blank", "exact_duplicate", "two_groups")
 

@@ -13,7 +13,7 @@ import streamlit as st
 from facedep.app import page, streamlit_internals
 from facedep.app.predict.result import show_picture
 from facedep.app.predict.snapshots import show_forgetting
-from facedep.tables import encode_csv
+from facedep.reporting.tables import encode_csv
 
 if TYPE_CHECKING:
     from facedep.inference.batch import PictureRow, PictureSource

@@ -14,7 +14,7 @@ from facedep.data import sources
 from facedep.data.scan import scan_dataset
 from facedep.errors import DataError
 from facedep.paths import PROJECT_DIR
-from facedep.tables import check_csv_path, encode_csv, write_csv
+from facedep.reporting.tables import check_csv_path, encode_csv, write_csv
 
 FORMULA = '=HYPERLINK("http://x.example";"y").png'
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from facedep import emotions
 from facedep.errors import DataError
+from facedep.networks.card_format import find_record_problem
 
 SAMPLE = "sample"
 KAGGLE = "kaggle"
@@ -72,16 +73,6 @@ class DatasetSpec:
         """
         chosen = {name: next((record[name] for record in records if name in record), None) for name in _NAMES}
         return cls(source, **{name: value for name, value in chosen.items() if value is not None})
-
-
-def find_record_problem(record: Mapping[str, Any]) -> str | None:
-    """Returns what is wrong with choices as a card holds them, or None. A card may come from anywhere."""
-    choices, grouping = record.get("folder_choices", {}), record.get("depressed_emotions", [])
-    if not isinstance(choices, dict) or not all(isinstance(choice, str) for choice in choices.values()):
-        return "what it says of folders is no table of names"
-    if not isinstance(grouping, list) or not all(emotion in emotions.EMOTIONS for emotion in grouping):
-        return "the emotions that it counts as depressed are unknown"
-    return None
 
 
 def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,9 +6,10 @@ import json
 import pytest
 
 from facedep import emotions
+from facedep.data.dataset_spec import DatasetSpec, add_dataset_arguments, read_dataset_spec
 from facedep.data.sources import LEAVE_OUT, load_dataset, relabel_dataset
-from facedep.dataset_spec import DatasetSpec, add_dataset_arguments, find_record_problem, read_dataset_spec
 from facedep.errors import DataError
+from facedep.networks.card_format import find_record_problem
 from facedep.runs.run_config import RunConfig
 
 SPECS = (
