@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         write_csv(options.csv, build_table(table_rows))
     if num_skipped := sum(picture.num_skipped for picture in pictures):
         print(
-            f"facedep: {num_skipped:,} files in archives and folders are no pictures and were skipped", file=sys.stderr
+            f"facedep: {num_skipped:,} files in archives and folders are not pictures and were skipped", file=sys.stderr
         )
     if options.json:
         print_json(objects)

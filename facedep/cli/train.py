@@ -70,7 +70,6 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--issue-limit",
-        action=_NotedListOption,
         default=[],
         metavar="NAME=X",
         help="where a measure becomes an issue; repeatable",
@@ -90,7 +89,10 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
 
 
 class _NotedOption(argparse.Action):
-    """Stores a value, and adds the option's name to `given`: a default value may have been given as well."""
+    """Stores a value, and adds the option's name to `given`: a default value may have been given as well.
+
+    An option whose default is a list can be repeated.
+    """
 
     def __call__(
         self,
@@ -99,21 +101,9 @@ class _NotedOption(argparse.Action):
         values: str | Sequence[Any] | None,
         option: str | None = None,
     ) -> None:
-        setattr(namespace, self.dest, values)
+        is_repeatable = isinstance(self.default, list)
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest), values] if is_repeatable else values)
         namespace.given = {*getattr(namespace, "given", ()), self.option_strings[0]}
-
-
-class _NotedListOption(_NotedOption):
-    """The same for an option that can be repeated."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option: str | None = None,
-    ) -> None:
-        super().__call__(parser, namespace, [*getattr(namespace, self.dest), values], option)
 
 
 def run(options: argparse.Namespace) -> int:

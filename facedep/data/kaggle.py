@@ -325,7 +325,7 @@ def _run_worker(download_id: str) -> int:
 def _run_client() -> None:
     """Runs kagglehub and reports on the standard output, one JSON object per line; all else is printed to the log.
 
-    Two things here are no public interface. `kagglehub.clients.CHUNK_SIZE` (read in 1.0.3) is how much is read at once:
+    Two things here are not public. `kagglehub.clients.CHUNK_SIZE` (read in 1.0.3) is how much is read at once:
     without the smaller one a slow line looks dead and the download is ended. The record that urllib3's
     `_log_request` writes for every reply (eight arguments, read in 2.8) holds the archive's size, which kagglehub keeps
     to itself: without it there is no progress bar, and a server that answers slowly looks dead.

@@ -92,7 +92,7 @@ class FolderStore:
 
     @property
     def num_others(self) -> int:
-        """How many files are no pictures by their name; hidden ones are not counted."""
+        """How many files are not pictures by their names; hidden ones are not counted."""
         return self._listing[1]
 
     @property
@@ -134,7 +134,7 @@ class ZipStore:
 
     Attributes:
         name: What it is called in error sentences.
-        num_others: How many files in it are no pictures by their name; hidden ones are not counted.
+        num_others: How many files in it are not pictures by their names; hidden ones are not counted.
 
     Raises:
         DataError: It is no zip, damaged, protected by a password, implausibly large, or names files outside itself.

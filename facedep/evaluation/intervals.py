@@ -1,4 +1,4 @@
-"""95 % confidence intervals: Wilson's for every share, the bootstrap's for scores that are no shares."""
+"""95 % confidence intervals: Wilson's for every share, the bootstrap's for scores that are not shares."""
 
 import math
 

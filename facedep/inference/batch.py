@@ -40,7 +40,7 @@ class PictureSource:
             None where `error` is set.
         inner_path: Its path in that archive; "" for all others.
         error: Why nothing can be read, in a sentence, as for a damaged archive; None mostly.
-        num_skipped: How many files of its archive or folder are no pictures and were skipped; it is in the first
+        num_skipped: How many files of its archive or folder are not pictures and were skipped; it is in the first
             picture, so that the sum over a list is the number for all.
     """
 

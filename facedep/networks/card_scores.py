@@ -92,7 +92,7 @@ class RecordedEvaluation:
         num_in_training_set: Pictures that the model was trained on.
         num_skipped: Such pictures that were skipped; None where the card does not say, as for the next two.
         num_also_in_train: Pictures that are also in the cut's own train subset.
-        num_unreadable: Files of the data set that are no pictures.
+        num_unreadable: Files of the data set that cannot be read as pictures.
     """
 
     data: str

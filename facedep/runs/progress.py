@@ -38,7 +38,7 @@ class Progress:
         checkpoint_policy: "best" or "last": which epoch's weights become the model.
         steps: Rows within epochs: `epoch`, `position` (epochs done, as a fraction), `loss`, `accuracy`, `seconds`.
         epochs: Rows at the end of epochs: `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`, `val_roc_auc`,
-            `seconds`; the validation ones None where there is no validation part or they are no numbers.
+            `seconds`; the validation ones None where there is no validation part or they are not numbers.
     """
 
     num_epochs: int

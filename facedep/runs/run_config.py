@@ -122,6 +122,11 @@ class RunConfig:
             raise RunError(f"There is no issue limit {', '.join(sorted(unknown))}.")
         if self.augmentation not in ("", *AUGMENTATION_NAMES):
             raise RunError(f"There is no augmentation {self.augmentation!r}. Choose {', '.join(AUGMENTATION_NAMES)}.")
+        if self.augmentation and RECIPES[self.recipe].pretrained:
+            raise RunError(
+                f"The recipe {self.recipe!r} sees each picture once, so an augmentation would have no effect. Leave it "
+                "out, or choose another recipe."
+            )
 
     def _check_counts(self) -> None:
         counts = (self.num_epochs, self.batch_size, self.seed, self.num_devices, self.num_progressive_resizing_epochs)

@@ -51,7 +51,7 @@ class RunWriter:
             self._on_message(message)
 
     def write_metrics(self, **values: Any) -> None:
-        """Appends one measurement; values that are no numbers become null."""
+        """Appends one measurement; values that are not numbers become null."""
         clean = nan_to_null(values)
         self._metrics.write(json.dumps(clean) + "\n")
         self._metrics.flush()

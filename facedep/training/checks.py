@@ -27,6 +27,7 @@ def check_run(config: RunConfig, dataset: Dataset, *, run_dir: Path | None = Non
     """
     check_trainable(dataset)
     check_protocol(dataset.samples, config.protocol)
+    _check_logit_adjustment(config, dataset)
     if config.refit_of:
         read_refit_card(config, dataset)
     if config.teacher:
@@ -35,6 +36,16 @@ def check_run(config: RunConfig, dataset: Dataset, *, run_dir: Path | None = Non
         read_card(run_folder.locate_run(run_folder.SHIPPED_RUN))
     if run_dir and has_checkpoint(run_dir):
         read_checkpoint(run_dir, data_hash=dataset.content_hash)
+
+
+def _check_logit_adjustment(config: RunConfig, dataset: Dataset) -> None:
+    """Raises `RunError` for a network of one output, whose loss has no classes to make up for."""
+    names_emotions = bool((dataset.samples["emotion"] != "").all())
+    if config.logit_adjustment and not (find_recipe(config.recipe).learns == "emotions" and names_emotions):
+        raise RunError(
+            "A logit adjustment needs a network that learns emotions, from pictures that all name one. Leave it out, "
+            "or choose another recipe or data set."
+        )
 
 
 def read_refit_card(config: RunConfig, dataset: Dataset) -> Card:

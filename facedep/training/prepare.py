@@ -235,8 +235,8 @@ def mix_in_predictions(train: ArrayDataset, teacher: Classifier, class_spec: Cla
             f"Choose one that predicts {', '.join(class_spec.class_names)}."
         )
     outputs = compute_outputs(teacher.network, train.images, uses_flip_tta=True)
-    is_known = train.targets.mean(axis=0) >= _MIN_TAUGHT_SHARE
-    teacher_shares = _TEACHER_SHARE * (train.targets @ is_known)[:, np.newaxis]
+    is_rare = train.targets.mean(axis=0) < _MIN_TAUGHT_SHARE
+    teacher_shares = _TEACHER_SHARE * (1 - train.targets @ is_rare)[:, np.newaxis]
     targets = ((1 - teacher_shares) * train.targets + teacher_shares * outputs).astype(np.float32)
     return dataclasses.replace(train, targets=targets)
 

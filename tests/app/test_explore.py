@@ -106,15 +106,20 @@ def test_explore_shows_average_faces_and_what_they_differ_in(app):
     assert "around the mouth and chin" in texts(app)
 
 
-def test_explore_looks_at_new_pictures_in_the_background(app, tmp_path):
-    archive = tmp_path / "fresh.zip"
-    archive.write_bytes(make_zip("happy", "sad"))
+def open_issues_of(archive, app):
+    """Chooses an archive as the visitor's data and opens its issues."""
     app.switch_page("pages/explore.py").run()
     app.segmented_control(key="source_kind").set_value("folder").run()
     app.text_input(key="source_path").set_value(str(archive))
     app.button(key="FormSubmitter:path_form-Use it").click().run()
     app.session_state["explore_view"] = explore.ISSUES
     app.run()
+
+
+def test_explore_looks_at_new_pictures_in_the_background(app, tmp_path):
+    archive = tmp_path / "fresh.zip"
+    archive.write_bytes(make_zip("happy", "sad"))
+    open_issues_of(archive, app)
     assert "This goes on in the background" in texts(app)
     deadline = time.monotonic() + 60
     while not is_scanned(sources.load_dataset(str(archive))):
@@ -133,12 +138,7 @@ def test_explore_looks_for_pictures_without_a_face_when_asked(app, tmp_path):
         files.writestr("happy/blank.png", blank.getvalue())
     dataset = sources.load_dataset(str(archive))
     scan_dataset(dataset)
-    app.switch_page("pages/explore.py").run()
-    app.segmented_control(key="source_kind").set_value("folder").run()
-    app.text_input(key="source_path").set_value(str(archive))
-    app.button(key="FormSubmitter:path_form-Use it").click().run()
-    app.session_state["explore_view"] = explore.ISSUES
-    app.run()
+    open_issues_of(archive, app)
     assert "Without a face" not in app.dataframe[0].value["issue"].tolist()
     assert "takes a second look at each, about 5 seconds here" in texts(app)
     next(button for button in app.button if button.label == "Look for pictures without a face").click().run()
@@ -162,12 +162,7 @@ def test_explore_does_not_start_a_scan_again_and_again_whose_result_cannot_be_ke
     monkeypatch.setenv("FACEDEP_CACHE_DIR", str(own_cache))
     archive = tmp_path / "fresh.zip"
     archive.write_bytes(make_zip("happy", "sad"))
-    app.switch_page("pages/explore.py").run()
-    app.segmented_control(key="source_kind").set_value("folder").run()
-    app.text_input(key="source_path").set_value(str(archive))
-    app.button(key="FormSubmitter:path_form-Use it").click().run()
-    app.session_state["explore_view"] = explore.ISSUES
-    app.run()
+    open_issues_of(archive, app)
     assert "This goes on in the background" in texts(app)
     (job_file,) = (own_cache / "jobs").glob("audit-*.json")
     deadline = time.monotonic() + 60

@@ -191,7 +191,7 @@ def test_a_folder_that_cannot_be_read_is_named_and_not_skipped(tmp_path):
         _ = store.paths
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux allows file names that are no text")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux allows file names that are not text")
 def test_a_file_name_that_is_no_text_is_refused_in_a_sentence(write_pictures):
     folder = write_pictures(["Happy/1.png"])
     Path(os.fsdecode(os.fsencode(folder / "Happy") + b"/\xff.png")).write_bytes(_png())

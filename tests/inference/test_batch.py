@@ -331,7 +331,7 @@ def test_command_answers_archives_and_writes_a_table(tmp_path, capsys, monkeypat
         "faces.zip/pair.jpg",
     ]
     assert "facedep: torn.png is" in output.err
-    assert "facedep: 1 files in archives and folders are no pictures and were skipped" in output.err
+    assert "facedep: 1 files in archives and folders are not pictures and were skipped" in output.err
     table = pd.read_csv("out.csv", keep_default_na=False)
     assert list(table["path"]) == ["album/=1+1.png", "faces.zip/pair.jpg", "faces.zip/pair.jpg", "torn.png"]
     assert table["error"][3].startswith("torn.png is")

@@ -297,6 +297,7 @@ def test_config_comes_back_as_it_was_written():
         ({"drop_issues": ("blank", "ugly")}, "'ugly': choose among damaged, no_face"),
         ({"issue_limits": {"max_beauty": 1}}, "There is no issue limit max_beauty"),
         ({"augmentation": "beauty"}, "There is no augmentation 'beauty'. Choose none, standard, camera."),
+        ({"recipe": "quick", "augmentation": "camera"}, "The recipe 'quick' sees each picture once"),
         ({"logit_adjustment": 1.5}, "A logit adjustment of 1.5: choose one from 0 to 1."),
         ({"repeat_threshold": 2}, "A repeat threshold of 2: choose a share from 0 to 1."),
         ({"num_drawn_faces": -1}, "-1 drawn faces: choose a whole number from 0 to 20,000."),

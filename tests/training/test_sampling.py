@@ -39,5 +39,12 @@ def test_nothing_is_repeated_if_no_class_is_rare(threshold):
     assert repeat_rare_classes(train, threshold, seed=0) is train
 
 
+def test_with_one_output_the_groups_are_the_classes():
+    is_depressed = np.arange(100) < 4
+    images = np.arange(100, dtype=np.uint8).reshape(-1, 1, 1, 1)
+    train = ArrayDataset(images, is_depressed[:, np.newaxis].astype(np.float32), is_depressed)
+    assert repeat_rare_classes(train, 0.16, seed=0).is_depressed.sum() == 8
+
+
 def test_a_class_without_pictures_changes_nothing():
     assert _count(repeat_rare_classes(_make(0, 50), 0.5, seed=0)) == [0, 50]

@@ -32,9 +32,10 @@ from facedep.files import write_json
 from facedep.images.opening import compute_fingerprint
 from facedep.inference.pipeline import predict_picture
 from facedep.networks import calibration
-from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, read_card
+from facedep.networks.architecture import build_network
+from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, Card, read_card
 from facedep.networks.card_scores import Scores
-from facedep.networks.classifier import compute_outputs, load_classifier
+from facedep.networks.classifier import Classifier, compute_outputs, load_classifier
 from facedep.networks.decision_threshold import write_threshold
 from facedep.networks.recipes import ARTICLE, COMPACT
 from facedep.runs import lifecycle, run_folder
@@ -44,6 +45,7 @@ from facedep.runs.writer import RunWriter
 from facedep.training import prepare as training_prepare
 from facedep.training import train
 from facedep.training.augmentation import augment_images
+from facedep.training.checks import check_run
 from facedep.training.inputs import ArrayDataset, ClassSpec
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
@@ -360,6 +362,36 @@ def test_teacher_makes_half_of_each_label(first_dir, workshop):
     assert taught.targets == pytest.approx((targets + (straight + mirrored) / 2) / 2, abs=1e-6)
     with pytest.raises(RunError, match=r"cannot teach this one: it predicts happy, neutral, sad\. Choose one"):
         training_prepare.mix_in_predictions(part, teacher, ClassSpec(["depressed"], ["depressed"]))
+
+
+def test_teacher_makes_half_of_each_label_of_two_groups_too():
+    class_spec = ClassSpec(["depressed"], ["depressed"])
+    network = build_network(ARTICLE, 1)
+    teacher = Classifier("teacher", network, Card("article", ("depressed",), ("depressed",), 128), frozenset())
+    images = np.random.default_rng(0).integers(0, 256, (8, 128, 128, 1), dtype=np.uint8)
+    is_depressed = np.arange(8) % 2 == 0
+    train = ArrayDataset(images, is_depressed[:, np.newaxis].astype(np.float32), is_depressed)
+    taught = training_prepare.mix_in_predictions(train, teacher, class_spec)
+    outputs = compute_outputs(network, images, uses_flip_tta=True)
+    assert taught.targets == pytest.approx((train.targets + outputs) / 2, abs=1e-5)
+
+
+def test_labels_of_a_class_that_is_rare_stay_whole(first_dir):
+    teacher = load_classifier(first_dir)
+    labels = np.array([0] * 120 + [1] * 120 + [2])
+    images = np.random.default_rng(0).integers(0, 256, (241, 48, 48, 1), dtype=np.uint8)
+    train = ArrayDataset(images, np.eye(3, dtype=np.float32)[labels], labels > 0)
+    class_spec = ClassSpec(["happy", "neutral", "sad"], ["neutral", "sad"])
+    taught = training_prepare.mix_in_predictions(train, teacher, class_spec)
+    assert taught.targets[-1].tolist() == [0, 0, 1]
+    assert (taught.targets[:-1].max(axis=1) < 1).all()
+
+
+@pytest.mark.parametrize(("recipe", "folder"), [("article", "pictures"), ("compact", "groups")])
+def test_logit_adjustment_without_emotions_to_learn_is_refused_before_the_scan(workshop, recipe, folder):
+    config = dataclasses.replace(CONFIG, recipe=recipe, logit_adjustment=0.5)
+    with pytest.raises(RunError, match="needs a network that learns emotions"):
+        check_run(config, load_dataset(str(workshop.folder / folder)))
 
 
 def test_drawn_faces_are_trained_on_beside_the_pictures_and_the_scores_are_of_the_pictures_alone(first_dir, workshop):

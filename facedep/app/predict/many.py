@@ -80,7 +80,7 @@ def show_table(predictions: "Sequence[Sequence[PictureRow]]", *, num_skipped: in
 
     Args:
         predictions: For each picture, from `predict_many`.
-        num_skipped: Files in archives and folders that are no pictures.
+        num_skipped: Files in archives and folders that are not pictures.
     """
     rows = [row for some in predictions for row in some]
     numbers = [number for number, some in enumerate(predictions) for _ in some]
