@@ -61,6 +61,7 @@ class CardData:
         issue_limits: Name of a limit of `issues.IssueLimits` to its value, where pictures were dropped.
         leaks: Subset to what of it is also in train.
         num_in_training_set: Subset to its pictures that the model which the run started from was trained on.
+        num_drawn_faces: Drawn faces that it was trained on beside the data set's pictures; None for none.
         extra: Keys that this version does not know, as in all classes here.
     """
 
@@ -75,6 +76,7 @@ class CardData:
     issue_limits: Mapping[str, float] = field(default_factory=dict)
     leaks: Mapping[str, LeakCounts] = field(default_factory=dict)
     num_in_training_set: Mapping[str, int] = field(default_factory=dict)
+    num_drawn_faces: int | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def to_choices(self) -> dict[str, Any]:
@@ -298,6 +300,7 @@ def _read_data(data: TableReader) -> CardData:
             for name, leak in data.read_tables("leaks").items()
         },
         num_in_training_set=data.read_counts("num_in_training_set"),
+        num_drawn_faces=data.read_count("num_drawn_faces", default=None),
         extra=data.read_rest(),
     )
 

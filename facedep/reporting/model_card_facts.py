@@ -52,6 +52,7 @@ class DataFacts:
     num_images: dict[str, float]
     num_dropped: float | None
     dropped_issues: list[str]
+    num_drawn_faces: float | None
     is_sample: bool
     known: KnownData | None
 
@@ -124,6 +125,7 @@ def gather_data(card: dict[str, Any]) -> DataFacts:
         num_images={subset: number for subset, number in numbers.items() if number is not None},
         num_dropped=get_number(dropped, "all"),
         dropped_issues=[name.replace("_", " ") for name in dropped if name in ISSUE_NAMES],
+        num_drawn_faces=get_number(data, "num_drawn_faces"),
         is_sample=is_sample(data),
         known=find_known(data),
     )

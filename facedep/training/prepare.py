@@ -86,6 +86,7 @@ class PreparedRun:
         pretrained: The model that the run starts from; None for random weights.
         num_in_pretraining: How many pictures of each subset that model was trained on; empty without one.
         refit_card: The card of the run that is refitted; None for any other run.
+        num_drawn_faces: Drawn faces in the train subset, after its own pictures.
         num_own_val: Val pictures of the data set itself; drawn ones come after them.
     """
 
@@ -99,6 +100,7 @@ class PreparedRun:
     pretrained: Classifier | None
     num_in_pretraining: dict[str, int]
     refit_card: Card | None
+    num_drawn_faces: int
     num_own_val: int
 
 
@@ -128,6 +130,7 @@ def prepare_run(config: RunConfig, source: str, writer: RunWriter) -> PreparedRu
         arrays["train"] = _distill(arrays["train"], class_spec, config.teacher, writer)
     arrays["train"] = repeat_rare_classes(arrays["train"], config.repeat_threshold, seed=config.seed)
     num_own_val = len(arrays["val"].images) if "val" in arrays else 0
+    num_own_train = len(arrays["train"].images)
     if config.num_drawn_faces:
         arrays = _add_drawn_faces(arrays, config, recipe, class_spec, writer)
     network = build_network(recipe, len(class_spec.class_names))
@@ -152,6 +155,7 @@ def prepare_run(config: RunConfig, source: str, writer: RunWriter) -> PreparedRu
         pretrained=pretrained,
         num_in_pretraining=num_in_pretraining,
         refit_card=refit_card,
+        num_drawn_faces=len(arrays["train"].images) - num_own_train,
         num_own_val=num_own_val,
     )
 

@@ -159,6 +159,7 @@ def _describe_run(prepared: PreparedRun, name: str) -> Card:
         issue_limits=issue_limits if data.num_dropped else {},
         leaks={subset: LeakCounts(**vars(leak)) for subset, leak in data.leaks.items()},
         num_in_training_set=prepared.num_in_pretraining,
+        num_drawn_faces=prepared.num_drawn_faces or None,
     )
     return Card(
         recipe=recipe.name,

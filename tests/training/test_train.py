@@ -406,6 +406,8 @@ def test_drawn_faces_are_trained_on_beside_the_pictures_and_the_scores_are_of_th
     assert start["num_val"] == first_start["num_val"] + 3 * 2
     known = [set((path / "trained_on.txt").read_text().split()) for path in (run_dir, first_dir)]
     assert len(known[0] - known[1]) == 30
+    assert (card.data.num_drawn_faces, first.data.num_drawn_faces) == (30, None)
+    assert "Also trained on 30 faces drawn by code" in (run_dir / MODEL_CARD_FILE).read_text("utf-8")
     assert "--augmentation camera --logit-adjustment 0.7 --drawn-faces 10 --seed 1" in card.command
 
 
