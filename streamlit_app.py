@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from facedep.app import page, pictures, streamlit_internals, visit, warm_up
+from facedep.app import page, pictures, streamlit_internals, visit
 from facedep.data import sample_faces
 from facedep.errors import FacedepError
 from facedep.logs import configure_logging
@@ -76,4 +76,3 @@ PREDICT = st.Page("pages/predict.py", title="Predict", icon=":material/face:")
 streamlit_internals.note_navigation()
 current = st.navigation([HOME, EXPLORE, TRAIN, EVALUATE, PREDICT])
 current.run()
-warm_up.find_warm_up()

@@ -82,8 +82,8 @@ def measure_own_pipeline(*, source: str, recipe: str, protocol: str) -> dict[str
 
 def measure_features(*, num_images: int) -> dict[str, float]:
     """Returns how many pictures a second the `quick` recipe's fixed stages compute: forward only, in batches of 256."""
-    from facedep.networks.architecture import build_network, cut_at_features
     from facedep.networks.recipes import QUICK
+    from facedep.training.architecture import build_network, cut_at_features
 
     body, _ = cut_at_features(build_network(QUICK, 7))
     size = QUICK.input_size_px

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from facedep.app import camera, models, page, streamlit_internals, warm_up
+from facedep.app import camera, models, page, streamlit_internals
 from facedep.app.predict import inputs, live, many, result, snapshots
 
 CAMERA, LIVE, FILES, EXAMPLES = "Camera", "Live", "Files", "Examples"
@@ -33,7 +33,6 @@ if route != FILES or not pictures:
 if not pictures and not is_live:
     snapshots.show_forgetting()
     st.stop()
-warm_up.wait_for_warm_up()
 with page.show_errors():
     classifier = models.load_classifier(name)
     result.warn_of_untrained(classifier)

@@ -27,7 +27,7 @@ USERS = {
     "streamlit": ("facedep.app",),
     "plotly": ("facedep.reporting.plots", "facedep.reporting.report"),
     "keras": (
-        "facedep.networks.architecture",
+        "facedep.training.architecture",
         "facedep.training",
         "facedep.app.streamlit_internals",  # mends what Streamlit does to Keras
     ),

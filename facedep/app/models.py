@@ -1,21 +1,19 @@
 """The choice of a model or a run, and the loaded model behind it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from facedep.app import page
 from facedep.networks.card import MODEL_FILE
+from facedep.networks.classifier import Classifier
+from facedep.networks.classifier import load_classifier as load
 from facedep.networks.decision_threshold import THRESHOLD_FILE
 from facedep.paths import additions_dir
 from facedep.runs import run_folder
 
-if TYPE_CHECKING:
-    from facedep.networks.classifier import Classifier
 
-
-def load_classifier(name: str) -> "Classifier":
+def load_classifier(name: str) -> Classifier:
     """Returns a loaded model; it is loaded again once its file or its kept threshold has changed.
 
     Args:
@@ -30,9 +28,7 @@ def load_classifier(name: str) -> "Classifier":
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model …")
-def _load_classifier(run_dir: str, modified: tuple[int, ...]) -> "Classifier":
-    from facedep.networks.classifier import load_classifier as load
-
+def _load_classifier(run_dir: str, modified: tuple[int, ...]) -> Classifier:
     return load(Path(run_dir))
 
 

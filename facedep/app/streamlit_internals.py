@@ -29,20 +29,6 @@ def keep_uploads_off_disk() -> None:
     MultiPartParser.spool_max_size = st.get_option("server.maxUploadSize") * 1024**2
 
 
-def keep_keras_session() -> None:
-    """Keeps Streamlit from clearing Keras' session after every run of every page. Imports Keras.
-
-    Internal: `streamlit.runtime.scriptrunner.script_runner._clean_problem_modules` calls
-    `keras.backend.clear_session()`, and no option prevents that.
-
-    Without it: 0.2 to 0.4 s after each run, once a second beside a live curve, and compiled kernels are thrown away
-    while another visitor's picture may be on its way through them.
-    """
-    import keras
-
-    keras.backend.clear_session = lambda free_memory=True: None
-
-
 def note_navigation() -> None:
     """Notes that `streamlit_app.py` runs this page. To be called there before `st.navigation`."""
     st.session_state[_HAS_NAVIGATION] = True

@@ -32,6 +32,7 @@ from facedep.evaluation.scores import SELECTIVE_SCORES, find_depressed, score_pr
 from facedep.evaluation.slices import Slice, find_slices
 from facedep.evaluation.subset_selection import Selection, select_pictures
 from facedep.evaluation.training_spec import find_grouping_mismatch
+from facedep.inference.dataset_predictions import compute_predictions
 from facedep.inference.prediction_cache import (
     DatasetPredictions,
     find_in_training_set,
@@ -218,8 +219,6 @@ def evaluate_run(
     predictions = read_predictions(run_dir, dataset)
     if predictions is None or not has_predictions(predictions, request.scan, request.mask):
         report("Loading the model", 0, 0)
-        from facedep.inference.dataset_predictions import compute_predictions  # brings Keras, 7 s
-
         on_batch = partial(report, "Running the model")
         predictions = compute_predictions(run_dir, dataset, mask=request.mask, on_progress=on_batch)
     report("Counting", 0, 0)

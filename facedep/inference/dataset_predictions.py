@@ -16,9 +16,9 @@ from facedep.inference.prediction_cache import (
     read_predictions,
     write_predictions,
 )
-from facedep.networks.architecture import expose_features
 from facedep.networks.calibration import apply_temperature
-from facedep.networks.classifier import Classifier, Inputs, fill_batch, find_batch_size, load_classifier
+from facedep.networks.classifier import Classifier, load_classifier
+from facedep.networks.graph import FEATURES, PROBABILITIES, Inputs
 
 _LARGEST_FEATURE = float(np.finfo(np.float16).max)
 
@@ -89,32 +89,24 @@ def _run_network(
 
     The outputs are those of `Classifier.predict`; computing both at once saves running the network twice.
     """
-    network = classifier.network
-    both = expose_features(network)
-    uses_flip_tta = classifier.card.uses_flip_tta
-    num_images = len(images)
-    outputs = np.empty((num_images, network.output_shape[-1]), np.float32)
-    features = np.empty((num_images, both.output_shape[1][-1]), np.float16)
-    batch_size = find_batch_size(network)
-    for start in range(0, num_images, batch_size):
-        batch = np.asarray(images[start : start + batch_size])
-        num_predicted = len(batch)
-        done = slice(start, start + num_predicted)
-        batch = fill_batch(batch, min(batch_size, num_images))
-        output, feature = map(np.asarray, both.predict_on_batch(batch))
-        if uses_flip_tta:
-            mirrored_output, mirrored_feature = map(np.asarray, both.predict_on_batch(batch[:, :, ::-1]))
-            output, feature = (output + mirrored_output) / 2, (feature + mirrored_feature) / 2
-        output, feature = output[:num_predicted], feature[:num_predicted]
+    num_images, num_done = len(images), 0
+    if not num_images:
+        return classifier.graph.compute(images), classifier.graph.compute(images, FEATURES).astype(np.float16)
+    outputs, features = [], []
+    batches = classifier.graph.run_batches(
+        images, [PROBABILITIES, FEATURES], uses_flip_tta=classifier.card.uses_flip_tta
+    )
+    for output, feature in batches:
         if not np.isfinite(output).all():
             raise ModelError(
                 f"The model {classifier.name!r} predicts values that are not numbers. Choose another model."
             )
-        outputs[done] = apply_temperature(output, classifier.temperature)
-        features[done] = np.clip(feature, -_LARGEST_FEATURE, _LARGEST_FEATURE)
+        outputs.append(apply_temperature(output, classifier.temperature).astype(np.float32))
+        features.append(np.clip(feature, -_LARGEST_FEATURE, _LARGEST_FEATURE).astype(np.float16))
+        num_done += len(output)
         if on_progress:
-            on_progress(start + num_predicted, num_images)
-    return outputs, features
+            on_progress(num_done, num_images)
+    return np.concatenate(outputs), np.concatenate(features)
 
 
 def _put(values: np.ndarray, mask: np.ndarray, kept: np.ndarray | None) -> np.ndarray:

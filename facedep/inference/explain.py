@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from facedep.networks.architecture import compute_feature_maps
 from facedep.networks.classifier import Classifier
+from facedep.networks.graph import CLASS_MAPS
 
 _PATCH_SHARE, _STEP_SHARE = 1 / 6, 1 / 12  # of the picture's side: 8 and 4 pixels of 48, about an eye and half an eye
 _SHIFT_SHARE = 1 / 24
@@ -108,16 +108,14 @@ def compute_activations(classifier: Classifier, prepared: np.ndarray) -> tuple[n
     """
     uses_flip_tta = classifier.card.uses_flip_tta
     images = np.stack([prepared, prepared[:, ::-1]] if uses_flip_tta else [prepared])[..., np.newaxis]
-    feature_maps = compute_feature_maps(classifier.network, images)
-    if feature_maps is None:
+    graph = classifier.graph
+    if graph.class_biases is None:
         return None
-    maps, weights, biases = feature_maps
     is_positive = np.isin(classifier.class_names, classifier.card.positive_classes)
-    direction = _subtract_means(weights, is_positive)
-    values = maps @ direction
+    values = np.array(_subtract_means(graph.compute(images, CLASS_MAPS), is_positive))
     if uses_flip_tta:
         values[1] = values[1, :, ::-1]
-    return values.mean(axis=0).astype(np.float32), float(_subtract_means(biases, is_positive))
+    return values.mean(axis=0).astype(np.float32), float(_subtract_means(graph.class_biases, is_positive))
 
 
 def _subtract_means(values: np.ndarray, is_positive: np.ndarray) -> np.ndarray | float:

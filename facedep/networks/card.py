@@ -128,6 +128,8 @@ class TrainingSummary:
         has_diverged: Whether it ended because the loss was no number.
         teacher: The run whose predictions were mixed into the labels; "" for none.
         refit_of: The run whose settings were fitted again, on train and val together; "" for none.
+        graph_difference: The largest difference of any probability, 0..1, between the network as Keras trained it and
+            as `networks.graph` runs it; None where the card does not say.
     """
 
     num_epochs: int
@@ -138,6 +140,7 @@ class TrainingSummary:
     has_diverged: bool = False
     teacher: str = ""
     refit_of: str = ""
+    graph_difference: float | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -334,6 +337,7 @@ def _read_training(training: TableReader) -> TrainingSummary:
         has_diverged=training.read_flag("has_diverged"),
         teacher=training.read_text("teacher"),
         refit_of=training.read_text("refit_of"),
+        graph_difference=training.read_number("graph_difference", 0, 1, default=None),
         extra=training.read_rest(),
     )
 

@@ -12,6 +12,7 @@ from facedep.data.stores import UNPACKING_ERRORS
 from facedep.errors import ModelError, RunError
 from facedep.files import write_json
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE
+from facedep.networks.classifier import load_classifier
 from facedep.paths import models_dir
 from facedep.runs import run_folder
 
@@ -107,8 +108,6 @@ def _write_checked(folder: Path, files: dict[str, bytes]) -> None:
         run_folder.STOPPED,
     ):  # no process on this computer trains it
         write_json(folder / run_folder.STATUS_FILE, {"state": run_folder.FINISHED})
-    from facedep.networks.classifier import load_classifier  # brings Keras
-
     load_classifier(folder)
 
 

@@ -10,9 +10,9 @@ import numpy as np
 from keras import ops
 
 from facedep.evaluation.metrics import compute_accuracy, compute_roc_auc
-from facedep.networks.classifier import compute_outputs
 from facedep.networks.predictions import sum_depressed
 from facedep.runs.writer import RunWriter
+from facedep.training.architecture import compute_outputs
 from facedep.training.checkpoint import (
     Checkpoint,
     build_damage_error,

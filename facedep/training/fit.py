@@ -16,8 +16,8 @@ from keras import ops
 
 from facedep.data.image_cache import ResizedImages
 from facedep.errors import RunError
-from facedep.networks.architecture import build_network
 from facedep.runs.writer import RunWriter
+from facedep.training.architecture import build_network
 from facedep.training.augmentation import AUGMENTATIONS, Augmentation, mirror_images
 from facedep.training.callbacks import TrainingMonitor
 from facedep.training.checkpoint import has_checkpoint

@@ -15,14 +15,15 @@ from facedep.data.scan import Scan, load_images, scan_dataset
 from facedep.data.sources import Dataset, load_dataset
 from facedep.data.splits import SUBSETS, Leak, count_leaks, merge_val_into_train, split_dataset
 from facedep.errors import RunError
-from facedep.networks.architecture import build_network, copy_stages, cut_at_features
 from facedep.networks.card import Card
-from facedep.networks.classifier import Classifier, compute_outputs, fill_batch, load_classifier
+from facedep.networks.classifier import Classifier, load_classifier
+from facedep.networks.graph import STAGE_FEATURES, Inputs
 from facedep.networks.majority_baseline import UNKNOWN, find_majority_baseline
 from facedep.networks.recipes import Recipe, find_recipe
 from facedep.runs import run_folder
 from facedep.runs.run_config import RunConfig
 from facedep.runs.writer import RunWriter
+from facedep.training.architecture import build_network, copy_weights, cut_at_features
 from facedep.training.checkpoint import has_checkpoint
 from facedep.training.checks import check_run, read_refit_card
 from facedep.training.devices import Devices, find_devices, skip_graph_rewriting
@@ -39,7 +40,6 @@ from facedep.training.sampling import repeat_rare_classes
 _TEACHER_SHARE = 0.5
 _MIN_TAUGHT_SHARE = 0.01
 _SECONDS_BETWEEN_REPORTS = 0.5
-_FEATURES_BATCH_SIZE = 256
 
 
 class StopRequestedError(Exception):
@@ -238,7 +238,7 @@ def mix_in_predictions(train: ArrayDataset, teacher: Classifier, class_spec: Cla
             f"The model {teacher.name!r} cannot teach this one: it predicts {', '.join(teacher.class_names)}. "
             f"Choose one that predicts {', '.join(class_spec.class_names)}."
         )
-    outputs = compute_outputs(teacher.network, train.images, uses_flip_tta=True)
+    outputs = teacher.graph.compute(train.images, uses_flip_tta=True)
     is_rare = train.targets.mean(axis=0) < _MIN_TAUGHT_SHARE
     teacher_shares = _TEACHER_SHARE * (1 - train.targets @ is_rare)[:, np.newaxis]
     targets = ((1 - teacher_shares) * train.targets + teacher_shares * outputs).astype(np.float32)
@@ -273,31 +273,35 @@ def _prepare_head(
 
     Each training picture counts twice, as it is and mirrored.
     """
-    copy_stages(pretrained.network, network)
-    body, head = cut_at_features(network)
+    copy_weights(pretrained.graph.weights, network)
+    _, head = cut_at_features(network)
     train = arrays["train"]
-    images = np.concatenate(
-        [_compute_features(body, train, is_mirrored=is_mirrored, writer=writer) for is_mirrored in (False, True)]
-    )
-    features = {"train": ArrayDataset(images, np.tile(train.targets, (2, 1)), np.tile(train.is_depressed, 2))}
-    if "val" in arrays:
-        val = arrays["val"]
-        val_features = _compute_features(body, val, is_mirrored=False, writer=writer)
+    features = {
+        "train": ArrayDataset(
+            _compute_features(pretrained, train.images, is_mirrored_too=True, writer=writer),
+            np.tile(train.targets, (2, 1)),
+            np.tile(train.is_depressed, 2),
+        )
+    }
+    if val := arrays.get("val"):
+        val_features = _compute_features(pretrained, val.images, is_mirrored_too=False, writer=writer)
         features["val"] = dataclasses.replace(val, images=val_features)
     return head, features
 
 
-def _compute_features(body: keras.Model, pictures: ArrayDataset, *, is_mirrored: bool, writer: RunWriter) -> np.ndarray:
-    """Returns what the fixed stages give for each picture: `float32` array of shape `(n, length)`."""
+def _compute_features(
+    pretrained: Classifier, images: Inputs, *, is_mirrored_too: bool, writer: RunWriter
+) -> np.ndarray:
+    """Returns what the fixed stages give for each picture, and then for its mirror image: `float32`, `(n, length)`."""
     report = _report_progress(writer, "Looking at each picture once")
-    num_images, size = len(pictures.images), _FEATURES_BATCH_SIZE
-    features = np.empty((num_images, body.output_shape[-1]), np.float32)
-    for start in range(0, num_images, size):
-        report(start, num_images)
-        images = np.asarray(pictures.images[start : start + size])
-        filled = fill_batch(images[:, :, ::-1] if is_mirrored else images, size)
-        features[start : start + size] = body.predict_on_batch(filled)[: len(images)]
-    return features
+    straight, mirrored = [], []
+    for start in range(0, len(images), pretrained.graph.batch_size):
+        report(start, len(images))
+        batch = np.ascontiguousarray(images[start : start + pretrained.graph.batch_size])
+        straight += pretrained.graph.run(batch, [STAGE_FEATURES])
+        if is_mirrored_too:
+            mirrored += pretrained.graph.run(np.ascontiguousarray(batch[:, :, ::-1]), [STAGE_FEATURES])
+    return np.concatenate([*straight, *mirrored])
 
 
 def _write_start(

@@ -14,10 +14,10 @@ from facedep import __version__
 from facedep.audit.issues import IssueLimits
 from facedep.data.scan import load_images
 from facedep.data.splits import SUBSETS
+from facedep.errors import RunError
 from facedep.evaluation.scores import score_predictions
 from facedep.files import write_json, write_text
 from facedep.networks import calibration
-from facedep.networks.architecture import save_network
 from facedep.networks.card import (
     CARD_FILE,
     FINGERPRINTS_FILE,
@@ -32,15 +32,20 @@ from facedep.networks.card import (
     read_card,
 )
 from facedep.networks.card_scores import Scores
-from facedep.networks.classifier import Classifier, compute_outputs
+from facedep.networks.classifier import Classifier, build_graph
+from facedep.networks.graph import Graph
 from facedep.reporting.model_card import render_model_card
 from facedep.runs import run_config, run_folder
 from facedep.runs.run_config import RunConfig
 from facedep.runs.run_folder import CHECKPOINT_FILE
 from facedep.runs.writer import RunWriter
+from facedep.training.architecture import compute_outputs, list_weights, save_network
 from facedep.training.callbacks import TrainingMonitor
 from facedep.training.fit import fit_network
 from facedep.training.prepare import PreparedRun, SplitDataset, prepare_run
+
+_MAX_GRAPH_DIFFERENCE = 1e-4  # rounding makes some 1e-7
+_MAX_CHECKED_IMAGES = 512
 
 
 def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
@@ -64,9 +69,11 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
     prepared = prepare_run(config, source, writer)
     monitor = _fit(prepared, writer)
     card = _describe_run(prepared, writer.run_dir.name)
-    card = dataclasses.replace(card, training=_describe_training(monitor, config, seconds=time.time() - started))
-    card = dataclasses.replace(card, calibration=_calibrate(prepared, card))
-    _write(prepared, card, writer)
+    training = _describe_training(monitor, config, seconds=time.time() - started)
+    graph, difference = _build_checked_graph(prepared)
+    card = dataclasses.replace(card, training=dataclasses.replace(training, graph_difference=difference))
+    card = dataclasses.replace(card, calibration=_calibrate(prepared, graph, card))
+    _write(prepared, graph, card, writer)
     if monitor.was_stopped:
         return run_folder.STOPPED
     (writer.run_dir / CHECKPOINT_FILE).unlink(missing_ok=True)
@@ -83,17 +90,35 @@ def _fit(prepared: PreparedRun, writer: RunWriter) -> TrainingMonitor:
     return monitor
 
 
-def _calibrate(prepared: PreparedRun, card: Card) -> Calibration | None:
+def _build_checked_graph(prepared: PreparedRun) -> tuple[Graph, float]:
+    """Returns the network as it will predict, and how far it is from what Keras says, on pictures of val or train.
+
+    Raises:
+        RunError: Too far for a difference in rounding.
+    """
+    network, recipe = prepared.network, prepared.plan.recipe
+    graph = build_graph(recipe, network.output_shape[-1], list_weights(network))
+    images = prepared.arrays["val" if "val" in prepared.arrays else "train"].images[:_MAX_CHECKED_IMAGES]
+    difference = float(np.abs(graph.compute(images) - compute_outputs(network, images)).max())
+    if difference > _MAX_GRAPH_DIFFERENCE:
+        raise RunError(
+            f"The trained network predicts otherwise in ONNX Runtime than in Keras (difference {difference:.2g}) and "
+            "cannot be used. Install the versions of constraints.txt, then go on with this run."
+        )
+    return graph, difference
+
+
+def _calibrate(prepared: PreparedRun, graph: Graph, card: Card) -> Calibration | None:
     """Returns the calibration: of the run that is refitted, or found on the val subset; None without either."""
     plan, refit_card = prepared.plan, prepared.refit_card
     if refit_card:
         return dataclasses.replace(refit_card.calibration or Calibration(), run=plan.config.refit_of)
     if plan.recipe.is_calibrated:
-        return _find_calibration(prepared, card)
+        return _find_calibration(prepared, graph, card)
     return None
 
 
-def _find_calibration(prepared: PreparedRun, card: Card) -> Calibration:
+def _find_calibration(prepared: PreparedRun, graph: Graph, card: Card) -> Calibration:
     """Returns temperature and abstention band, both found on the val subset; neither if it is too small.
 
     The band is found on the data set's own pictures: drawn ones are easier, and would make it too narrow.
@@ -102,7 +127,7 @@ def _find_calibration(prepared: PreparedRun, card: Card) -> Calibration:
     uncalibrated = Calibration(chosen_on="val", num_images=len(val.images))
     if len(val.images) < calibration.MIN_IMAGES:
         return uncalibrated
-    outputs = compute_outputs(prepared.network, val.images, uses_flip_tta=card.uses_flip_tta)
+    outputs = graph.compute(val.images, uses_flip_tta=card.uses_flip_tta)
     is_positive = prepared.plan.class_spec.is_positive
     temperature = calibration.find_temperature(outputs, is_positive, val.is_depressed)
     probabilities = calibration.apply_temperature(outputs, temperature)[:, is_positive].sum(axis=1)
@@ -113,11 +138,11 @@ def _find_calibration(prepared: PreparedRun, card: Card) -> Calibration:
     return dataclasses.replace(uncalibrated, temperature=temperature, abstention_band=band)
 
 
-def _write(prepared: PreparedRun, card: Card, writer: RunWriter) -> None:
+def _write(prepared: PreparedRun, graph: Graph, card: Card, writer: RunWriter) -> None:
     """Scores the network and writes it, with its card, into the run's folder."""
     run_dir, pretrained = writer.run_dir, prepared.pretrained
     fingerprints = set(prepared.arrays["train"].fingerprints) | (pretrained.fingerprints if pretrained else set())
-    classifier = Classifier(run_dir.name, prepared.network, card, frozenset(fingerprints))
+    classifier = Classifier(run_dir.name, graph, card, frozenset(fingerprints))
     card = dataclasses.replace(card, scores=_score_subsets(classifier, prepared.data))
     write_text(run_dir / FINGERPRINTS_FILE, "\n".join(sorted(fingerprints)) + "\n")
     save_network(prepared.network, prepared.plan.recipe, run_dir / MODEL_FILE)

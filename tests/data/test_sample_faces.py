@@ -182,8 +182,7 @@ def test_looking_up_the_most_similar_picture_hardly_helps(gray_faces):
 @pytest.mark.slow
 def test_the_article_network_learns_the_groups_in_five_epochs_but_not_perfectly(gray_faces, tmp_path):
     """On 48 pixels, where it takes a seventh of the time; on 128 it gets a little further."""
-    from facedep.networks.architecture import build_network
-    from facedep.networks.classifier import compute_outputs
+    from facedep.training.architecture import build_network, compute_outputs
     from facedep.training.fit import fit_network
 
     images, emotions = gray_faces

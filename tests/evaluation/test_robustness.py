@@ -26,11 +26,11 @@ from facedep.evaluation.robustness import (
 )
 from facedep.evaluation.robustness_run import measure_robustness
 from facedep.images.alignment import EYE_DISTANCE, EYE_HEIGHT
-from facedep.networks.architecture import build_network, save_network
 from facedep.networks.card import CARD_FILE, MODEL_FILE
 from facedep.networks.classifier import load_classifier
 from facedep.networks.decision_threshold import write_threshold
 from facedep.networks.recipes import COMPACT
+from facedep.training.architecture import build_network, save_network
 
 PATHS = [f"{emotion}/{number}.png" for number in range(4) for emotion in ("Happy", "Sad")]
 

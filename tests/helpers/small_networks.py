@@ -6,39 +6,37 @@ TensorFlow takes seconds to trace each of the real one's functions, however few 
 
 import sys
 
-import keras
 import pytest
-from keras import layers
 
 from facedep.cli.main import main
-from facedep.networks import architecture
+from facedep.networks import layers
+from facedep.networks.layers import Layer
 
-_REAL_STAGES = architecture._build_compact_stages
+_REAL_STAGES = layers.list_compact_stages
 
 
 def shrink_networks(patch: pytest.MonkeyPatch) -> None:
-    """Makes `build_network` build `compact` and `quick` with four convolutions in all, until the patch is undone."""
-    patch.setattr(architecture, "_build_compact_stages", _build_small_stages)
+    """Makes `compact` and `quick` consist of four convolutions in all, until the patch is undone."""
+    patch.setattr(layers, "list_compact_stages", _list_small_stages)
 
 
 def restore_networks(patch: pytest.MonkeyPatch) -> None:
-    """Makes `build_network` build the real networks, in a file of tests that has shrunk them."""
-    patch.setattr(architecture, "_build_compact_stages", _REAL_STAGES)
+    """Makes the recipes those of the real networks, in a file of tests that has shrunk them."""
+    patch.setattr(layers, "list_compact_stages", _REAL_STAGES)
 
 
-def _build_small_stages(x: keras.KerasTensor) -> list[keras.KerasTensor]:
-    x = _convolve(x, 8, stride=2, name="stem")
-    stages = []
+def _list_small_stages() -> tuple[list[Layer], list[str]]:
+    found = [
+        *layers.list_convolution("scale", 8, size=3, stride=2, name="stem"),
+        Layer("relu", "stem_relu", ("stem_norm",)),
+    ]
+    ends = []
     for number, (width, stride) in enumerate(((8, 1), (8, 2), (16, 2)), start=1):
-        x = _convolve(x, width, stride=stride, name=f"block_{number}")
-        stages.append(x)
-    return stages
-
-
-def _convolve(x: keras.KerasTensor, width: int, *, stride: int, name: str) -> keras.KerasTensor:
-    x = layers.Conv2D(width, 3, strides=stride, padding="same", use_bias=False, name=f"{name}_conv")(x)
-    x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
-    return layers.Activation("relu", name=f"{name}_relu")(x)
+        name = f"block_{number}"
+        found += layers.list_convolution(found[-1].name, width, size=3, stride=stride, name=name)
+        found.append(Layer("relu", f"{name}_relu", (f"{name}_norm",)))
+        ends.append(found[-1].name)
+    return found, ends
 
 
 if __name__ == "__main__":

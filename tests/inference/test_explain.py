@@ -3,10 +3,8 @@
 import dataclasses
 import time
 
-import keras
 import numpy as np
 import pytest
-from keras import layers
 
 from facedep.data.sample_faces import draw_sample_face
 from facedep.inference.explain import (
@@ -16,44 +14,44 @@ from facedep.inference.explain import (
     measure_stability,
     overlay_map,
 )
-from facedep.networks.architecture import build_network
 from facedep.networks.card import AbstentionBand, Calibration, Card
-from facedep.networks.classifier import Classifier, load_classifier
-from facedep.networks.recipes import find_recipe
+from facedep.networks.classifier import Classifier, build_graph, load_classifier
+from facedep.networks.graph import Graph
+from facedep.networks.layers import Layer, list_layers, list_weight_shapes
+from facedep.networks.recipes import ARTICLE, COMPACT, QUICK
 from facedep.paths import PROJECT_DIR
 from facedep.runs import run_folder
 
 CARD = Card("compact", ("depressed",), ("depressed",), 48)
+EVERYWHERE = np.ones((48, 48), bool)
 
 
-def build_classifier(body, *, weight: float, bias: float) -> Classifier:
-    """A network whose answer is a sigmoid of one number that `body` computes from the picture's 0-255."""
-    inputs = keras.Input((48, 48, 1))
-    number = layers.Flatten()(layers.GlobalAveragePooling2D()(body(layers.Rescaling(1 / 255)(inputs))))
-    dense = layers.Dense(1, activation="sigmoid")
-    network = keras.Model(inputs, dense(number))
-    dense.set_weights([np.array([[weight]], np.float32), np.array([bias], np.float32)])
-    return Classifier("planted", network, CARD, frozenset())
+def build_classifier(reads: np.ndarray, *, weight: float, bias: float) -> Classifier:
+    """A network whose answer is a sigmoid of the mean brightness, 0..1, of the pixels that it reads."""
+    layers = [
+        Layer("scale", "scale", ("face",)),
+        Layer("flatten", "flatten", ("scale",)),
+        Layer("dense", "probabilities", ("flatten",), width=1, activation="sigmoid"),
+    ]
+    kernel = (weight * reads / reads.sum()).reshape(-1, 1).astype(np.float32)
+    graph = Graph(layers, {"probabilities": [kernel, np.array([bias], np.float32)]}, 48)
+    return Classifier("planted", graph, CARD, frozenset())
 
 
 @pytest.mark.parametrize(
-    ("crop", "rows", "columns"),
-    [
-        (((0, 36), (0, 36)), slice(0, 12), slice(0, 12)),
-        (((0, 36), (36, 0)), slice(0, 12), slice(36, 48)),
-        (((36, 0), (18, 18)), slice(36, 48), slice(18, 30)),
-    ],
+    ("rows", "columns"),
+    [(slice(0, 12), slice(0, 12)), (slice(0, 12), slice(36, 48)), (slice(36, 48), slice(18, 30))],
 )
-def test_map_points_to_the_only_place_that_the_network_reads(crop, rows, columns):
+def test_map_points_to_the_only_place_that_the_network_reads(rows, columns):
     picture = np.full((48, 48), 60, np.uint8)
     picture[rows, columns] = 220
-    values = compute_occlusion_map(build_classifier(layers.Cropping2D(crop), weight=8, bias=-4), picture)
     inside = np.zeros((48, 48), bool)
     inside[rows, columns] = True
+    values = compute_occlusion_map(build_classifier(inside, weight=8, bias=-4), picture)
     assert values[inside].mean() > 10 * abs(values[~inside].mean())
     place = np.unravel_index(values.argmax(), values.shape)
     assert inside[place]
-    against = compute_occlusion_map(build_classifier(layers.Cropping2D(crop), weight=-8, bias=4), picture)
+    against = compute_occlusion_map(build_classifier(inside, weight=-8, bias=4), picture)
     assert inside[np.unravel_index(against.argmin(), against.shape)]
     assert against[inside].mean() < 0
 
@@ -74,7 +72,7 @@ def test_overlay_is_the_face_alone_at_no_strength_and_coloured_at_full():
 def test_network_that_looks_at_one_side_flips_when_the_picture_is_mirrored():
     picture = np.full((48, 48), 40, np.uint8)
     picture[:, :24] = 220
-    found = measure_stability(build_classifier(layers.Cropping2D(((0, 0), (0, 24))), weight=10, bias=-5), picture)
+    found = measure_stability(build_classifier(picture > 100, weight=10, bias=-5), picture)
     assert found.has_flipped
     assert found.probabilities["as it is"] > 0.9
     assert found.probabilities["mirrored"] == found.lowest < 0.1
@@ -82,7 +80,7 @@ def test_network_that_looks_at_one_side_flips_when_the_picture_is_mirrored():
 
 def test_answer_that_moves_out_of_the_uncertain_band_wavers_without_flipping():
     picture = np.full((48, 48), 128, np.uint8)
-    classifier = build_classifier(layers.Activation("linear"), weight=8, bias=-3.77)
+    classifier = build_classifier(EVERYWHERE, weight=8, bias=-3.77)
     low = dataclasses.replace(CARD, decision_threshold=0.05)
     banded = dataclasses.replace(low, calibration=Calibration(abstention_band=AbstentionBand(0.05, 0.75, 0.1)))
     found = measure_stability(dataclasses.replace(classifier, card=banded), picture)
@@ -92,9 +90,7 @@ def test_answer_that_moves_out_of_the_uncertain_band_wavers_without_flipping():
 
 
 def test_network_that_looks_at_nothing_is_steady():
-    found = measure_stability(
-        build_classifier(layers.Activation("linear"), weight=0, bias=1), np.eye(48, dtype=np.uint8)
-    )
+    found = measure_stability(build_classifier(EVERYWHERE, weight=0, bias=1), np.eye(48, dtype=np.uint8))
     assert not found.has_flipped
     assert found.highest - found.lowest < 1e-6
 
@@ -116,19 +112,24 @@ EMOTIONS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
 
 def build_compact(class_names: list[str], *, uses_flip_tta: bool) -> Classifier:
     """A network of the recipe `compact` with weights as they may be after a training."""
-    keras.utils.set_random_seed(0)
-    network = build_network(find_recipe("compact"), len(class_names))
     rng = np.random.default_rng(0)
-    dense = network.layers[-1]
-    dense.set_weights([rng.normal(size=dense.kernel.shape), rng.normal(size=dense.bias.shape)])
+    shapes = list_weight_shapes(list_layers(COMPACT, len(class_names)), COMPACT.input_size_px)
+    weights = {name: [_draw_weight(rng, shape) for shape in of_layer] for name, of_layer in shapes.items()}
     positive = ["depressed"] if len(class_names) < 3 else ["neutral", "sad"]
     card = Card("compact", tuple(class_names), tuple(positive), 48, uses_flip_tta=uses_flip_tta)
-    return Classifier("compact", network, card, frozenset())
+    return Classifier("compact", build_graph(COMPACT, len(class_names), weights), card, frozenset())
+
+
+def _draw_weight(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Returns kernels that keep the size of what goes through them, and other numbers between 0.5 and 1."""
+    if len(shape) == 1:
+        return rng.uniform(0.5, 1, shape).astype(np.float32)
+    return rng.normal(scale=np.prod(shape[:-1]) ** -0.5, size=shape).astype(np.float32)
 
 
 def measure_logit_difference(classifier: Classifier, picture: np.ndarray) -> float:
     """The mean logit of the positive outputs minus that of the others, from the network's own probabilities."""
-    outputs = np.asarray(classifier.network(picture[np.newaxis, ..., np.newaxis].astype(np.float32)), np.float64)[0]
+    outputs = classifier.graph.compute(picture[np.newaxis, ..., np.newaxis]).astype(np.float64)[0]
     if len(outputs) == 1:
         return float(np.log(outputs[0] / (1 - outputs[0])))
     is_positive = np.isin(classifier.class_names, classifier.card.positive_classes)
@@ -163,14 +164,18 @@ def test_class_activation_map_of_the_shipped_model_adds_up_too():
 @pytest.mark.parametrize(("rows", "columns"), [(slice(0, 16), slice(0, 16)), (slice(32, 48), slice(16, 32))])
 @pytest.mark.parametrize("weight", [5.0, -5.0])
 def test_class_activation_map_points_to_the_only_bright_place(rows, columns, weight):
-    inputs = keras.Input((48, 48, 1))
-    maps = layers.AveragePooling2D(8)(layers.Rescaling(1 / 255)(inputs))
-    dense = layers.Dense(1, activation="sigmoid")
-    network = keras.Model(inputs, dense(layers.Dropout(0.3)(layers.GlobalAveragePooling2D()(maps))))
-    dense.set_weights([np.array([[weight]], np.float32), np.array([1], np.float32)])
+    layers = [
+        Layer("scale", "scale", ("face",)),
+        Layer("average_pool", "maps", ("scale",), size=8),
+        Layer("global_average", "pool", ("maps",)),
+        Layer("dropout", "dropout", ("pool",), rate=0.3),
+        Layer("dense", "probabilities", ("dropout",), width=1, activation="sigmoid"),
+    ]
+    weights = {"probabilities": [np.array([[weight]], np.float32), np.array([1], np.float32)]}
+    classifier = Classifier("planted", Graph(layers, weights, 48), CARD, frozenset())
     picture = np.zeros((48, 48), np.uint8)
     picture[rows, columns] = 255
-    values = compute_class_activation_map(Classifier("planted", network, CARD, frozenset()), picture)
+    values = compute_class_activation_map(classifier, picture)
     inside = np.zeros((48, 48), bool)
     inside[rows, columns] = True
     assert inside[np.unravel_index(np.abs(values).argmax(), values.shape)]
@@ -186,22 +191,23 @@ def test_map_of_a_model_that_averages_mirror_images_is_that_of_the_mirrored_pict
     np.testing.assert_allclose(mirrored, values[:, ::-1], atol=1e-4)
 
 
-@pytest.mark.parametrize("recipe", ["article", "quick"])
+@pytest.mark.parametrize("recipe", [ARTICLE, QUICK], ids=lambda recipe: recipe.name)
 def test_networks_with_more_than_an_average_at_their_end_have_no_class_activation_map(recipe):
-    network = build_network(find_recipe(recipe), 1)
-    classifier = Classifier(recipe, network, CARD, frozenset())
-    size = classifier.input_size_px
+    size = recipe.input_size_px
+    shapes = list_weight_shapes(list_layers(recipe, 1), size)
+    weights = {name: [np.ones(shape, np.float32) for shape in of_layer] for name, of_layer in shapes.items()}
+    classifier = Classifier(recipe.name, build_graph(recipe, 1, weights), CARD, frozenset())
     assert compute_class_activation_map(classifier, np.zeros((size, size), np.uint8)) is None
 
 
-def test_class_activation_map_is_quick_and_is_not_built_anew_for_each_picture(monkeypatch):
-    classifier = build_compact(EMOTIONS, uses_flip_tta=True)
-    pictures = np.random.default_rng(3).integers(0, 256, (6, 48, 48), dtype=np.uint8)
-    compute_class_activation_map(classifier, pictures[0])
-    monkeypatch.setattr(keras, "Model", lambda *_: pytest.fail("built again"))
-    seconds = []
-    for picture in pictures[1:]:
-        started = time.perf_counter()
-        compute_class_activation_map(classifier, picture)
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < 0.3  # 0.03 measured; the others may have had to wait for other tests
+def test_maps_of_a_face_are_there_while_one_waits():
+    classifier = load_classifier(PROJECT_DIR / "models" / run_folder.SHIPPED_RUN)
+    picture = np.random.default_rng(3).integers(0, 256, (48, 48), dtype=np.uint8)
+    for compute, limit in ((compute_class_activation_map, 0.1), (compute_occlusion_map, 1.0)):
+        compute(classifier, picture)
+        seconds = []
+        for _ in range(5):
+            started = time.perf_counter()
+            compute(classifier, picture)
+            seconds.append(time.perf_counter() - started)
+        assert min(seconds) < limit  # 0.004 and 0.2 measured on two slow cores; other tests run beside

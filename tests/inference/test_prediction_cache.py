@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
+import keras_networks
 import numpy as np
 import pytest
 import small_networks
@@ -28,13 +29,14 @@ from facedep.inference.prediction_cache import (
     read_predictions,
     save_predictions_beside,
 )
-from facedep.networks.architecture import build_network, save_network
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, PREDICTIONS_FILE
 from facedep.networks.classifier import load_classifier
+from facedep.networks.graph import Graph
 from facedep.networks.recipes import ARTICLE, COMPACT, QUICK, Recipe
 from facedep.paths import PROJECT_DIR, cache_dir
 from facedep.runs.jobs import read_job
 from facedep.runs.run_folder import SHIPPED_RUN
+from facedep.training.architecture import build_network, save_network
 
 EMOTIONS = ["angry", "happy", "neutral", "sad"]
 DEPRESSED = ["depressed"]
@@ -106,7 +108,7 @@ def _expect(run_dir: Path, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
 def test_answers_are_those_of_the_classifier(
     recipe, class_names, num_features, uses_flip_tta, batch_size, dataset, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(answering, "find_batch_size", lambda network: batch_size)
+    monkeypatch.setattr(Graph, "batch_size", batch_size)
     calibration = {"temperature": 0.7}
     folder = tmp_path / "model"
     run_dir = _save_model(folder, recipe, class_names, uses_flip_tta=uses_flip_tta, calibration=calibration)
@@ -127,7 +129,7 @@ def test_answers_are_those_of_the_classifier(
 def test_features_are_what_the_last_layer_decides_on(run_dir, dataset):
     _change_card(run_dir, uses_flip_tta=False, calibration={})
     found = compute_predictions(run_dir, dataset)
-    kernel, bias = load_classifier(run_dir).network.layers[-1].get_weights()
+    kernel, bias = load_classifier(run_dir).graph.weights["probabilities"]
     logits = found.features[found.is_predicted].astype(np.float64) @ kernel + bias
     powers = np.exp(logits)
     np.testing.assert_allclose(found.outputs[found.is_predicted], powers / powers.sum(axis=1, keepdims=True), atol=1e-2)
@@ -145,7 +147,7 @@ def test_the_shipped_model_answers_drawn_faces_as_its_classifier_does():
 
 
 def test_progress_is_told_after_each_batch_of_different_pictures(run_dir, dataset, monkeypatch):
-    monkeypatch.setattr(answering, "find_batch_size", lambda network: 2)
+    monkeypatch.setattr(Graph, "batch_size", 2)
     told = []
     compute_predictions(run_dir, dataset, on_progress=lambda *step: told.append(step))
     assert told == [(2, 5), (4, 5), (5, 5)]
@@ -224,7 +226,7 @@ def test_a_data_set_without_a_readable_picture_has_no_answers(run_dir, write_pic
 
 
 def test_answers_that_are_no_numbers_are_refused_and_not_kept(run_dir, dataset):
-    network = load_classifier(run_dir).network
+    network = keras_networks.load_network(run_dir)
     head = network.layers[-1]
     head.set_weights([np.full(head.kernel.shape, 3e38), np.full(len(EMOTIONS), 3e38)])
     save_network(network, COMPACT, run_dir / MODEL_FILE)
@@ -253,7 +255,7 @@ def test_whatever_changes_the_answers_makes_another_file(run_dir, dataset, write
     paths.append(find_predictions_path(run_dir, dataset))
     _change_card(run_dir, uses_flip_tta=False)
     paths.append(find_predictions_path(run_dir, dataset))
-    network = load_classifier(run_dir).network
+    network = keras_networks.load_network(run_dir)
     head = network.layers[-1]
     head.set_weights([head.kernel.numpy() if hasattr(head.kernel, "numpy") else np.asarray(head.kernel), np.ones(4)])
     save_network(network, COMPACT, run_dir / MODEL_FILE)

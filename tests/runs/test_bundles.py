@@ -9,6 +9,7 @@ import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
+import keras_networks
 import numpy as np
 import pytest
 
@@ -119,7 +120,7 @@ def test_bundle_with_damaged_bytes_is_a_sentence(shipped):
 
 def test_bundles_loaded_at_once_keep_their_own_names_and_weights(shipped, tmp_path):
     bundles = {}
-    network = load_classifier(shipped.path).network
+    network = keras_networks.load_network(shipped.path)
     own_weights = network.get_weights()
     for number in range(4):
         network.set_weights([weights + number for weights in own_weights])
@@ -136,7 +137,7 @@ def test_bundles_loaded_at_once_keep_their_own_names_and_weights(shipped, tmp_pa
         names = list(pool.map(load, bundles.values()))
     assert names == list(bundles)
     for number, name in enumerate(names):
-        loaded = load_classifier(models_dir() / name).network.get_weights()[0]
+        (loaded,) = load_classifier(models_dir() / name).graph.weights["stem_conv"]
         np.testing.assert_allclose(loaded, own_weights[0] + number, rtol=1e-6)
     assert not list(models_dir().glob(".loading*"))
 

@@ -20,8 +20,7 @@ from facedep import processes
 from facedep.cli.main import main
 from facedep.errors import RunError
 from facedep.files import write_json
-from facedep.networks.architecture import build_network
-from facedep.networks.classifier import compute_outputs, load_classifier
+from facedep.networks.classifier import load_classifier
 from facedep.networks.recipes import COMPACT
 from facedep.runs import lifecycle, run_folder
 from facedep.runs.run_config import RunConfig
@@ -29,6 +28,7 @@ from facedep.runs.run_folder import CHECKPOINT_FILE
 from facedep.runs.writer import RunWriter
 from facedep.training import fit as fitting
 from facedep.training import prepare as training_prepare
+from facedep.training.architecture import build_network, compute_outputs
 from facedep.training.augmentation import AUGMENTATIONS, Augmentation, augment_images, mirror_images
 from facedep.training.callbacks import TrainingMonitor
 from facedep.training.fit import fit_network
@@ -263,8 +263,11 @@ def test_run_killed_after_its_second_epoch_goes_on_as_if_nothing_had_happened(pi
     run = run_folder.read_run(run_dir)
     assert (run.state, run.card.training.num_epochs) == ("finished", 5)
     assert not (run_dir / CHECKPOINT_FILE).exists()
-    weights = [load_classifier(run_folder.models_dir() / name).network.get_weights() for name in ("unbroken", "killed")]
-    assert all(np.allclose(one, other, atol=1e-3) for one, other in zip(*weights, strict=True))
+    unbroken, killed = (
+        load_classifier(run_folder.models_dir() / name).graph.weights for name in ("unbroken", "killed")
+    )
+    for name in unbroken:
+        assert all(np.allclose(one, other, atol=1e-3) for one, other in zip(unbroken[name], killed[name], strict=True))
 
 
 @pytest.fixture(scope="module")

@@ -32,10 +32,9 @@ from facedep.files import write_json
 from facedep.images.opening import compute_fingerprint
 from facedep.inference.pipeline import predict_picture
 from facedep.networks import calibration
-from facedep.networks.architecture import build_network
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_CARD_FILE, MODEL_FILE, Card, read_card
 from facedep.networks.card_scores import Scores
-from facedep.networks.classifier import Classifier, compute_outputs, load_classifier
+from facedep.networks.classifier import Classifier, build_graph, load_classifier
 from facedep.networks.decision_threshold import write_threshold
 from facedep.networks.recipes import ARTICLE, COMPACT
 from facedep.runs import lifecycle, run_folder
@@ -44,6 +43,7 @@ from facedep.runs.run_config import RunConfig
 from facedep.runs.writer import RunWriter
 from facedep.training import prepare as training_prepare
 from facedep.training import train
+from facedep.training.architecture import build_network, list_weights
 from facedep.training.augmentation import augment_images
 from facedep.training.checks import check_run
 from facedep.training.inputs import ArrayDataset, ClassSpec
@@ -248,8 +248,9 @@ def test_same_seed_gives_the_same_losses_in_another_process(first_dir, workshop)
     for first_row, second_row in zip(_read_rows(first_dir, "epoch"), _read_rows(second_dir, "epoch"), strict=True):
         for key in ("loss", "accuracy", "val_loss", "val_accuracy"):
             assert second_row[key] == pytest.approx(first_row[key], abs=2e-5)
-    weights = load_classifier(first_dir).network.get_weights(), load_classifier(second_dir).network.get_weights()
-    assert all(np.allclose(one, two, atol=1e-4) for one, two in zip(*weights, strict=True))
+    first, second = (load_classifier(folder).graph.weights for folder in (first_dir, second_dir))
+    for name in first:
+        assert all(np.allclose(one, two, atol=1e-4) for one, two in zip(first[name], second[name], strict=True))
 
 
 def test_two_folders_train_a_network_of_one_output_even_with_a_recipe_for_emotions(workshop):
@@ -259,7 +260,7 @@ def test_two_folders_train_a_network_of_one_output_even_with_a_recipe_for_emotio
     assert (card.class_names, card.positive_classes) == (("depressed",), ("depressed",))
     assert _read_rows(run_dir, "start")[0]["num_steps"] == 1
     loaded = load_classifier(run_dir)
-    assert loaded.network.output_shape == (None, 1)
+    assert loaded.graph.num_outputs == 1
     with workshop.entered():
         scores = evaluate_run(run_dir, load_dataset(str(workshop.pictures)), EvalSubset()).scores
     assert np.isnan(scores["emotion_accuracy"])
@@ -294,11 +295,9 @@ def quick_dir(shipped_dir, workshop) -> Path:
 
 
 def test_quick_takes_the_shipped_stages_as_they_are_and_learns_the_rest(quick_dir, shipped_dir):
-    quick, shipped = load_classifier(quick_dir).network, load_classifier(shipped_dir).network
-    for layer in shipped.layers[:-1]:
-        if layer.get_weights():
-            kept = quick.get_layer(layer.name).get_weights()
-            assert all(np.array_equal(one, other) for one, other in zip(layer.get_weights(), kept, strict=True))
+    quick, shipped = load_classifier(quick_dir).graph.weights, load_classifier(shipped_dir).graph.weights
+    for name in shipped.keys() - {"probabilities"}:
+        assert all(np.array_equal(one, other) for one, other in zip(shipped[name], quick[name], strict=True))
     losses = [row["loss"] for row in _read_rows(quick_dir, "epoch")]
     assert len(losses) == 6
     assert losses[-1] < losses[0]
@@ -312,7 +311,7 @@ def test_quick_measures_what_its_whole_network_then_answers(quick_dir, workshop)
         scan = scan_dataset(dataset)
         is_val = split_dataset(dataset.samples, scan, "leak-free", seed=1) == "val"
         images = scan.thumbnails[is_val][..., np.newaxis]
-    outputs = compute_outputs(load_classifier(quick_dir).network, images)
+    outputs = load_classifier(quick_dir).graph.compute(images)
     columns = [card.class_names.index(name) for name in card.positive_classes]
     is_depressed = (dataset.samples["label"][is_val] == "depressed").to_numpy()
     best = min(_read_rows(quick_dir, "epoch"), key=lambda row: row["val_loss"])
@@ -358,7 +357,7 @@ def test_teacher_makes_half_of_each_label(first_dir, workshop):
     part = ArrayDataset(images, targets, targets[:, 0] == 0)
     class_spec = ClassSpec(["happy", "neutral", "sad"], ["neutral", "sad"])
     taught = training_prepare.mix_in_predictions(part, teacher, class_spec)
-    straight, mirrored = (compute_outputs(teacher.network, array) for array in (images, images[:, :, ::-1]))
+    straight, mirrored = (teacher.graph.compute(array) for array in (images, images[:, :, ::-1]))
     assert taught.targets == pytest.approx((targets + (straight + mirrored) / 2) / 2, abs=1e-6)
     with pytest.raises(RunError, match=r"cannot teach this one: it predicts happy, neutral, sad\. Choose one"):
         training_prepare.mix_in_predictions(part, teacher, ClassSpec(["depressed"], ["depressed"]))
@@ -366,13 +365,13 @@ def test_teacher_makes_half_of_each_label(first_dir, workshop):
 
 def test_teacher_makes_half_of_each_label_of_two_groups_too():
     class_spec = ClassSpec(["depressed"], ["depressed"])
-    network = build_network(ARTICLE, 1)
-    teacher = Classifier("teacher", network, Card("article", ("depressed",), ("depressed",), 128), frozenset())
+    graph = build_graph(ARTICLE, 1, list_weights(build_network(ARTICLE, 1)))
+    teacher = Classifier("teacher", graph, Card("article", ("depressed",), ("depressed",), 128), frozenset())
     images = np.random.default_rng(0).integers(0, 256, (8, 128, 128, 1), dtype=np.uint8)
     is_depressed = np.arange(8) % 2 == 0
     train = ArrayDataset(images, is_depressed[:, np.newaxis].astype(np.float32), is_depressed)
     taught = training_prepare.mix_in_predictions(train, teacher, class_spec)
-    outputs = compute_outputs(network, images, uses_flip_tta=True)
+    outputs = graph.compute(images, uses_flip_tta=True)
     assert taught.targets == pytest.approx((train.targets + outputs) / 2, abs=1e-5)
 
 
@@ -457,7 +456,7 @@ def test_calibrated_run_answers_as_its_card_says(workshop, monkeypatch):
     assert found.temperature != 1.0
     loaded = load_classifier(run_dir)
     images = np.random.default_rng(0).integers(0, 256, (6, 48, 48, 1), dtype=np.uint8)
-    outputs = (compute_outputs(loaded.network, images) + compute_outputs(loaded.network, images[:, :, ::-1])) / 2
+    outputs = (loaded.graph.compute(images) + loaded.graph.compute(images[:, :, ::-1])) / 2
     logits = np.log(outputs[:, 0] / (1 - outputs[:, 0])) / found.temperature
     assert loaded.predict(images).probabilities == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-5)
 

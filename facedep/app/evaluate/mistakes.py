@@ -3,11 +3,12 @@
 import numpy as np
 import streamlit as st
 
-from facedep.app import models, page, warm_up
+from facedep.app import models, page
 from facedep.app.evaluate.scored_pictures import NUM_PICTURES, show_pictures, show_selectable
 from facedep.data.scan import load_images
 from facedep.evaluation.evaluation import Evaluation
 from facedep.evaluation.slices import find_confident_mistakes, find_worst
+from facedep.inference.explain import compute_occlusion_map, overlay_map
 from facedep.reporting import sentences
 from facedep.reporting.plots import errors
 
@@ -47,9 +48,6 @@ def _show_maps(evaluation: Evaluation, wrong: np.ndarray) -> None:
     with st.expander("Where it looked", icon=":material/search:", key="overlays", on_change="rerun") as box:
         if not box.open:
             return
-        warm_up.wait_for_warm_up()
-        from facedep.inference.explain import compute_occlusion_map, overlay_map  # brings Keras
-
         with page.show_errors():
             classifier = models.load_classifier(evaluation.run.name)
         indices = evaluation.indices[wrong]

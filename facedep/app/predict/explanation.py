@@ -1,7 +1,5 @@
 """Why, and how sure: where a model looked, how stable its prediction is, which known faces look most like this one."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import streamlit as st
 
@@ -12,11 +10,15 @@ from facedep.data.scan import Scan
 from facedep.data.sources import Dataset
 from facedep.errors import FacedepError
 from facedep.images.opening import prepare_image
+from facedep.inference.explain import (
+    compute_class_activation_map,
+    compute_occlusion_map,
+    measure_stability,
+    overlay_map,
+)
 from facedep.inference.prediction_cache import find_in_training_set
+from facedep.networks.classifier import Classifier
 from facedep.runs import run_folder
-
-if TYPE_CHECKING:
-    from facedep.networks.classifier import Classifier
 
 _NUM_NEIGHBORS = 8
 _OCCLUSION, _ACTIVATION = "Cover each place", "Class activation map"
@@ -27,7 +29,7 @@ _MAP_TEXTS = {
 
 
 @st.fragment
-def show_explanation(classifier: "Classifier", prepared: np.ndarray, *, key: str) -> None:
+def show_explanation(classifier: Classifier, prepared: np.ndarray, *, key: str) -> None:
     """Shows, once opened, what a prediction is based on, how stable it is, and the face's nearest neighbors.
 
     Args:
@@ -58,9 +60,7 @@ def show_explanation(classifier: "Classifier", prepared: np.ndarray, *, key: str
             _show_nearest_neighbors(classifier, prepared, dataset, scan, key=key)
 
 
-def _show_map(classifier: "Classifier", prepared: np.ndarray, *, key: str) -> None:
-    from facedep.inference.explain import compute_class_activation_map, compute_occlusion_map, overlay_map
-
+def _show_map(classifier: Classifier, prepared: np.ndarray, *, key: str) -> None:
     left, right = st.columns([1, 2], gap="medium")
     activation, method = compute_class_activation_map(classifier, prepared), _OCCLUSION
     if activation is not None:
@@ -77,9 +77,7 @@ def _show_map(classifier: "Classifier", prepared: np.ndarray, *, key: str) -> No
         _show_stability(classifier, prepared)
 
 
-def _show_stability(classifier: "Classifier", prepared: np.ndarray) -> None:
-    from facedep.inference.explain import measure_stability
-
+def _show_stability(classifier: Classifier, prepared: np.ndarray) -> None:
     stability = measure_stability(classifier, prepared)
     text = f"Mirrored, shifted a little, lighter or darker it says {stability.lowest:.0%} to {stability.highest:.0%}"
     if stability.has_flipped:
@@ -91,7 +89,7 @@ def _show_stability(classifier: "Classifier", prepared: np.ndarray) -> None:
 
 
 def _show_nearest_neighbors(
-    classifier: "Classifier", prepared: np.ndarray, dataset: Dataset, scan: Scan, *, key: str
+    classifier: Classifier, prepared: np.ndarray, dataset: Dataset, scan: Scan, *, key: str
 ) -> None:
     """Shows the pictures of the chosen data set that look most like the face; if any were learned from, of those."""
     in_training_set = find_in_training_set(run_folder.locate_run(classifier.name), scan.fingerprints)

@@ -1,26 +1,21 @@
 """The live camera: a prediction every one and a half seconds."""
 
-from typing import TYPE_CHECKING
-
 import streamlit as st
 
 from facedep.app import camera
 from facedep.app.predict import snapshots
 from facedep.app.predict.result import show_face
-
-if TYPE_CHECKING:
-    from facedep.networks.classifier import Classifier
+from facedep.inference.pipeline import predict_picture
+from facedep.networks.classifier import Classifier
 
 
 @st.fragment
-def show_live(classifier: "Classifier") -> None:
+def show_live(classifier: Classifier) -> None:
     """Predicts a picture from the camera every one and a half seconds: smile, frown, and watch it move.
 
     Args:
         classifier: The model.
     """
-    from facedep.inference.pipeline import predict_picture
-
     left, right = st.columns(2, gap="medium")
 
     def predict_frame(content: bytes, number: int) -> None:

@@ -4,7 +4,6 @@ import base64
 import io
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,14 +12,12 @@ import streamlit as st
 from facedep.app import page, streamlit_internals
 from facedep.app.predict.result import show_picture
 from facedep.app.predict.snapshots import show_forgetting
+from facedep.inference.batch import PictureRow, PictureSource, build_json, build_table, list_pictures, predict_pictures
+from facedep.networks.classifier import Classifier
 from facedep.reporting.tables import encode_csv
 
-if TYPE_CHECKING:
-    from facedep.inference.batch import PictureRow, PictureSource
-    from facedep.networks.classifier import Classifier
 
-
-def show_many(classifier: "Classifier", files: list[tuple[str, io.BytesIO]], *, other: "Classifier | None") -> None:
+def show_many(classifier: Classifier, files: list[tuple[str, io.BytesIO]], *, other: Classifier | None) -> None:
     """Predicts all pictures, shows them as a table, and the chosen one in full.
 
     Args:
@@ -28,8 +25,6 @@ def show_many(classifier: "Classifier", files: list[tuple[str, io.BytesIO]], *, 
         files: Uploaded files with their names.
         other: A second model to compare with for the chosen picture.
     """
-    from facedep.inference.batch import list_pictures
-
     sources = list_pictures(files)
     state = " ".join(streamlit_internals.identify_upload(file) for _, file in files)
     predictions = predict_many(classifier, sources, state=state)
@@ -44,9 +39,7 @@ def show_many(classifier: "Classifier", files: list[tuple[str, io.BytesIO]], *, 
     show_forgetting()
 
 
-def predict_many(
-    classifier: "Classifier", sources: "Sequence[PictureSource]", *, state: str
-) -> "list[list[PictureRow]]":
+def predict_many(classifier: Classifier, sources: Sequence[PictureSource], *, state: str) -> list[list[PictureRow]]:
     """Returns the predictions for each picture, with a progress bar; what is there already is not computed again.
 
     Args:
@@ -54,8 +47,6 @@ def predict_many(
         sources: From `batch.list_pictures`.
         state: What the files are: predictions of another state are forgotten.
     """
-    from facedep.inference.batch import predict_pictures
-
     inputs = (state, classifier.name, id(classifier), classifier.threshold)  # another object once the model was changed
     kept = st.session_state.get("many", {})
     if kept.get("state") != inputs:
@@ -108,7 +99,7 @@ def show_table(predictions: "Sequence[Sequence[PictureRow]]", *, num_skipped: in
     return numbers[selected[0] if selected and selected[0] < len(rows) else first]
 
 
-def _count_results(rows: "Sequence[PictureRow]", *, num_pictures: int, num_skipped: int) -> str:
+def _count_results(rows: Sequence[PictureRow], *, num_pictures: int, num_skipped: int) -> str:
     num_failed = sum(row.error is not None for row in rows)
     num_faces = sum(not np.isnan(row.probability_depressed) for row in rows)
     counts = [_count(num_pictures, "picture"), f"{_count(num_faces, 'face')} answered"]
@@ -121,7 +112,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _build_shown_table(rows: "Sequence[PictureRow]") -> pd.DataFrame:
+def _build_shown_table(rows: Sequence[PictureRow]) -> pd.DataFrame:
     remarks = [(row.error, *row.cautions, row.note if row.face == 0 else None) for row in rows]
     return pd.DataFrame(
         {
@@ -140,7 +131,7 @@ def _encode(thumbnail: bytes) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(thumbnail).decode() if thumbnail else ""
 
 
-def _describe_row(row: "PictureRow") -> str:
+def _describe_row(row: PictureRow) -> str:
     if row.error:
         return "cannot be read"
     if np.isnan(row.probability_depressed):
@@ -148,9 +139,7 @@ def _describe_row(row: "PictureRow") -> str:
     return "uncertain" if row.is_uncertain else f"“{row.label.replace('_', '-')}”"
 
 
-def _show_downloads(rows: "Sequence[PictureRow]") -> None:
-    from facedep.inference.batch import build_json, build_table
-
+def _show_downloads(rows: Sequence[PictureRow]) -> None:
     with st.container(horizontal=True):
         table = encode_csv(build_table(rows))
         st.download_button(

@@ -1,21 +1,18 @@
 """The prediction for one picture: the faces, the words, the gauge, the emotions; one model or two side by side."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from facedep import emotions
 from facedep.app import models, page, pictures
 from facedep.app.predict.explanation import show_explanation
+from facedep.inference.pipeline import FacePrediction, PicturePrediction, mark_faces, predict_picture
+from facedep.networks.classifier import Classifier
 from facedep.reporting.plots import prediction as plots
 
-if TYPE_CHECKING:
-    from facedep.inference.pipeline import FacePrediction, PicturePrediction
-    from facedep.networks.classifier import Classifier
 
-
-def warn_of_untrained(classifier: "Classifier") -> None:
+def warn_of_untrained(classifier: Classifier) -> None:
     """Says so if a model is no better than a constant prediction on the pictures that it was tested on.
 
     Args:
@@ -34,8 +31,8 @@ def warn_of_untrained(classifier: "Classifier") -> None:
 
 
 def show_picture(
-    classifier: "Classifier", content: bytes | Path, title: str, *, key: str, other: "Classifier | None" = None
-) -> "PicturePrediction":
+    classifier: Classifier, content: bytes | Path, title: str, *, key: str, other: Classifier | None = None
+) -> PicturePrediction:
     """Predicts one picture and shows it all; returns the prediction.
 
     Args:
@@ -45,8 +42,6 @@ def show_picture(
         key: Distinguishes the widgets of several pictures on a page.
         other: A second model to compare with.
     """
-    from facedep.inference.pipeline import predict_picture
-
     is_whole = st.session_state.get(f"whole_{key}", False)
     prediction = predict_picture(classifier, content, title, is_whole_picture=is_whole)
     other_prediction = predict_picture(other, content, title, is_whole_picture=is_whole) if other else None
@@ -57,11 +52,11 @@ def show_picture(
 
 
 def show_prediction(
-    classifier: "Classifier",
-    prediction: "PicturePrediction",
+    classifier: Classifier,
+    prediction: PicturePrediction,
     *,
     key: str,
-    other: "Classifier | None" = None,
+    other: Classifier | None = None,
     other_prediction: "PicturePrediction | None" = None,
 ) -> None:
     """Shows the prediction for a picture: the picture, what the model sees, the gauge, the words, the reasons.
@@ -73,8 +68,6 @@ def show_prediction(
         other: A second model; None for one prediction.
         other_prediction: The second model's prediction for the same picture: the same faces in the same order.
     """
-    from facedep.inference.pipeline import mark_faces
-
     if prediction.error:
         st.error(prediction.error, icon=":material/broken_image:")
         return
@@ -103,7 +96,7 @@ def show_prediction(
         (st.info if prediction.faces else st.warning)(prediction.note, icon=":material/crop:")
 
 
-def show_face(classifier: "Classifier", face: "FacePrediction", *, key: str) -> None:
+def show_face(classifier: Classifier, face: FacePrediction, *, key: str) -> None:
     """Shows the prediction for one face in words, as a gauge, and the emotions behind it.
 
     Args:
@@ -125,7 +118,7 @@ def show_face(classifier: "Classifier", face: "FacePrediction", *, key: str) -> 
         page.show_chart(figure, key=f"emotions_{key}")
 
 
-def describe_label(label: str, classifier: "Classifier") -> str:
+def describe_label(label: str, classifier: Classifier) -> str:
     """Returns the data set's class name, in quotes, with what it means.
 
     Args:
@@ -139,7 +132,7 @@ def describe_label(label: str, classifier: "Classifier") -> str:
     return f"“Non-depressed”: looks unlike the {meant} pictures it was trained on"
 
 
-def _show_cautions(face: "FacePrediction") -> None:
+def _show_cautions(face: FacePrediction) -> None:
     for caution in face.cautions:
         st.warning(caution, icon=":material/visibility:")
     if face.is_seen:
@@ -147,7 +140,7 @@ def _show_cautions(face: "FacePrediction") -> None:
 
 
 def _show_both(
-    classifiers: tuple["Classifier", "Classifier"], faces: tuple["FacePrediction", "FacePrediction"], *, key: str
+    classifiers: tuple[Classifier, Classifier], faces: tuple[FacePrediction, FacePrediction], *, key: str
 ) -> None:
     """Shows what two models predict for the same face, and whether they agree."""
     labels = ["uncertain" if face.is_uncertain else face.label for face in faces]

@@ -1,17 +1,14 @@
 """What is kept of camera pictures for this visit, in memory only, and the button that forgets it."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
 from facedep.app import page, pictures
+from facedep.inference.pipeline import PicturePrediction
+from facedep.networks.classifier import Classifier
 from facedep.reporting.plots import prediction as plots
-
-if TYPE_CHECKING:
-    from facedep.inference.pipeline import PicturePrediction
-    from facedep.networks.classifier import Classifier
 
 MAX_KEPT_SNAPSHOTS = 120  # three minutes of the live camera
 _NUM_SHOWN_SNAPSHOTS = 9  # one row at 1280 pixels
@@ -32,7 +29,7 @@ class Snapshot:
     model: str
 
 
-def keep_snapshot(classifier: "Classifier", prediction: "PicturePrediction", *, number: int | str) -> None:
+def keep_snapshot(classifier: Classifier, prediction: PicturePrediction, *, number: int | str) -> None:
     """Keeps the first face of a camera picture for the strip, once for each picture, in this visit's memory only.
 
     Args:
@@ -49,7 +46,7 @@ def keep_snapshot(classifier: "Classifier", prediction: "PicturePrediction", *, 
     del visit[:-MAX_KEPT_SNAPSHOTS]
 
 
-def show_movement(classifier: "Classifier") -> None:
+def show_movement(classifier: Classifier) -> None:
     """Shows how P(depressed) moved from snapshot to snapshot of this visit.
 
     Args:
@@ -61,7 +58,7 @@ def show_movement(classifier: "Classifier") -> None:
         page.show_chart(figure, key="visit_chart")
 
 
-def show_strip(classifier: "Classifier") -> None:
+def show_strip(classifier: Classifier) -> None:
     """Shows the last snapshots of this visit.
 
     Args:
@@ -96,7 +93,7 @@ def forget_visit() -> None:
         del st.session_state[name]
 
 
-def _find_visit(classifier: "Classifier") -> list[Snapshot]:
+def _find_visit(classifier: Classifier) -> list[Snapshot]:
     return [snapshot for snapshot in st.session_state.get("visit", []) if snapshot.model == classifier.name]
 
 
