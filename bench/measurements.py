@@ -23,7 +23,6 @@ from bench.pictures import write_article_folders
 
 SEED = 0
 _MATRIX_SIZES = (1024, 2048, 4096)
-_FEATURES_BATCH = 256
 
 
 class _EnoughError(Exception):
@@ -80,20 +79,25 @@ def measure_own_pipeline(*, source: str, recipe: str, protocol: str) -> dict[str
     return {"pipeline_rate": len(images) / _time_passes(batches)}
 
 
-def measure_features(*, num_images: int) -> dict[str, float]:
-    """Returns how many pictures a second the `quick` recipe's fixed stages compute: forward only, in batches of 256."""
-    from facedep.networks.recipes import QUICK
-    from facedep.training.architecture import build_network, cut_at_features
+def measure_features(*, own_model: str, num_images: int) -> dict[str, float]:
+    """Returns how many pictures a second the `quick` recipe's fixed stages compute, forward only.
 
-    body, _ = cut_at_features(build_network(QUICK, 7))
-    size = QUICK.input_size_px
-    images = np.random.default_rng(0).integers(0, 256, (_FEATURES_BATCH, size, size, 1), dtype=np.uint8)
-    body.predict_on_batch(images)
-    num_batches = max(1, num_images // _FEATURES_BATCH)
+    Args:
+        own_model: A run's folder.
+        num_images: How many pictures.
+    """
+    from facedep.networks.classifier import load_classifier
+    from facedep.networks.graph import STAGE_FEATURES
+
+    graph = load_classifier(Path(own_model)).graph
+    size = graph.input_size_px
+    images = np.random.default_rng(0).integers(0, 256, (graph.batch_size, size, size, 1), dtype=np.uint8)
+    graph.run(images, [STAGE_FEATURES])
+    num_batches = max(1, num_images // len(images))
     started = time.perf_counter()
     for _ in range(num_batches):
-        body.predict_on_batch(images)
-    return {"forward_rate": num_batches * _FEATURES_BATCH / (time.perf_counter() - started)}
+        graph.run(images, [STAGE_FEATURES])
+    return {"forward_rate": num_batches * len(images) / (time.perf_counter() - started)}
 
 
 def train_article_path(*, folder: str, num_epochs: int, max_steps: int | None = None) -> dict[str, Any]:
@@ -171,8 +175,11 @@ def train_own_recipe(
         `cores_used` (on average), `num_images` by part, `num_in_pretraining` (pictures that a model it starts from was
         trained on), `test_roc_auc`, `peak_bytes`, `import_bytes`.
     """
-    import facedep.training  # noqa: F401  TensorFlow is loaded before the clock starts
     from facedep.networks.card import read_card
+    from facedep.networks.recipes import find_recipe
+
+    if not find_recipe(recipe).pretrained:
+        import facedep.training.fit  # noqa: F401  TensorFlow is loaded before the clock starts
 
     import_bytes = measure_peak_memory()
     run_dir, result = _time_run(source, _configure(recipe, protocol, num_epochs), max_steps=max_steps)

@@ -241,7 +241,8 @@ def measure_training(bench: Bench) -> None:
     for recipe in (ARTICLE, COMPACT):
         arguments = {"source": bench.source, "recipe": recipe.name, "protocol": LEAK_FREE}
         bench.note("training", recipe.name, bench.call("measure_own_pipeline", cache="pipelines", **arguments))
-    bench.note("training", "features", bench.call("measure_features", cache="none", num_images=counts["train"]))
+    arguments = {"own_model": str(bench.work_dir / "models" / SHIPPED_RUN), "num_images": counts["train"]}
+    bench.note("training", "features", bench.call("measure_features", cache="none", **arguments))
 
 
 def measure_quality(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `python -m facedep download | audit | embed | export | train | evaluate | robustness | predict`.
+"""The command line: download, audit, embed, export, prepare, train, evaluate, robustness, predict.
 
 With `--json` nothing but the JSON goes to standard output. What went wrong goes to standard error as one sentence.
 """
@@ -8,11 +8,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from facedep.cli import audit, download, embed, evaluate, export, predict, robustness, train
+from facedep.cli import audit, download, embed, evaluate, export, predict, prepare, robustness, train
 from facedep.errors import FacedepError
 from facedep.logs import configure_logging
 
-_COMMANDS = (download, audit, embed, export, train, evaluate, robustness, predict)
+_COMMANDS = (download, audit, embed, export, prepare, train, evaluate, robustness, predict)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,6 +17,11 @@ from facedep.runs import run_config, run_folder
 from facedep.runs.writer import RunWriter
 from facedep.training.checkpoint import count_kept_epochs
 
+_NEEDS_TENSORFLOW = (
+    "A whole network is trained with TensorFlow, which is not installed. Install it (pip install tensorflow), or "
+    "choose the recipe quick."
+)
+
 
 def train_in_terminal(run_dir: Path, source: str) -> int:
     """Trains a run; the first Ctrl-C asks it to end, as the app's button does, and the second one ends it at once.
@@ -99,6 +104,8 @@ def _train_to_an_end(config: run_config.RunConfig, source: str, writer: RunWrite
     except Exception as error:
         traceback.print_exc()
         message = f"The training broke off: {type(error).__name__}: {str(error)[:300]}. The log says more."
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in ("tensorflow", "keras"):
+            message = _NEEDS_TENSORFLOW
         _end(writer, run_folder.FAILED, message)
     return 1
 

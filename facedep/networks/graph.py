@@ -7,6 +7,7 @@ ONNX Runtime and not OpenCV's `dnn`, which reads the same graphs: one face takes
 Python's lock meanwhile (docs/benchmark.md has today's figures).
 """
 
+import hashlib
 import threading
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -81,6 +82,20 @@ class Graph:
     def batch_size(self) -> int:
         """How many inputs are given to it at once: as many as its first layer takes little memory for."""
         return max(1, min(_MAX_BATCH_SIZE, _MAX_BATCH_VALUES // self.input_size_px**2))
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """SHA-256 of all weights: the same network has the same one."""
+        digest = hashlib.sha256()
+        for name, of_layer in self.weights.items():
+            digest.update(name.encode())
+            for values in of_layer:
+                digest.update(np.ascontiguousarray(values).tobytes())
+        return digest.hexdigest()
+
+    def count(self, name: str) -> int:
+        """Returns the length of an output: how many classes, or features."""
+        return int(self.compute(np.zeros((1, self.input_size_px, self.input_size_px, 1), np.uint8), name).shape[-1])
 
     def has(self, name: str) -> bool:
         """Whether the network has an output, like `CLASS_MAPS`."""

@@ -1,4 +1,4 @@
-"""Read the weights out of a `.keras` file: numbers of known shapes, and nothing else that the file may hold."""
+"""Read the weights in a `.keras` file, numbers of known shapes, and nothing else that it may hold; and write one."""
 
 import io
 import math
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+
+from facedep.files import write_atomically
 
 Weights = dict[str, list[np.ndarray]]  # each layer's weights, in Keras' order, by the layer's name
 
@@ -44,6 +46,27 @@ def read_weights(path: Path, shapes: dict[str, list[tuple[int, ...]]]) -> Weight
         groups = _find_groups(file)
         return {name: [_read_dataset(groups[name], i, shape) for i, shape in enumerate(of_layer)]
                 for name, of_layer in shapes.items()}  # fmt: skip
+
+
+def write_weights(path: Path, weights: Weights) -> None:
+    """Writes weights as Keras would, for `read_weights`; without the description of the layers that Keras adds.
+
+    Args:
+        path: The file.
+        weights: By the names of the layers.
+
+    Raises:
+        OSError: The disk does not take them.
+    """
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        for number, (name, of_layer) in enumerate(weights.items()):
+            group = file.create_group(f"layers/layer_{number}/vars")
+            group.attrs["name"] = name
+            for i, values in enumerate(of_layer):
+                group[str(i)] = values
+    with write_atomically(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+        archive.writestr(WEIGHTS_MEMBER, buffer.getvalue())
 
 
 def _find_groups(file: h5py.File) -> dict[str, h5py.Group]:

@@ -1,4 +1,4 @@
-"""The networks in Keras: built from their list of layers, cut in two, and saved; read again without Keras."""
+"""The networks in Keras: built from their list of layers, and saved; they are read again without Keras."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from keras import layers
 
 from facedep.files import write_atomically
 from facedep.networks.graph import Inputs
-from facedep.networks.layers import INPUT, NORM_EPSILON, OUTPUT, STAGE_FEATURES, Layer, list_layers
+from facedep.networks.layers import INPUT, NORM_EPSILON, OUTPUT, Layer, list_layers
 from facedep.networks.recipes import Recipe
 from facedep.networks.weights import Weights
 
@@ -64,12 +64,6 @@ def _build_layer(layer: Layer) -> layers.Layer:
     return plain[layer.kind](name=name)
 
 
-def cut_at_features(network: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """Returns a `quick` network as two: pictures to features, and features to probabilities; they share its weights."""
-    features = network.get_layer(STAGE_FEATURES).output
-    return keras.Model(network.input, features), keras.Model(features, network.output)
-
-
 def compute_outputs(network: keras.Model, inputs: Inputs) -> np.ndarray:
     """Returns a Keras network's outputs for any number of inputs: `float32` array of shape `(n, outputs)`.
 
@@ -86,18 +80,6 @@ def compute_outputs(network: keras.Model, inputs: Inputs) -> np.ndarray:
 def list_weights(network: keras.Model) -> Weights:
     """Returns a network's weights, by the names of its layers."""
     return {layer.name: layer.get_weights() for layer in network.layers if layer.weights}
-
-
-def copy_weights(weights: Weights, network: keras.Model) -> None:
-    """Puts weights into a network's layers of the same names; the last layer, and all others, keep theirs.
-
-    Args:
-        weights: By the names of layers, as `networks.weights` reads them.
-        network: The network.
-    """
-    for layer in network.layers[:-1]:
-        if layer.name in weights:
-            layer.set_weights(weights[layer.name])
 
 
 def save_network(network: keras.Model, recipe: Recipe, path: Path) -> None:

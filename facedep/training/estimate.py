@@ -10,6 +10,7 @@ from facedep.runs.progress import read_progress
 
 _MATRIX_SIZE = 1024
 _START_SECONDS = 12.0  # starting Python and TensorFlow, building the network, scoring at the end
+_HEAD_START_SECONDS = 5.0  # starting Python, scoring at the end: `quick` needs no TensorFlow
 _TRAINING_COST = 6  # a multiply-add is two operations; forward once, backward twice
 _SCORING_COST = 2
 _HEAD_SECONDS = 4e-5  # for one picture's features in one epoch of `quick`: median of the epochs in docs/benchmark.json
@@ -62,7 +63,7 @@ def estimate_training_seconds(
     if recipe.pretrained:
         num_looks = 2 * num_train + num_val  # each training picture as it is and mirrored, once
         looks_per_second = operations_per_second * recipe.efficiency / (_SCORING_COST * recipe.multiply_adds)
-        return _START_SECONDS + num_looks / looks_per_second + 2 * num_epochs * num_train * _HEAD_SECONDS
+        return _HEAD_START_SECONDS + num_looks / looks_per_second + 2 * num_epochs * num_train * _HEAD_SECONDS
     num_steps = num_epochs * (num_train + num_val * _SCORING_COST / _TRAINING_COST)  # in pictures trained
     if not images_per_second:
         images_per_second = operations_per_second * recipe.efficiency / (_TRAINING_COST * recipe.multiply_adds)

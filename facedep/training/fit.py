@@ -5,6 +5,7 @@ worth keeping.
 """
 
 import dataclasses
+import functools
 import os
 from dataclasses import dataclass
 
@@ -16,14 +17,22 @@ from keras import ops
 
 from facedep.data.image_cache import ResizedImages
 from facedep.errors import RunError
+from facedep.networks.classifier import build_graph
+from facedep.runs import run_folder
+from facedep.runs.run_config import RunConfig
 from facedep.runs.writer import RunWriter
-from facedep.training.architecture import build_network
+from facedep.training.architecture import build_network, compute_outputs, list_weights, save_network
 from facedep.training.augmentation import AUGMENTATIONS, Augmentation, mirror_images
+from facedep.training.batches import Batches
 from facedep.training.callbacks import TrainingMonitor
 from facedep.training.checkpoint import has_checkpoint
-from facedep.training.devices import ONE_DEVICE, Devices
-from facedep.training.inputs import ArrayDataset, Batches, FitPlan
+from facedep.training.devices import ONE_DEVICE, Devices, find_devices, skip_graph_rewriting
+from facedep.training.inputs import ArrayDataset, FitPlan, FitSummary, FittedRun
 from facedep.training.losses import LogitAdjustedCrossentropy
+from facedep.training.prepare import PreparedRun
+
+_MAX_GRAPH_DIFFERENCE = 1e-4  # rounding makes some 1e-7
+_MAX_CHECKED_IMAGES = 512
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,54 @@ class _Phase:
     network: keras.Model
     arrays: dict[str, ArrayDataset]
     augment: Augmentation | None
+
+
+def set_up(config: RunConfig) -> Devices:
+    """Returns the devices of a run; to be called before anything is computed.
+
+    Args:
+        config: The settings.
+
+    Raises:
+        RunError: There are not so many devices.
+    """
+    devices = find_devices(config.num_devices)
+    skip_graph_rewriting()
+    return devices
+
+
+def fit_network_run(prepared: PreparedRun, writer: RunWriter, devices: Devices) -> FittedRun:
+    """Trains the network of a run, from random weights or the run's checkpoint.
+
+    Args:
+        prepared: The run.
+        writer: The run's writer.
+        devices: From `set_up`.
+
+    Raises:
+        RunError: The learning rate was too high, the checkpoint does not fit, or Keras and ONNX Runtime disagree.
+    """
+    plan = prepared.plan
+    writer.write_status(run_folder.RUNNING, stage="training")
+    keras.utils.set_random_seed(plan.config.seed)
+    network = build_network(plan.recipe, len(plan.class_spec.class_names))
+    monitor = fit_network(network, prepared.arrays, plan=plan, writer=writer, devices=devices)
+    graph = build_graph(plan.recipe, network.output_shape[-1], list_weights(network))
+    images = prepared.arrays.get("val", prepared.arrays["train"]).images[:_MAX_CHECKED_IMAGES]
+    difference = float(np.abs(graph.compute(images) - compute_outputs(network, images)).max())
+    if difference > _MAX_GRAPH_DIFFERENCE:
+        raise RunError(
+            f"The trained network predicts otherwise in ONNX Runtime than in Keras (difference {difference:.2g}) and "
+            "cannot be used. Install the versions of constraints.txt, then go on with this run."
+        )
+    summary = FitSummary(
+        num_epochs_done=monitor.num_epochs_done,
+        kept_epoch=monitor.kept_epoch,
+        num_images_seen=monitor.num_images_seen,
+        was_stopped=monitor.was_stopped,
+        has_diverged=monitor.has_diverged,
+    )
+    return FittedRun(graph, difference, summary, functools.partial(save_network, network, plan.recipe))
 
 
 def fit_network(

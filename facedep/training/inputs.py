@@ -1,14 +1,15 @@
-"""What a fit takes: pictures with their targets, what the outputs mean, how to train, and the batches of it."""
+"""What a fit takes (pictures with their targets, what the outputs mean, how to train), and what it gives."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
-import keras
 import numpy as np
 
 from facedep.data.image_cache import ImageSubset, ResizedImages
+from facedep.networks.graph import Graph
 from facedep.networks.recipes import Recipe
 from facedep.runs.run_config import RunConfig
-from facedep.training.augmentation import Augmentation
 
 
 @dataclass(frozen=True)
@@ -80,38 +81,37 @@ class FitPlan:
         return -(-len(train.images) // self.config.batch_size)
 
 
-class Batches(keras.utils.PyDataset):
-    """Batches of the train subset, shuffled for each epoch and changed at random, all from the seed.
+@dataclass(frozen=True)
+class FitSummary:
+    """How a fit went.
 
-    Args:
-        train: The train subset.
-        config: Batch size, seed and number of devices.
-        augment: Changes the pictures of a batch at random; None for none.
-        first_epoch: The number of epochs done before, so that a resumed run sees what an unbroken one would have seen.
+    Attributes:
+        num_epochs_done: Whole epochs.
+        kept_epoch: Whose weights are kept; 0 for those of a first, unfinished one.
+        num_images_seen: Pictures trained on, counted again in every epoch; the last batch of an epoch counts as full.
+        was_stopped: Whether it was asked to end.
+        has_diverged: Whether the loss was no longer a number.
     """
 
-    def __init__(self, train: ArrayDataset, config: RunConfig, *, augment: Augmentation | None, first_epoch: int):
-        super().__init__()  # one worker: with more, Keras 3.15 on JAX repeats batches that it drew to build the model
-        self._train, self._batch_size, self._seed, self._augment = train, config.batch_size, config.seed, augment
-        self._num_devices, self._epoch = config.num_devices, first_epoch
-        self._order = self._shuffle()
+    num_epochs_done: int
+    kept_epoch: int
+    num_images_seen: int
+    was_stopped: bool
+    has_diverged: bool
 
-    def __len__(self) -> int:
-        return -(-len(self._order) // self._batch_size)
 
-    def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        indices = self._order[number * self._batch_size : (number + 1) * self._batch_size]
-        images = self._train.images[indices]
-        if self._augment:
-            images = self._augment(images, np.random.default_rng([self._seed, self._epoch, number]))
-        return images, self._train.targets[indices]
+@dataclass(frozen=True)
+class FittedRun:
+    """A trained network, ready to be scored and saved.
 
-    def on_epoch_end(self) -> None:
-        """Shuffles for the next epoch."""
-        self._epoch += 1
-        self._order = self._shuffle()
+    Attributes:
+        graph: The network as it will predict.
+        graph_difference: See `networks.card.TrainingSummary`; None where Keras had no part in it.
+        summary: How the fit went.
+        write: Writes the model's file.
+    """
 
-    def _shuffle(self) -> np.ndarray:
-        order = np.random.default_rng([self._seed, self._epoch]).permutation(len(self._train.targets))
-        num_devices = self._num_devices  # the last batch too must give every device as much: some pictures come twice
-        return np.resize(order, -(-len(order) // num_devices) * num_devices)
+    graph: Graph
+    graph_difference: float | None
+    summary: FitSummary
+    write: Callable[[Path], None]

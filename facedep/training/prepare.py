@@ -1,11 +1,10 @@
-"""All that comes before the first step: from settings and a data source to a network and the arrays it learns from."""
+"""All that comes before the first step: from settings and a data source to the arrays that a network learns from."""
 
 import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 import pandas as pd
 
@@ -17,23 +16,13 @@ from facedep.data.splits import SUBSETS, Leak, count_leaks, merge_val_into_train
 from facedep.errors import RunError
 from facedep.networks.card import Card
 from facedep.networks.classifier import Classifier, load_classifier
-from facedep.networks.graph import STAGE_FEATURES, Inputs
 from facedep.networks.majority_baseline import UNKNOWN, find_majority_baseline
 from facedep.networks.recipes import Recipe, find_recipe
 from facedep.runs import run_folder
 from facedep.runs.run_config import RunConfig
 from facedep.runs.writer import RunWriter
-from facedep.training.architecture import build_network, copy_weights, cut_at_features
 from facedep.training.checkpoint import has_checkpoint
 from facedep.training.checks import check_run, read_refit_card
-from facedep.training.devices import Devices, find_devices, skip_graph_rewriting
-from facedep.training.drawn_faces import (
-    FIRST_TRAIN_NUMBER,
-    FIRST_VAL_NUMBER,
-    VAL_SHARE,
-    draw_training_faces,
-    join_datasets,
-)
 from facedep.training.inputs import ArrayDataset, ClassSpec, FitPlan
 from facedep.training.sampling import repeat_rare_classes
 
@@ -79,10 +68,6 @@ class PreparedRun:
         plan: How its network is fitted.
         data: The pictures and their split.
         arrays: The train subset as arrays, and the val subset if there is one.
-        network: The network that becomes the model.
-        learner: What is fitted: the network, or for `quick` its head, which shares its weights.
-        learner_arrays: What it is fitted to: `arrays`, or their features.
-        devices: What shares the work.
         pretrained: The model that the run starts from; None for random weights.
         num_in_pretraining: How many pictures of each subset that model was trained on; empty without one.
         refit_card: The card of the run that is refitted; None for any other run.
@@ -93,10 +78,6 @@ class PreparedRun:
     plan: FitPlan
     data: SplitDataset
     arrays: dict[str, ArrayDataset]
-    network: keras.Model
-    learner: keras.Model
-    learner_arrays: dict[str, ArrayDataset]
-    devices: Devices
     pretrained: Classifier | None
     num_in_pretraining: dict[str, int]
     refit_card: Card | None
@@ -105,7 +86,7 @@ class PreparedRun:
 
 
 def prepare_run(config: RunConfig, source: str, writer: RunWriter) -> PreparedRun:
-    """Reads and splits the pictures, and builds the network, everything at random from the run's seed.
+    """Reads and splits the pictures, everything at random from the run's seed.
 
     Args:
         config: The settings.
@@ -116,9 +97,6 @@ def prepare_run(config: RunConfig, source: str, writer: RunWriter) -> PreparedRu
         FacedepError: The data cannot be used as it is.
         StopRequestedError: The run was asked to end meanwhile.
     """
-    devices = find_devices(config.num_devices)
-    skip_graph_rewriting()
-    keras.utils.set_random_seed(config.seed)
     dataset = load_dataset(config.build_dataset_spec(source))
     check_run(config, dataset, run_dir=writer.run_dir)
     refit_card = read_refit_card(config, dataset) if config.refit_of else None
@@ -133,25 +111,17 @@ def prepare_run(config: RunConfig, source: str, writer: RunWriter) -> PreparedRu
     num_own_train = len(arrays["train"].images)
     if config.num_drawn_faces:
         arrays = _add_drawn_faces(arrays, config, recipe, class_spec, writer)
-    network = build_network(recipe, len(class_spec.class_names))
     pretrained = load_classifier(run_folder.locate_run(run_folder.SHIPPED_RUN)) if recipe.pretrained else None
     num_in_pretraining = data.count_in_training_set(pretrained) if pretrained else {}
     if writer.is_stop_requested:
         raise StopRequestedError
-    if not has_checkpoint(writer.run_dir):
+    if pretrained or not has_checkpoint(writer.run_dir):  # a head is trained anew, in seconds
         _write_start(writer, arrays, config, leaks=data.leaks, num_in_pretraining=num_in_pretraining)
-    learner, learner_arrays = network, arrays
-    if pretrained:
-        learner, learner_arrays = _prepare_head(network, pretrained, arrays, writer)
     last_epoch = refit_card.training.selected_epoch if refit_card and refit_card.training else None
     return PreparedRun(
         plan=FitPlan(class_spec, recipe, config, last_epoch, dataset.content_hash),
         data=data,
         arrays=arrays,
-        network=network,
-        learner=learner,
-        learner_arrays=learner_arrays,
-        devices=devices,
         pretrained=pretrained,
         num_in_pretraining=num_in_pretraining,
         refit_card=refit_card,
@@ -161,8 +131,8 @@ def prepare_run(config: RunConfig, source: str, writer: RunWriter) -> PreparedRu
 
 
 def _scan_and_split(config: RunConfig, dataset: Dataset, writer: RunWriter) -> SplitDataset:
-    scan = scan_dataset(dataset, on_progress=_report_progress(writer, "Looking at the pictures"))
-    on_progress = _report_progress(writer, "Looking for faces")
+    scan = scan_dataset(dataset, on_progress=report_progress(writer, "Looking at the pictures"))
+    on_progress = report_progress(writer, "Looking for faces")
     cleaned, num_dropped = clean_scan(dataset, scan, config.drop_issues, config.issue_limits, on_progress=on_progress)
     subsets = split_dataset(dataset.samples, cleaned, config.protocol, seed=config.seed)
     if config.refit_of:
@@ -195,7 +165,7 @@ def _load_arrays(
     arrays = {}
     for subset in ("train", "val"):
         if (mask := data.subsets == subset).any():
-            report = _report_progress(writer, f"Preparing the {subset} pictures")
+            report = report_progress(writer, f"Preparing the {subset} pictures")
             images = load_images(data.dataset, data.scan, mask, recipe.input_size_px, on_progress=report)
             targets, is_depressed = _build_targets(data.dataset.samples[mask], class_spec)
             arrays[subset] = ArrayDataset(images, targets, is_depressed, data.scan.fingerprints[mask].tolist())
@@ -249,6 +219,15 @@ def _add_drawn_faces(
     arrays: dict[str, ArrayDataset], config: RunConfig, recipe: Recipe, class_spec: ClassSpec, writer: RunWriter
 ) -> dict[str, ArrayDataset]:
     """Returns the subsets with drawn faces after the data set's own pictures."""
+    # Here, because it brings SciPy's distances, 0.4 s that no other training needs.
+    from facedep.training.drawn_faces import (
+        FIRST_TRAIN_NUMBER,
+        FIRST_VAL_NUMBER,
+        VAL_SHARE,
+        draw_training_faces,
+        join_datasets,
+    )
+
     numbers = {"train": (FIRST_TRAIN_NUMBER, config.num_drawn_faces)}
     if "val" in arrays:
         numbers["val"] = (FIRST_VAL_NUMBER, max(1, round(VAL_SHARE * config.num_drawn_faces)))
@@ -260,48 +239,10 @@ def _add_drawn_faces(
             size_px=recipe.input_size_px,
             class_spec=class_spec,
             depressed_emotions=config.depressed_emotions,
-            on_progress=_report_progress(writer, "Drawing faces"),
+            on_progress=report_progress(writer, "Drawing faces"),
         )
         joined[subset] = join_datasets(arrays[subset], drawn)
     return joined
-
-
-def _prepare_head(
-    network: keras.Model, pretrained: Classifier, arrays: dict[str, ArrayDataset], writer: RunWriter
-) -> tuple[keras.Model, dict[str, ArrayDataset]]:
-    """Puts the pretrained stages into a `quick` network; returns its head and the features to train it on.
-
-    Each training picture counts twice, as it is and mirrored.
-    """
-    copy_weights(pretrained.graph.weights, network)
-    _, head = cut_at_features(network)
-    train = arrays["train"]
-    features = {
-        "train": ArrayDataset(
-            _compute_features(pretrained, train.images, is_mirrored_too=True, writer=writer),
-            np.tile(train.targets, (2, 1)),
-            np.tile(train.is_depressed, 2),
-        )
-    }
-    if val := arrays.get("val"):
-        val_features = _compute_features(pretrained, val.images, is_mirrored_too=False, writer=writer)
-        features["val"] = dataclasses.replace(val, images=val_features)
-    return head, features
-
-
-def _compute_features(
-    pretrained: Classifier, images: Inputs, *, is_mirrored_too: bool, writer: RunWriter
-) -> np.ndarray:
-    """Returns what the fixed stages give for each picture, and then for its mirror image: `float32`, `(n, length)`."""
-    report = _report_progress(writer, "Looking at each picture once")
-    straight, mirrored = [], []
-    for start in range(0, len(images), pretrained.graph.batch_size):
-        report(start, len(images))
-        batch = np.ascontiguousarray(images[start : start + pretrained.graph.batch_size])
-        straight += pretrained.graph.run(batch, [STAGE_FEATURES])
-        if is_mirrored_too:
-            mirrored += pretrained.graph.run(np.ascontiguousarray(batch[:, :, ::-1]), [STAGE_FEATURES])
-    return np.concatenate([*straight, *mirrored])
 
 
 def _write_start(
@@ -315,7 +256,7 @@ def _write_start(
     """Begins the measurements with what they are measured on; those of a broken-off first epoch are dropped."""
     val, recipe = arrays.get("val"), find_recipe(config.recipe)
     num_train = len(arrays["train"].images)
-    num_inputs = 2 * num_train if recipe.pretrained else num_train  # see `_prepare_head`
+    num_inputs = 2 * num_train if recipe.pretrained else num_train  # see `head.compute_features`
     writer.forget_metrics_after(0)
     writer.write_metrics(
         kind="start",
@@ -330,7 +271,7 @@ def _write_start(
     )
 
 
-def _report_progress(writer: RunWriter, activity: str) -> Callable[[int, int], None]:
+def report_progress(writer: RunWriter, activity: str) -> Callable[[int, int], None]:
     """Returns a function that writes how far a step of the preparation is, and ends it on request."""
     last_report = 0.0
 

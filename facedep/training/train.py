@@ -7,14 +7,12 @@ import dataclasses
 import platform
 import time
 
-import keras
 import numpy as np
 
 from facedep import __version__
 from facedep.audit.issues import IssueLimits
 from facedep.data.scan import load_images
 from facedep.data.splits import SUBSETS
-from facedep.errors import RunError
 from facedep.evaluation.scores import score_predictions
 from facedep.files import write_json, write_text
 from facedep.networks import calibration
@@ -32,20 +30,17 @@ from facedep.networks.card import (
     read_card,
 )
 from facedep.networks.card_scores import Scores
-from facedep.networks.classifier import Classifier, build_graph
+from facedep.networks.classifier import Classifier
 from facedep.networks.graph import Graph
+from facedep.networks.recipes import Recipe, find_recipe
 from facedep.reporting.model_card import render_model_card
 from facedep.runs import run_config, run_folder
 from facedep.runs.run_config import RunConfig
 from facedep.runs.run_folder import CHECKPOINT_FILE
 from facedep.runs.writer import RunWriter
-from facedep.training.architecture import compute_outputs, list_weights, save_network
-from facedep.training.callbacks import TrainingMonitor
-from facedep.training.fit import fit_network
+from facedep.training.head import fit_head_run
+from facedep.training.inputs import FittedRun
 from facedep.training.prepare import PreparedRun, SplitDataset, prepare_run
-
-_MAX_GRAPH_DIFFERENCE = 1e-4  # rounding makes some 1e-7
-_MAX_CHECKED_IMAGES = 512
 
 
 def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
@@ -66,46 +61,28 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
         StopRequestedError: It was asked to end before the first step.
     """
     started = time.time()
-    prepared = prepare_run(config, source, writer)
-    monitor = _fit(prepared, writer)
+    prepared, fitted = _fit(config, source, writer)
+    writer.write_status(run_folder.RUNNING, stage="scoring")
     card = _describe_run(prepared, writer.run_dir.name)
-    training = _describe_training(monitor, config, seconds=time.time() - started)
-    graph, difference = _build_checked_graph(prepared)
-    card = dataclasses.replace(card, training=dataclasses.replace(training, graph_difference=difference))
-    card = dataclasses.replace(card, calibration=_calibrate(prepared, graph, card))
-    _write(prepared, graph, card, writer)
-    if monitor.was_stopped:
+    card = dataclasses.replace(card, training=_describe_training(fitted, config, seconds=time.time() - started))
+    card = dataclasses.replace(card, calibration=_calibrate(prepared, fitted.graph, card))
+    _write(prepared, fitted, card, writer)
+    if fitted.summary.was_stopped:
         return run_folder.STOPPED
     (writer.run_dir / CHECKPOINT_FILE).unlink(missing_ok=True)
     return run_folder.FINISHED
 
 
-def _fit(prepared: PreparedRun, writer: RunWriter) -> TrainingMonitor:
-    """Trains the network in place; returns how it went."""
-    writer.write_status(run_folder.RUNNING, stage="training")
-    monitor = fit_network(
-        prepared.learner, prepared.learner_arrays, plan=prepared.plan, writer=writer, devices=prepared.devices
-    )
-    writer.write_status(run_folder.RUNNING, stage="scoring")
-    return monitor
+def _fit(config: RunConfig, source: str, writer: RunWriter) -> tuple[PreparedRun, FittedRun]:
+    """Returns the run and its trained network. Keras is needed where a whole network is trained, and only there."""
+    if find_recipe(config.recipe).pretrained:
+        prepared = prepare_run(config, source, writer)
+        return prepared, fit_head_run(prepared, writer)
+    from facedep.training.fit import fit_network_run, set_up
 
-
-def _build_checked_graph(prepared: PreparedRun) -> tuple[Graph, float]:
-    """Returns the network as it will predict, and how far it is from what Keras says, on pictures of val or train.
-
-    Raises:
-        RunError: Too far for a difference in rounding.
-    """
-    network, recipe = prepared.network, prepared.plan.recipe
-    graph = build_graph(recipe, network.output_shape[-1], list_weights(network))
-    images = prepared.arrays["val" if "val" in prepared.arrays else "train"].images[:_MAX_CHECKED_IMAGES]
-    difference = float(np.abs(graph.compute(images) - compute_outputs(network, images)).max())
-    if difference > _MAX_GRAPH_DIFFERENCE:
-        raise RunError(
-            f"The trained network predicts otherwise in ONNX Runtime than in Keras (difference {difference:.2g}) and "
-            "cannot be used. Install the versions of constraints.txt, then go on with this run."
-        )
-    return graph, difference
+    devices = set_up(config)
+    prepared = prepare_run(config, source, writer)
+    return prepared, fit_network_run(prepared, writer, devices)
 
 
 def _calibrate(prepared: PreparedRun, graph: Graph, card: Card) -> Calibration | None:
@@ -138,14 +115,14 @@ def _find_calibration(prepared: PreparedRun, graph: Graph, card: Card) -> Calibr
     return dataclasses.replace(uncalibrated, temperature=temperature, abstention_band=band)
 
 
-def _write(prepared: PreparedRun, graph: Graph, card: Card, writer: RunWriter) -> None:
+def _write(prepared: PreparedRun, fitted: FittedRun, card: Card, writer: RunWriter) -> None:
     """Scores the network and writes it, with its card, into the run's folder."""
     run_dir, pretrained = writer.run_dir, prepared.pretrained
     fingerprints = set(prepared.arrays["train"].fingerprints) | (pretrained.fingerprints if pretrained else set())
-    classifier = Classifier(run_dir.name, graph, card, frozenset(fingerprints))
+    classifier = Classifier(run_dir.name, fitted.graph, card, frozenset(fingerprints))
     card = dataclasses.replace(card, scores=_score_subsets(classifier, prepared.data))
     write_text(run_dir / FINGERPRINTS_FILE, "\n".join(sorted(fingerprints)) + "\n")
-    save_network(prepared.network, prepared.plan.recipe, run_dir / MODEL_FILE)
+    fitted.write(run_dir / MODEL_FILE)
     write_json(run_dir / CARD_FILE, card.to_json())
     write_text(run_dir / MODEL_CARD_FILE, render_model_card(run_dir.name, card.to_json()))
 
@@ -195,14 +172,17 @@ def _describe_run(prepared: PreparedRun, name: str) -> Card:
         data=card_data,
         command=run_config.describe_command(config, name),
         earlier_commands=tuple(_list_earlier_commands(config)),
-        versions={
-            "facedep": __version__,
-            "keras": keras.__version__,
-            "backend": keras.backend.backend(),
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-        },
+        versions=_list_versions(recipe),
     )
+
+
+def _list_versions(recipe: Recipe) -> dict[str, str]:
+    versions = {"facedep": __version__, "python": platform.python_version(), "numpy": np.__version__}
+    if not recipe.pretrained:
+        import keras
+
+        versions |= {"keras": keras.__version__, "backend": keras.backend.backend()}
+    return versions
 
 
 def _list_earlier_commands(config: RunConfig) -> list[str]:
@@ -214,14 +194,16 @@ def _list_earlier_commands(config: RunConfig) -> list[str]:
     return list(dict.fromkeys(filter(None, commands)))
 
 
-def _describe_training(monitor: TrainingMonitor, config: RunConfig, *, seconds: float) -> TrainingSummary:
+def _describe_training(fitted: FittedRun, config: RunConfig, *, seconds: float) -> TrainingSummary:
+    summary = fitted.summary
     return TrainingSummary(
-        num_epochs=monitor.num_epochs_done,
-        selected_epoch=monitor.kept_epoch,
+        num_epochs=summary.num_epochs_done,
+        selected_epoch=summary.kept_epoch,
         seconds=round(seconds, 1),
-        was_stopped=monitor.was_stopped,
-        num_images_seen=monitor.num_images_seen,
-        has_diverged=monitor.has_diverged,
+        was_stopped=summary.was_stopped,
+        num_images_seen=summary.num_images_seen,
+        has_diverged=summary.has_diverged,
         teacher=config.teacher,
         refit_of=config.refit_of,
+        graph_difference=fitted.graph_difference,
     )

@@ -9,14 +9,12 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from facedep import emotions
-from facedep.app import warm_up
 from facedep.app.evaluate import tabs as evaluate
 from facedep.app.explore import tabs as explore
 from facedep.cli.main import main
 from facedep.data import sample_faces
 from facedep.data.sources import load_dataset
 from facedep.inference import embedding_map as projection
-from facedep.networks import classifier as model
 from facedep.paths import PROJECT_DIR, models_dir
 from facedep.runs import jobs, run_folder
 
@@ -107,27 +105,9 @@ SENTENCES = {
 CONTENT_KINDS = ("plotly_chart", "bidi_component", "arrow_data_frame", "download_button", "progress")
 
 
-@pytest.fixture(scope="module")
-def load_once() -> Callable[[Path], model.Classifier]:
-    """Loads a model once for all data sets."""
-    loaded, load = {}, model.load_classifier
-
-    def load_classifier(run_dir: Path) -> model.Classifier:
-        if run_dir.name not in loaded:
-            loaded[run_dir.name] = load(run_dir)
-        return loaded[run_dir.name]
-
-    return load_classifier
-
-
 @pytest.fixture
-def app(monkeypatch, load_once) -> AppTest:
+def app(monkeypatch) -> AppTest:
     """The app with the shipped model. What a page starts in the background is done at once, in this process."""
-    from facedep.evaluation import robustness_run as robustness_running
-    from facedep.inference import dataset_predictions as answering
-
-    for module in (model, answering, robustness_running):
-        monkeypatch.setattr(module, "load_classifier", load_once)
 
     def start_job(name: str, argv: list[str]) -> None:
         path = jobs.find_progress_path(name)
@@ -135,8 +115,6 @@ def app(monkeypatch, load_once) -> AppTest:
         main([*argv, "--progress", str(path)])
 
     monkeypatch.setattr(jobs, "start_job", start_job)
-    monkeypatch.setattr(warm_up.WarmUp, "start_soon", lambda _: None)
-    monkeypatch.setattr(warm_up, "wait_for_warm_up", lambda: None)  # Keras is imported above
     for name in ("_NUM_EARLY_STEPS", "_NUM_STEPS"):  # a map of 18 pictures needs no 750
         monkeypatch.setattr(projection, name, projection._STEPS_AT_ONCE)
     shutil.copytree(PROJECT_DIR / "models" / run_folder.SHIPPED_RUN, models_dir() / run_folder.SHIPPED_RUN)

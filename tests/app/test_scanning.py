@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from facedep.app import warm_up
 from facedep.app.evaluate import tabs as evaluate
 from facedep.app.explore import tabs as explore
 from facedep.audit import face_check
@@ -68,8 +67,7 @@ def dataset(tmp_path) -> Dataset:
 
 
 @pytest.fixture
-def app(dataset, monkeypatch) -> AppTest:
-    monkeypatch.setattr(warm_up.WarmUp, "start_soon", lambda _: None)  # no test here runs a network
+def app(dataset) -> AppTest:
     shutil.copytree(PROJECT_DIR / "models" / run_folder.SHIPPED_RUN, models_dir() / run_folder.SHIPPED_RUN)
     app = AppTest.from_file(APP, default_timeout=60)
     app.session_state["source"] = dataset.source

@@ -1,10 +1,7 @@
 """What the app takes from Streamlit and Starlette without a promise: an upgrade that removes it fails here."""
 
 import asyncio
-import sys
-from types import SimpleNamespace
 
-import pytest
 from starlette.formparsers import MultiPartParser
 from starlette.requests import Request
 from streamlit.runtime.pages_manager import PagesManager
@@ -39,29 +36,6 @@ def test_uploads_stay_in_memory(monkeypatch):
     assert _is_spooled(3 * 1024**2)  # else the precaution is no longer needed
     streamlit_internals.keep_uploads_off_disk()
     assert not _is_spooled(3 * 1024**2)
-
-
-@pytest.mark.slow
-def test_streamlit_does_not_clear_the_keras_session(monkeypatch):
-    import keras
-
-    cleared = []
-    monkeypatch.setattr(keras.backend, "clear_session", lambda: cleared.append(True))
-    script_runner._clean_problem_modules()
-    assert cleared  # else the precaution is no longer needed
-    streamlit_internals.keep_keras_session()
-    cleared.clear()
-    script_runner._clean_problem_modules()
-    assert not cleared
-    keras.backend.clear_session()  # what Streamlit calls can still be called
-
-
-def test_streamlit_looks_for_keras_under_the_name_that_is_mended(monkeypatch):
-    cleared = []
-    backend = SimpleNamespace(clear_session=lambda: cleared.append(True))
-    monkeypatch.setitem(sys.modules, "keras", SimpleNamespace(backend=backend))
-    script_runner._clean_problem_modules()
-    assert cleared
 
 
 def test_a_folder_called_pages_is_still_run_without_the_app():

@@ -19,8 +19,9 @@ from facedep.cli.main import main
 from facedep.errors import RunError
 from facedep.runs.run_config import RunConfig
 from facedep.runs.run_folder import CHECKPOINT_FILE, METRICS_FILE, read_run
+from facedep.training.batches import Batches
 from facedep.training.devices import ONE_DEVICE, find_devices, skip_graph_rewriting
-from facedep.training.inputs import ArrayDataset, Batches
+from facedep.training.inputs import ArrayDataset
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 BACKENDS = ["tensorflow", "jax"]

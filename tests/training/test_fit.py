@@ -30,9 +30,10 @@ from facedep.training import fit as fitting
 from facedep.training import prepare as training_prepare
 from facedep.training.architecture import build_network, compute_outputs
 from facedep.training.augmentation import AUGMENTATIONS, Augmentation, augment_images, mirror_images
+from facedep.training.batches import Batches
 from facedep.training.callbacks import TrainingMonitor
 from facedep.training.fit import fit_network
-from facedep.training.inputs import ArrayDataset, Batches, ClassSpec, FitPlan
+from facedep.training.inputs import ArrayDataset, ClassSpec, FitPlan
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 CONFIG = RunConfig("compact", "pictures", num_epochs=5, batch_size=16, learning_rate=3e-3, seed=3)

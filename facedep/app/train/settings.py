@@ -1,17 +1,21 @@
 """The Train page above its button: the settings of a training, how long it takes, what its pictures mean for it."""
 
+import contextlib
+
 import streamlit as st
 
-from facedep.app import scanning, visit
+from facedep.app import background_jobs, models, scanning, visit
 from facedep.data import sources, splits
 from facedep.data.scan import Scan, find_cache_path
-from facedep.errors import DataError
+from facedep.errors import DataError, FacedepError
 from facedep.inference.prediction_cache import find_in_training_set
+from facedep.inference.stage_features import find_stage_features_path
 from facedep.networks.recipes import RECIPES, Recipe
-from facedep.runs import run_config, run_folder
+from facedep.runs import jobs, run_config, run_folder
 from facedep.training import estimate
 
 MAX_SEED = 2**32 - 1
+_MAX_PREPARED = 5_000  # pictures: half a minute at most, of one core
 _TRAIN_SHARE, _VAL_SHARE = 0.70, 0.15  # of the pictures, in a split free of leaks
 
 
@@ -84,6 +88,7 @@ def check_pictures(dataset: sources.Dataset, config: run_config.RunConfig) -> bo
         return True
     if is_pretrained:
         _show_overlap(scan)
+        _prepare_quietly(dataset)
     return _check_protocol(dataset, scan, config.protocol)
 
 
@@ -172,6 +177,21 @@ def _show_overlap(scan: Scan) -> None:
             f"The model that this starts from was trained on none of these {num_images:,} pictures: its scores will be "
             "of new faces."
         )
+
+
+def _prepare_quietly(dataset: sources.Dataset) -> None:
+    """Has the pictures looked at in the background while the visitor still chooses, so that the first point comes soon.
+
+    A training that starts before that is done, or that finds nothing kept, looks at them itself.
+    """
+    if len(dataset.samples) > _MAX_PREPARED:
+        return
+    with contextlib.suppress(FacedepError):  # the model is gone, or no process can be started
+        graph = models.load_classifier(run_folder.SHIPPED_RUN).graph
+        name = background_jobs.name_job("prepare", dataset, graph.weights_hash)
+        is_kept = find_stage_features_path(graph, dataset.content_hash).exists()
+        if not is_kept and jobs.read_job(name).state == jobs.NONE:
+            jobs.start_job(name, ["prepare", *dataset.spec.to_argv()])
 
 
 def _check_protocol(dataset: sources.Dataset, scan: Scan, protocol: str) -> bool:
