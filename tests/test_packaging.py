@@ -53,19 +53,20 @@ def _read_constraints() -> dict[str, list[Version]]:
 
 
 @pytest.mark.parametrize(
-    ("file", "wanted"), [("requirements.txt", DEPENDENCIES), ("requirements-dev.txt", EXTRAS["dev"])]
+    ("file", "wanted"), [("requirements.txt", [*DEPENDENCIES, *EXTRAS["train"]]), ("requirements-dev.txt", EXTRAS["dev"])]
 )
 def test_requirements_are_those_of_pyproject(file, wanted):
     assert sorted(_read_requirements(file)) == sorted(wanted)
 
 
 def test_every_extra_is_part_of_the_development_dependencies():
-    assert {line for name, lines in EXTRAS.items() for line in lines if name != "dev"} <= set(EXTRAS["dev"])
+    lines = {line for name, lines in EXTRAS.items() for line in lines if name != "dev"}
+    assert lines <= {*EXTRAS["dev"], *EXTRAS["train"]}  # requirements.txt, which goes before, has the latter
 
 
 def test_constraints_pin_a_release_of_each_requirement_that_it_allows():
     pins = _read_constraints()
-    for requirement in map(Requirement, [*DEPENDENCIES, *EXTRAS["dev"]]):
+    for requirement in map(Requirement, [*DEPENDENCIES, *EXTRAS["train"], *EXTRAS["dev"]]):
         versions = pins[canonicalize_name(requirement.name)]
         assert versions, requirement
         assert all(version in requirement.specifier for version in versions), requirement
@@ -78,7 +79,7 @@ def test_no_requirement_names_a_place_to_download_from():
 
 
 def test_every_imported_package_is_a_dependency():
-    declared = {canonicalize_name(Requirement(line).name) for line in DEPENDENCIES}
+    declared = {canonicalize_name(Requirement(line).name) for line in [*DEPENDENCIES, *EXTRAS["train"]]}
     distributions = importlib.metadata.packages_distributions()
     own = {path.stem for path in PROJECT_DIR.iterdir()}
     for path in [*(PROJECT_DIR / "facedep").rglob("*.py"), *PROJECT_DIR.glob("pages/*.py"), *PROJECT_DIR.glob("*.py")]:
