@@ -53,7 +53,8 @@ def _read_constraints() -> dict[str, list[Version]]:
 
 
 @pytest.mark.parametrize(
-    ("file", "wanted"), [("requirements.txt", [*DEPENDENCIES, *EXTRAS["train"]]), ("requirements-dev.txt", EXTRAS["dev"])]
+    ("file", "wanted"),
+    [("requirements.txt", [*DEPENDENCIES, *EXTRAS["train"]]), ("requirements-dev.txt", EXTRAS["dev"])],
 )
 def test_requirements_are_those_of_pyproject(file, wanted):
     assert sorted(_read_requirements(file)) == sorted(wanted)

@@ -8,12 +8,17 @@ Python's lock meanwhile (docs/benchmark.md has today's figures).
 """
 
 import hashlib
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
+
+# Since 1.29 ONNX Runtime reports on models and runs to its maker. Read once, when it is imported; see its Privacy.md.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 import onnxruntime
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
@@ -145,6 +150,7 @@ class Graph:
 
 def _open_session(content: bytes, *, num_threads: int) -> onnxruntime.InferenceSession:
     """Opens a graph; 0 threads mean one for each core."""
+    onnxruntime.disable_telemetry_events()  # of builds that use Windows' own tracing, which the variable does not reach
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
     options.inter_op_num_threads = 1

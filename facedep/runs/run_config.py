@@ -122,10 +122,17 @@ class RunConfig:
             raise RunError(f"There is no issue limit {', '.join(sorted(unknown))}.")
         if self.augmentation not in ("", *AUGMENTATION_NAMES):
             raise RunError(f"There is no augmentation {self.augmentation!r}. Choose {', '.join(AUGMENTATION_NAMES)}.")
-        if self.augmentation and RECIPES[self.recipe].pretrained:
+        without_effect = {
+            "an augmentation": bool(self.augmentation),
+            "several devices": self.num_devices != 1,
+            "a mean of weights": bool(self.ema_momentum),
+            "progressive resizing": bool(self.num_progressive_resizing_epochs),
+        }
+        names = [name for name, is_given in without_effect.items() if is_given]
+        if names and RECIPES[self.recipe].pretrained:
             raise RunError(
-                f"The recipe {self.recipe!r} sees each picture once, so an augmentation would have no effect. Leave it "
-                "out, or choose another recipe."
+                f"The recipe {self.recipe!r} sees each picture once and trains a head in one process, so "
+                f"{' and '.join(names)} would have no effect. Leave it out, or choose another recipe."
             )
 
     def _check_counts(self) -> None:

@@ -38,13 +38,26 @@ def webcam_flags(tmp_path_factory):
     return make_webcam_flags(picture, tmp_path_factory.mktemp("webcam"))
 
 
+@pytest.fixture(scope="module")
+def browser(webcam_flags):
+    with open_browser(*webcam_flags) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def address(folders):
+    """Of one server for all visitors but those who need a fresh one."""
+    with serve_app(**folders) as address:
+        yield address
+
+
 def open_page(page, name):
     page.get_by_test_id("stSidebarNavLink").filter(has_text=name).click()
 
 
-def test_visitor_explores_trains_watches_and_predicts(folders, webcam_flags):
-    with open_browser(*webcam_flags) as browser, serve_app(**folders) as address:
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
+def test_visitor_explores_trains_watches_and_predicts(browser, address):
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+        page = context.new_page()
         page.goto(address)
         expect(page.get_by_role("heading", name="Can a network see depression")).to_be_visible(timeout=30_000)
 
@@ -63,7 +76,7 @@ def test_visitor_explores_trains_watches_and_predicts(folders, webcam_flags):
         read_growing(page, num_readings=3, seconds=60)
 
         # A second tab sees the same training and offers no second start.
-        second = browser.new_page()
+        second = context.new_page()
         second.goto(f"{address}/train")
         expect(second.get_by_role("button", name="Stop and keep")).to_be_visible(timeout=30_000)
         expect(second.get_by_role("button", name="Start training")).to_have_count(0)
@@ -88,9 +101,9 @@ def test_visitor_explores_trains_watches_and_predicts(folders, webcam_flags):
         expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
-def test_visitor_judges_answers_to_snapshots_to_a_live_camera_and_to_many_files(folders, webcam_flags, tmp_path):
-    with open_browser(*webcam_flags) as browser, serve_app(**folders) as address:
-        page = browser.new_page(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+def test_visitor_judges_answers_to_snapshots_to_a_live_camera_and_to_many_files(browser, address, tmp_path):
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+        page = context.new_page()
         page.goto(f"{address}/predict")
         expect(page.get_by_text("What the model sees")).to_be_visible(timeout=60_000)
 
@@ -158,9 +171,9 @@ def count_orange(screenshot):
     return ((red - blue > 120) & (green - blue > 60) & (red > green)).sum()
 
 
-def test_visitor_looks_into_a_data_set_and_takes_tables_away(folders, tmp_path):
-    with open_browser() as browser, serve_app(**folders) as address:
-        page = browser.new_page(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+def test_visitor_looks_into_a_data_set_and_takes_tables_away(browser, address, tmp_path):
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+        page = context.new_page()
         page.goto(f"{address}/explore")
 
         # A click on the bar of an emotion shows its pictures; a filter makes them fewer; a click on one its details.
@@ -222,9 +235,9 @@ def test_visitor_looks_into_a_data_set_and_takes_tables_away(folders, tmp_path):
         expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
-def test_visitor_evaluates_moves_the_threshold_and_plays_a_round(folders):
-    with open_browser() as browser, serve_app(**folders) as address:
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
+def test_visitor_evaluates_moves_the_threshold_and_plays_a_round(browser, address):
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+        page = context.new_page()
         page.goto(f"{address}/evaluate")
         # The predictions come from a background process; then the one sentence and a cell that shows its pictures.
         expect(page.get_by_text(re.compile("Of 100 faces it has never seen, it puts"))).to_be_visible(timeout=120_000)
@@ -263,9 +276,9 @@ def test_visitor_evaluates_moves_the_threshold_and_plays_a_round(folders):
         expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
-def test_first_visit_straight_to_a_sub_page_is_a_part_of_the_app(folders):
-    with open_browser() as browser, serve_app(**folders) as address:
-        page = browser.new_page()
+def test_first_visit_straight_to_a_sub_page_is_a_part_of_the_app(folders, browser):
+    with browser.new_context() as context, serve_app(**folders) as address:
+        page = context.new_page()
         page.goto(f"{address}/explore")
         expect(page.get_by_role("heading", name="Explore the faces")).to_be_visible(timeout=30_000)
         expect(page.get_by_test_id("stSidebarNavLink")).to_have_text(
@@ -273,30 +286,29 @@ def test_first_visit_straight_to_a_sub_page_is_a_part_of_the_app(folders):
         )
 
 
-def test_first_page_comes_within_twice_an_empty_apps_time(folders, tmp_path):
+def test_first_page_comes_within_twice_an_empty_apps_time(folders, browser, tmp_path):
     empty_app = tmp_path / "empty.py"
     empty_app.write_text("import streamlit as st\nst.title('Empty')\n")
-    with open_browser() as browser:
 
-        def measure(script, heading):
-            start = time.monotonic()
-            with serve_app(script, **folders) as address:
-                page = browser.new_page()
-                page.goto(address)
-                expect(page.get_by_role("heading", name=heading)).to_be_visible(timeout=60_000)
-                seconds = time.monotonic() - start
-                page.close()
-            return seconds
+    def measure(script, heading):
+        start = time.monotonic()
+        with serve_app(script, **folders) as address:
+            page = browser.new_page()
+            page.goto(address)
+            expect(page.get_by_role("heading", name=heading)).to_be_visible(timeout=60_000)
+            seconds = time.monotonic() - start
+            page.close()
+        return seconds
 
-        empty = min(measure(empty_app, "Empty") for _ in range(2))
-        ours = min(measure(APP, "Can a network see depression") for _ in range(2))
+    empty = min(measure(empty_app, "Empty") for _ in range(2))
+    ours = min(measure(APP, "Can a network see depression") for _ in range(2))
     print(f"first page: {ours:.1f} s, empty app: {empty:.1f} s")
     assert ours <= 2 * empty
 
 
-def test_predict_says_that_the_model_is_loading_and_then_answers(folders):
-    with open_browser() as browser, serve_app(**folders) as address:
+def test_predict_answers_as_soon_as_it_is_there_even_as_the_first_page_of_all(folders, browser):
+    with serve_app(**folders) as address:
         page = browser.new_page()
         page.goto(f"{address}/predict")
-        expect(page.get_by_text("The model is loading")).to_be_visible(timeout=30_000)
-        expect(page.get_by_text("What the model sees")).to_be_visible(timeout=60_000)
+        expect(page.get_by_text("What the model sees")).to_be_visible(timeout=30_000)
+        page.close()

@@ -1,5 +1,8 @@
 """The graph that predicts is the network that Keras trains, whatever it is asked for and by however many at once."""
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -115,6 +118,23 @@ def test_visitors_at_the_same_moment_get_their_own_answers():
         found = list(pool.map(lambda i: graph.compute(images[i % 40 : i % 40 + (1, 20)[i % 2]]), range(80)))
     for i, outputs in enumerate(found):
         np.testing.assert_allclose(outputs, expected[i % 40 : i % 40 + len(outputs)], atol=1e-5)
+
+
+def test_nothing_is_reported_to_the_maker_of_onnx_runtime(tmp_path):
+    """With reports on, 1.32 keeps a session's identifier in the folder for temporary files at once."""
+    code = f"""
+import numpy as np
+from pathlib import Path
+from facedep.networks.classifier import load_classifier
+load_classifier(Path({str(SHIPPED_DIR)!r})).predict(np.zeros((20, 48, 48, 1), np.uint8))
+"""
+    places = {"TMPDIR": "temporary", "HOME": "home", "XDG_CACHE_HOME": "home/cache", "XDG_DATA_HOME": "home/data"}
+    for name in places.values():
+        (tmp_path / name).mkdir()
+    environment = {name: value for name, value in os.environ.items() if name not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    environment |= {name: str(tmp_path / value) for name, value in places.items()} | {"PYTHONPATH": str(PROJECT_DIR)}
+    subprocess.run([sys.executable, "-B", "-c", code], env=environment, check=True)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_a_graph_beside_the_weights_is_not_looked_at(tmp_path):

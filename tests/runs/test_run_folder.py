@@ -298,6 +298,8 @@ def test_config_comes_back_as_it_was_written():
         ({"issue_limits": {"max_beauty": 1}}, "There is no issue limit max_beauty"),
         ({"augmentation": "beauty"}, "There is no augmentation 'beauty'. Choose none, standard, camera."),
         ({"recipe": "quick", "augmentation": "camera"}, "The recipe 'quick' sees each picture once"),
+        ({"recipe": "quick", "num_devices": 2}, "several devices would have no effect"),
+        ({"recipe": "quick", "ema_momentum": 0.9}, "a mean of weights would have no effect"),
         ({"logit_adjustment": 1.5}, "A logit adjustment of 1.5: choose one from 0 to 1."),
         ({"repeat_threshold": 2}, "A repeat threshold of 2: choose a share from 0 to 1."),
         ({"num_drawn_faces": -1}, "-1 drawn faces: choose a whole number from 0 to 20,000."),

@@ -41,8 +41,8 @@ from facedep.runs import lifecycle, run_folder
 from facedep.runs.progress import TOO_EARLY, UNJUDGED, judge_learning, read_progress
 from facedep.runs.run_config import RunConfig
 from facedep.runs.writer import RunWriter
+from facedep.training import fit, train
 from facedep.training import prepare as training_prepare
-from facedep.training import train
 from facedep.training.architecture import build_network, list_weights
 from facedep.training.augmentation import augment_images
 from facedep.training.checks import check_run
@@ -51,6 +51,7 @@ from facedep.training.inputs import ArrayDataset, ClassSpec
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 NUM_BY_EMOTION = {"happy": 40, "neutral": 20, "sad": 30}
 CONFIG = RunConfig("compact", "pictures", num_epochs=2, batch_size=16, learning_rate=3e-3, seed=1, ema_momentum=0.95)
+QUICK_CONFIG = dataclasses.replace(CONFIG, recipe="quick", ema_momentum=0.0, num_progressive_resizing_epochs=0)
 
 
 @dataclass(frozen=True)
@@ -291,7 +292,7 @@ def shipped_dir(first_dir, workshop) -> Path:
 
 @pytest.fixture(scope="module")
 def quick_dir(shipped_dir, workshop) -> Path:
-    return workshop.train("quick", workshop.pictures, dataclasses.replace(CONFIG, recipe="quick", num_epochs=6))
+    return workshop.train("quick", workshop.pictures, dataclasses.replace(QUICK_CONFIG, num_epochs=6))
 
 
 def test_quick_takes_the_shipped_stages_as_they_are_and_learns_the_rest(quick_dir, shipped_dir):
@@ -320,6 +321,20 @@ def test_quick_measures_what_its_whole_network_then_answers(quick_dir, workshop)
     assert accuracy == pytest.approx(best["val_accuracy"], abs=1e-6)
 
 
+def test_card_says_how_far_the_graph_that_predicts_is_from_the_network_that_was_trained(first_dir, quick_dir):
+    assert 0 < read_card(first_dir).training.graph_difference < 1e-5
+    assert read_card(quick_dir).training.graph_difference is None  # Keras had no part in it
+
+
+def test_network_that_predicts_otherwise_than_it_was_trained_is_no_model(workshop, monkeypatch):
+    monkeypatch.setattr(fit, "_MAX_GRAPH_DIFFERENCE", 0.0)
+    run_dir = lifecycle.create_run(dataclasses.replace(CONFIG, num_epochs=1), "differs")
+    assert main(["train", "--run", str(run_dir), "--data", str(workshop.pictures)]) == 1
+    run = run_folder.read_run(run_dir)
+    assert run.message.startswith("The trained network predicts otherwise in ONNX Runtime than in Keras")
+    assert (run.state, run.has_model, run.can_resume) == ("failed", False, True)
+
+
 def test_quick_says_how_many_pictures_the_shipped_model_has_seen(quick_dir, parts, first_dir):
     card = read_card(quick_dir)
     assert card.data.num_in_training_set == {"train": len(parts["train"]), "val": 0, "test": 0}  # the same split
@@ -328,7 +343,7 @@ def test_quick_says_how_many_pictures_the_shipped_model_has_seen(quick_dir, part
 
 
 def test_quick_counts_shipped_pictures_among_those_it_has_seen(shipped_dir, workshop, parts):
-    config = dataclasses.replace(CONFIG, recipe="quick", num_epochs=1, seed=8)  # another split of the same pictures
+    config = dataclasses.replace(QUICK_CONFIG, num_epochs=1, seed=8)  # another split of the same pictures
     run_dir = workshop.train("quick again", workshop.pictures, config)
     seen = read_card(run_dir).data.num_in_training_set
     assert sum(seen.values()) == len(parts["train"])
@@ -337,7 +352,7 @@ def test_quick_counts_shipped_pictures_among_those_it_has_seen(shipped_dir, work
 
 
 def test_quick_works_with_two_folders(shipped_dir, workshop):
-    run_dir = workshop.train("quick groups", workshop.groups, dataclasses.replace(CONFIG, recipe="quick"))
+    run_dir = workshop.train("quick groups", workshop.groups, dataclasses.replace(QUICK_CONFIG))
     card = read_card(run_dir)
     assert card.class_names == ("depressed",)
     assert card.data.num_in_training_set == {"train": 0, "val": 0, "test": 0}
@@ -345,7 +360,7 @@ def test_quick_works_with_two_folders(shipped_dir, workshop):
 
 def test_quick_without_the_shipped_model_is_a_sentence(workshop, tmp_path, monkeypatch):
     monkeypatch.setenv("FACEDEP_MODELS_DIR", str(tmp_path))
-    run_dir = lifecycle.create_run(dataclasses.replace(CONFIG, recipe="quick"), "alone")
+    run_dir = lifecycle.create_run(dataclasses.replace(QUICK_CONFIG), "alone")
     assert main(["train", "--run", str(run_dir), "--data", str(workshop.pictures)]) == 1
     assert run_folder.read_run(run_dir).message.startswith(f"The model '{run_folder.SHIPPED_RUN}' does not exist.")
 
