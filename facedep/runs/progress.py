@@ -68,13 +68,12 @@ class Progress:
     @property
     def images_per_second(self) -> float | None:
         """Training pictures a second, over the newest stretch of one epoch; None before there is one."""
-        if not self.steps:
-            return None
         newest = [row for row in self.steps if row["epoch"] == self.steps[-1]["epoch"]]
-        stretch = newest[-1]["seconds"] - newest[0]["seconds"]
+        stretch = newest[-1]["seconds"] - newest[0]["seconds"] if newest else 0.0
         if stretch > 1:
             return (newest[-1]["position"] - newest[0]["position"]) * self.num_train / stretch
-        return self.num_train / self.epochs[-1]["train_seconds"] if self.epochs else None
+        epoch_seconds = self.epochs[-1]["train_seconds"] if self.epochs else 0.0
+        return self.num_train / epoch_seconds if epoch_seconds else None
 
     @property
     def best_epoch(self) -> dict[str, Any] | None:

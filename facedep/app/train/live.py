@@ -4,6 +4,7 @@ import streamlit as st
 
 from facedep.app.train.curves import show_curves
 from facedep.app.train.model_list import PENDING_RUN
+from facedep.networks.recipes import RECIPES
 from facedep.runs import lifecycle, progress, run_folder
 from facedep.training.estimate import describe_seconds
 
@@ -45,7 +46,8 @@ def show_live(run: run_folder.Run) -> None:
 
 def _describe_progress(run: run_folder.Run, measured: progress.Progress) -> str:
     if run.state == run_folder.STARTING:
-        return "Starting: loading TensorFlow …"
+        needs_tensorflow = run.config is None or not RECIPES[run.config.recipe].pretrained
+        return "Starting: loading TensorFlow …" if needs_tensorflow else "Starting …"
     if run.stage == "loading":
         return run.message or "Reading the pictures …"
     if run.stage == "scoring":

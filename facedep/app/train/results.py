@@ -42,7 +42,7 @@ def show_results(run: run_folder.Run) -> None:
     if run.card:
         show_scores(run.card)
     measured = progress.read_progress(run.path)
-    if measured.steps:
+    if measured.steps or measured.epochs:
         show_curves(measured, key=f"run_{run.name}", is_active=False)
     if run.state == run_folder.FAILED and (log := run_folder.read_log_tail(run)):
         with st.expander("The log's last lines"):
