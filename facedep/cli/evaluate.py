@@ -21,6 +21,7 @@ from facedep.data.sources import Dataset
 from facedep.errors import RunError
 from facedep.evaluation.evaluation import evaluate_run
 from facedep.evaluation.score_cache import read_scores
+from facedep.evaluation.scores import find_emotion_recall
 from facedep.inference.prediction_cache import has_predictions, read_predictions, save_predictions_beside
 from facedep.networks.card import read_card
 from facedep.networks.card_scores import Scores
@@ -76,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
         if options.report:
             _write_report(options, run_dir, dataset, job)
     if options.json:
-        print_json(scores)
+        print_json({**scores, "emotion_recall": find_emotion_recall(scores)})
     else:
         _print_scores(scores, run_dir.name)
     return 0
@@ -125,6 +126,8 @@ def _write_report(options: argparse.Namespace, run_dir: Path, dataset: Dataset, 
 def _print_scores(scores: dict[str, Any], name: str) -> None:
     described = describe_scores(Scores.from_json(scores))
     print(f"{scores['model']} on {scores['data']}, {scores['protocol']} protocol, {scores['subset']}: {described}")
+    if recall := find_emotion_recall(scores):
+        print(f"Emotions found: {', '.join(f'{name} {share:.0%}' for name, share in recall.items())}.")
     print_grouping_mismatch(scores["grouping_mismatch"], name)
     if scores.get("num_covered"):
         print(

@@ -89,6 +89,16 @@ def score_predictions(
     return scores
 
 
+def find_emotion_recall(scores: dict[str, Any]) -> dict[str, float]:
+    """Returns for each emotion the share of its pictures, 0..1, whose most probable emotion it is.
+
+    Args:
+        scores: From `score_predictions`; emotions that the model does not know are left out.
+    """
+    recall = {name: row["emotion_accuracy"] for name, row in scores["per_emotion"].items()}
+    return {name: share for name, share in recall.items() if share is not None and not np.isnan(share)}
+
+
 def _score_selectively(
     is_depressed: np.ndarray, probabilities: np.ndarray, is_right: np.ndarray, band: tuple[float, float]
 ) -> dict[str, Any]:

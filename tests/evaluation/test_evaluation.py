@@ -30,7 +30,7 @@ from facedep.evaluation.metrics import compute_metrics
 from facedep.evaluation.protocol_comparison import compare_protocols
 from facedep.evaluation.reliability import compute_reliability
 from facedep.evaluation.score_cache import find_evaluation_key, read_scores
-from facedep.evaluation.scores import score_predictions
+from facedep.evaluation.scores import find_emotion_recall, score_predictions
 from facedep.evaluation.slices import find_slices
 from facedep.evaluation.subset_selection import select_pictures, split_like_training
 from facedep.inference.prediction_cache import (
@@ -209,6 +209,14 @@ def test_network_that_answers_nan_has_no_scores_where_it_does():
     assert _are_undefined(sad, "group_accuracy", "group_accuracy_interval", "mean_probability")
     assert _are_undefined(scores, "coverage", "selective_accuracy")
     assert happy["group_accuracy"] == 1.0
+
+
+def test_recall_of_an_emotion_is_the_share_of_its_pictures_that_are_called_by_its_name():
+    predictions = _answer(("sad", 0.9), ("happy", 0.1), ("happy", 0.1), ("happy", 0.2))
+    scores = _score(_index("sad", "sad", "happy", "contempt"), predictions)  # it does not know contempt
+    assert find_emotion_recall(scores) == {"sad": 0.5, "happy": 1.0}
+    without_emotions = _score(_index("sad", "happy"), Predictions(np.array([0.9, 0.1]), None))
+    assert find_emotion_recall(without_emotions) == {}
 
 
 def test_scores_are_plain_numbers_that_json_can_hold():

@@ -522,6 +522,7 @@ def test_evaluate_prints_one_json_object_and_nothing_else(evaluated, first_dir):
     assert scores["num_in_training_set"] == 0
     assert scores["num_unreadable"] == 1
     assert 0 <= scores["emotion_accuracy"] <= 1
+    assert set(scores["emotion_recall"]) == {"happy", "neutral", "sad"}
     assert "Traceback" not in evaluated.stderr
 
 
