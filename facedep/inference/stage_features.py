@@ -3,12 +3,14 @@
 A picture is looked at once on this computer, as it is and mirrored, however often its set is trained on or split.
 """
 
+import contextlib
 import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from facedep.data.array_files import read_arrays, write_arrays
 from facedep.errors import DataError
@@ -18,6 +20,7 @@ from facedep.paths import cache_dir
 
 _logger = logging.getLogger(__name__)
 _KEY_BYTES, _IMAGES_AT_ONCE = 16, 1024
+_SECONDS_BETWEEN_LOOKS = 0.2
 
 
 def find_stage_features_path(graph: Graph, content_hash: str) -> Path:
@@ -44,6 +47,33 @@ def compute_stage_features(
     """
     keys = np.array([_hash(image) for image in _iterate(images)], dtype=f"S{_KEY_BYTES * 2}")
     path = find_stage_features_path(graph, content_hash)
+    with _take_turns(path, lambda: on_progress(0, len(images)) if on_progress else None):
+        return _complete(graph, images, keys, path, on_progress)
+
+
+@contextlib.contextmanager
+def _take_turns(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Waits while another process looks at the same pictures: what it finds is then known here too."""
+    lock = FileLock(path.with_name(f".{path.stem}.lock"))  # hidden, so that it is not evicted as a file of the cache
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while not lock.is_locked:
+            with contextlib.suppress(Timeout):
+                lock.acquire(timeout=_SECONDS_BETWEEN_LOOKS)
+                break
+            on_wait()
+    except OSError as error:  # a folder that may only be read: both look
+        _logger.warning("No turns can be taken: %s", describe_error(error))
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _complete(
+    graph: Graph, images: Inputs, keys: np.ndarray, path: Path, on_progress: Callable[[int, int], None] | None
+) -> np.ndarray:
+    """Returns the features of pictures with these keys, those of new ones computed and kept."""
     kept = read_arrays(path, ["keys", "features"])
     known_keys = kept["keys"] if kept is not None else np.array([], keys.dtype)
     new_keys, first = np.unique(keys, return_index=True)

@@ -77,11 +77,7 @@ class Graph:
         self._names = builder.output_names
         self._lock = threading.Lock()
         self._one_thread = _open_session(self._content, num_threads=1)
-
-    @cached_property
-    def _all_threads(self) -> onnxruntime.InferenceSession:
-        with self._lock:
-            return _open_session(self._content, num_threads=0)
+        self._all_threads: onnxruntime.InferenceSession | None = None
 
     @property
     def batch_size(self) -> int:
@@ -113,8 +109,16 @@ class Graph:
             images: `uint8` array of shape `(n, size, size, 1)`, 0-255.
             names: Which outputs.
         """
-        session = self._one_thread if len(images) <= _FEW_IMAGES else self._all_threads
-        return session.run(list(names), {INPUT: images})
+        return self._find_session(len(images)).run(list(names), {INPUT: images})
+
+    def _find_session(self, num_images: int) -> onnxruntime.InferenceSession:
+        """Returns the session for a batch of this size; the one with all threads is opened when it is first needed."""
+        if num_images <= _FEW_IMAGES:
+            return self._one_thread
+        with self._lock:
+            if self._all_threads is None:
+                self._all_threads = _open_session(self._content, num_threads=0)
+            return self._all_threads
 
     def run_batches(
         self, images: Inputs, names: Sequence[str] = (PROBABILITIES,), *, uses_flip_tta: bool = False

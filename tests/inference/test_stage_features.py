@@ -1,5 +1,7 @@
 """What the stages see: each picture is looked at once, whatever its place in the set."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,15 @@ def test_a_damaged_file_is_made_again(graph, images):
     path = find_stage_features_path(graph, "c")
     path.write_bytes(path.read_bytes()[:-100])
     assert np.array_equal(compute_stage_features(graph, images[:5], content_hash="c"), expected)
+
+
+def test_two_who_look_at_the_same_pictures_take_turns(graph, images):
+    looked_at = []
+    with ThreadPoolExecutor(2) as pool:
+        note = lambda *step: looked_at.append(step)  # noqa: E731
+        jobs = [pool.submit(compute_stage_features, graph, images, content_hash="e", on_progress=note) for _ in "ab"]
+    assert np.array_equal(*(job.result() for job in jobs))
+    assert looked_at.count((64, 70)) == 1  # the second batch
 
 
 def test_no_pictures_have_no_features(graph, images):
