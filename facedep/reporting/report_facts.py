@@ -52,21 +52,21 @@ def gather_head(evaluation: Evaluation, *, today: str) -> Head:
         evaluation: What the report is about.
         today: The date in words.
     """
-    scores = evaluation.scores
-    remarks = sentences.describe_coverage(scores)
+    evaluated = evaluation.record
+    remarks = sentences.describe_coverage(evaluated.scores)
     if evaluation.dataset.source != SAMPLE:  # drawn faces have the emotion that they were drawn with
         remarks = f"{remarks} {game.PEOPLE_SENTENCE}".strip()
     is_own_data = evaluation.card.data.content_hash == evaluation.dataset.content_hash
     return Head(
         name=evaluation.run.name,
         facts={
-            "Pictures": f"{scores['num_images']:,} of {evaluation.dataset.name}",
+            "Pictures": f"{evaluated.scores.num_images:,} of {evaluation.dataset.name}",
             "Chosen": _describe_choice(evaluation),
             "Called “depressed”": f"from P(“depressed”) of {evaluation.threshold:.2f}",
             "Date": today,
         },
-        sentence=sentences.describe_accuracy(scores),
-        warning=sentences.describe_seen(scores, is_own_data=is_own_data),
+        sentence=sentences.describe_accuracy(evaluated),
+        warning=sentences.describe_seen(evaluated, is_own_data=is_own_data),
         remarks=remarks,
         notice=NOTICE,
         labels=_describe_labels(evaluation),

@@ -2,12 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from facedep.evaluation.metrics import Confusion
 from facedep.evaluation.paired_comparison import PairedComparison
 from facedep.evaluation.slices import MIN_IMAGES, Slice
-from facedep.networks.majority_baseline import read_majority_baseline
+from facedep.networks.card_scores import RecordedEvaluation, Scores
 
 LOOKUP_TEXT = (
     "The same network, scored in different ways. A lookup table only remembers its training pictures and has learned "
@@ -27,52 +26,53 @@ INVERSION_TEXT = (
 )
 
 
-def describe_accuracy(scores: dict[str, Any]) -> str:
+def describe_accuracy(evaluated: RecordedEvaluation) -> str:
     """Returns the one sentence that matters, in Markdown: of 100 faces, how many are right, and what that is worth.
 
     Args:
-        scores: From `evaluation.evaluate_run`.
+        evaluated: The scores and what was scored.
     """
-    if math.isnan(scores["accuracy"]):
+    scores = evaluated.scores
+    if math.isnan(scores.accuracy):
         return "There is no score: the model gives no prediction for some of these pictures."
-    low, high = scores["intervals"]["accuracy"]
-    if scores["num_in_training_set"] == scores["num_images"]:
+    low, high = scores.intervals["accuracy"]
+    if evaluated.num_in_training_set == scores.num_images:
         faces = "faces, all of which it was trained on,"
-    elif scores["num_in_training_set"]:
+    elif evaluated.num_in_training_set:
         faces = "faces, some of which it was trained on,"
     else:
         faces = "faces it has never seen,"
     between = f" (between {100 * low:.0f} and {100 * high:.0f})" if not math.isnan(low) else ""
-    baseline = read_majority_baseline(scores)
+    baseline = scores.majority_baseline
     return (
-        f"Of 100 {faces} it puts **{100 * scores['accuracy']:.0f}**{between} into the group of their label; "
+        f"Of 100 {faces} it puts **{100 * scores.accuracy:.0f}**{between} into the group of their label; "
         f"always answering *{baseline.label}* would get **{100 * baseline.share:.0f}**."
     )
 
 
-def describe_seen(scores: dict[str, Any], *, is_own_data: bool = False) -> str:
+def describe_seen(evaluated: RecordedEvaluation, *, is_own_data: bool = False) -> str:
     """Returns what makes the score doubtful, in Markdown: few pictures, some of the training set; "" if nothing does.
 
     Args:
-        scores: From `evaluation.evaluate_run`.
+        evaluated: The scores and what was scored.
         is_own_data: Whether the run was trained on this very data set.
     """
-    texts = []
-    if scores["num_images"] < MIN_IMAGES:
-        texts.append(f"There are **only {scores['num_images']} pictures**: too few to say anything.")
-    if scores["subset"] == "val" and is_own_data:
+    num_images, texts = evaluated.scores.num_images, []
+    if num_images < MIN_IMAGES:
+        texts.append(f"There are **only {num_images} pictures**: too few to say anything.")
+    if evaluated.subset == "val" and is_own_data:
         texts.append(
             "Validation pictures select the best epoch of a run that trains on this split, so its score on them is too "
             "good."
         )
-    if scores["num_in_training_set"]:
+    if evaluated.num_in_training_set:
         texts.append(
-            f"It was trained on **{scores['num_in_training_set']:,} of these {scores['num_images']:,} pictures**: the "
-            "score is partly memory."
+            f"It was trained on **{evaluated.num_in_training_set:,} of these {num_images:,} pictures**: the score is "
+            "partly memory."
         )
-    if scores["num_also_in_train"]:
+    if evaluated.num_also_in_train:
         texts.append(
-            f"{scores['num_also_in_train']:,} of these pictures are also in this split's own train part: a "
+            f"{evaluated.num_also_in_train:,} of these pictures are also in this split's own train part: a "
             "model trained on that part has seen them."
         )
     return " ".join(texts)
@@ -125,19 +125,19 @@ def describe_slices(slices: Sequence[Slice]) -> str:
     )
 
 
-def describe_coverage(scores: dict[str, Any]) -> str:
+def describe_coverage(scores: Scores) -> str:
     """Returns how much is left unanswered and how right the rest is, in Markdown; "" without an abstention band.
 
     Args:
-        scores: From `scores.score_predictions`.
+        scores: The scores.
     """
-    coverage = scores.get("coverage")
+    coverage = scores.coverage
     if coverage is None or math.isnan(coverage):
         return ""
     unanswered = f"It is uncertain about **{100 * (1 - coverage):.0f}** of 100 pictures"
-    if not scores["num_covered"]:
+    if not scores.num_covered:
         return f"{unanswered}: about all of these."
-    return f"{unanswered}, and right about **{scores['selective_accuracy']:.0%}** of the others."
+    return f"{unanswered}, and right about **{scores.selective_accuracy:.0%}** of the others."
 
 
 def describe_comparison(comparison: PairedComparison, first: str, second: str) -> str:

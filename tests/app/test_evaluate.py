@@ -18,6 +18,7 @@ from facedep.evaluation import evaluation, protocol_comparison, robustness_run, 
 from facedep.inference import dataset_predictions, prediction_cache
 from facedep.networks import decision_threshold
 from facedep.networks.card import FINGERPRINTS_FILE, read_card
+from facedep.networks.card_scores import RecordedEvaluation
 from facedep.paths import models_dir
 from facedep.reporting import sentences
 from facedep.runs import run_folder as runs
@@ -52,7 +53,7 @@ def test_evaluate_says_in_one_sentence_how_good_a_model_is(app, small_set):
     open_evaluate(app, evaluate.OVERVIEW)
     run_dir = models_dir() / runs.SHIPPED_RUN
     scores = evaluation.evaluate_run(run_dir, small_set, EvalSubset(subset="all")).scores
-    assert read_sentence(app) == f"### {sentences.describe_accuracy(scores)}"
+    assert read_sentence(app) == f"### {sentences.describe_accuracy(RecordedEvaluation.from_json(scores))}"
     assert "faces it has never seen" in read_sentence(app)
     assert f"{scores['accuracy']:.1%}" in [metric.value for metric in app.metric]
     assert len(app.get("plotly_chart")) == 2

@@ -12,7 +12,7 @@ from facedep.emotions import DEPRESSED, NON_DEPRESSED
 from facedep.evaluation.metrics import compute_metrics
 from facedep.files import nan_to_null
 from facedep.networks.card import Card
-from facedep.networks.card_scores import Scores
+from facedep.networks.card_scores import RecordedEvaluation, Scores
 from facedep.networks.majority_baseline import UNKNOWN, MajorityBaseline, find_majority_baseline, read_majority_baseline
 from facedep.reporting.sentences import describe_accuracy
 
@@ -85,8 +85,10 @@ def test_what_is_missing_or_makes_no_sense_is_unknown(scores):
 @pytest.mark.parametrize("scores", GUESSING.values(), ids=GUESSING)
 def test_every_sentence_compares_with_the_larger_group(scores):
     assert "(always depressed: 0.720)" in describe_scores(Scores.from_json(scores))
-    asked = {**scores, "intervals": {"accuracy": [0.67, 0.76]}, "num_in_training_set": 0}
-    assert "always answering *depressed* would get **72**" in describe_accuracy(asked)
+    asked = {"data": "faces", "content_hash": "", "protocol": "leak-free", "subset": "test", **scores}
+    asked |= {"intervals": {"accuracy": [0.67, 0.76]}, "num_in_training_set": 0}
+    said = describe_accuracy(RecordedEvaluation.from_json(asked))
+    assert "always answering *depressed* would get **72**" in said
 
 
 @pytest.mark.parametrize("scores", GUESSING.values(), ids=GUESSING)

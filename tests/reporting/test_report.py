@@ -38,6 +38,7 @@ from facedep.inference.prediction_cache import (
     write_predictions,
 )
 from facedep.networks.card import CARD_FILE, FINGERPRINTS_FILE, MODEL_FILE, read_card
+from facedep.networks.card_scores import RecordedEvaluation, Scores
 from facedep.networks.decision_threshold import write_threshold
 from facedep.notices import NOTICE
 from facedep.paths import PROJECT_DIR
@@ -145,8 +146,8 @@ def test_command_writes_the_report_and_the_model_card_and_says_both_paths(made):
 
 def test_report_says_the_sentences_and_numbers_of_the_evaluation(made, page):
     scores = made["scores"]
-    assert _strip(sentences.describe_accuracy(scores)) in page.text
-    assert _strip(sentences.describe_coverage(scores)) in page.text
+    assert _strip(sentences.describe_accuracy(RecordedEvaluation.from_json(scores))) in page.text
+    assert _strip(sentences.describe_coverage(Scores.from_json(scores))) in page.text
     low, high = scores["intervals"]["roc_auc"]
     for words in (
         f"{scores['accuracy']:.1%}",
@@ -319,7 +320,7 @@ def test_run_of_scores_only_has_a_report(tmp_path, dataset):
     save_predictions_beside(run_dir, dataset)
     (run_dir / MODEL_FILE).unlink()
     page = _build(run_dir, dataset)
-    assert _strip(sentences.describe_accuracy(scores)) in page.text
+    assert _strip(sentences.describe_accuracy(RecordedEvaluation.from_json(scores))) in page.text
     assert "Only the predictions of this run are here, not its network" in page.text
     assert "facedep robustness" not in page.text
 
@@ -381,7 +382,7 @@ def test_part_and_threshold_in_force_are_said(tmp_path, dataset):
     assert "from P(“depressed”) of 0.90" in page.text
     assert "val part. As published:" in page.text
     scores = evaluate_run(run_dir, dataset, EvalSubset(PUBLISHED, "val")).scores
-    assert _strip(sentences.describe_accuracy(scores)) in page.text
+    assert _strip(sentences.describe_accuracy(RecordedEvaluation.from_json(scores))) in page.text
 
 
 def test_pictures_that_are_not_answered_yet_give_a_sentence_and_no_network_runs(tmp_path, dataset):

@@ -20,10 +20,10 @@ def show_overview(evaluation: Evaluation) -> None:
     Args:
         evaluation: The run on its pictures.
     """
-    scores, dataset = evaluation.scores, evaluation.dataset
-    st.markdown(f"### {sentences.describe_accuracy(scores)}")
+    scores, dataset, evaluated = evaluation.scores, evaluation.dataset, evaluation.record
+    st.markdown(f"### {sentences.describe_accuracy(evaluated)}")
     is_own_data = evaluation.card.data.content_hash == dataset.content_hash
-    if text := sentences.describe_seen(scores, is_own_data=is_own_data):
+    if text := sentences.describe_seen(evaluated, is_own_data=is_own_data):
         st.warning(text, icon=":material/history:")
     if dataset.source == SAMPLE and evaluation.run.name == run_folder.SHIPPED_RUN:
         st.info(
@@ -31,7 +31,7 @@ def show_overview(evaluation: Evaluation) -> None:
             "real faces it does better (see its card, or choose the Kaggle set on Explore).",
             icon=":material/draw:",
         )
-    text = sentences.describe_coverage(scores)
+    text = sentences.describe_coverage(evaluated.scores)
     if has_published_labels(dataset):
         text = f"{text} {game.PEOPLE_SENTENCE}"
     st.markdown(text)

@@ -36,7 +36,7 @@ def show_threshold(evaluation: Evaluation) -> None:
     st.markdown(f"#### {sentences.describe_confusion(moved.confusion)}")
     st.markdown(
         f"**{moved.scores['accuracy']:.1%}** in the right group, {moved.scores['balanced_accuracy']:.1%} as the mean "
-        f"of both. {sentences.describe_coverage(moved.scores)}"
+        f"of both. {sentences.describe_coverage(moved.record.scores)}"
     )
     if evaluation.band and not moved.band:
         st.caption("So far from where its uncertain band was found, this model has none: it never abstains.")
