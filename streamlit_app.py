@@ -67,7 +67,7 @@ def _describe_what_is_loaded() -> str:
 
 
 configure_logging()
-st.set_page_config(page_title="facedep", page_icon=":material/face:", layout="wide")
+st.set_page_config(page_title="facedep", page_icon=page.ICON_PATH, layout="wide")
 HOME = st.Page(show_home, title="Home", icon=":material/home:", default=True)
 EXPLORE = st.Page("pages/explore.py", title="Explore", icon=":material/grid_view:")
 TRAIN = st.Page("pages/train.py", title="Train", icon=":material/show_chart:")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -14,6 +15,7 @@ from facedep.paths import PROJECT_DIR
 if TYPE_CHECKING:
     from facedep.reporting.plots.theme import Figure
 
+ICON_PATH = str(Path(__file__).with_name("icon.png"))  # Streamlit's own icons are fetched from another server
 CHART_CONFIG = {"displayModeBar": False}  # Plotly's toolbar hides titles on small screens
 
 

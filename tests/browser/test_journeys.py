@@ -58,6 +58,8 @@ def open_page(page, name):
 def test_visitor_explores_trains_watches_and_predicts(browser, address):
     with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
         page = context.new_page()
+        requested = []
+        context.on("request", lambda request: requested.append(request.url))
         page.goto(address)
         expect(page.get_by_role("heading", name="Can a network see depression")).to_be_visible(timeout=30_000)
 
@@ -99,6 +101,8 @@ def test_visitor_explores_trains_watches_and_predicts(browser, address):
         expect(page.get_by_role("heading", name=re.compile("epressed”"))).to_be_visible(timeout=60_000)
         expect(page.get_by_text("What the model sees: 48 x 48 gray pixels")).to_be_visible()
         expect(page.get_by_test_id("stException")).to_have_count(0)
+        ours = (address, address.replace("http", "ws", 1), "data:", "blob:")
+        assert [url for url in requested if not url.startswith(ours)] == []  # the icon among them
 
 
 def test_visitor_judges_answers_to_snapshots_to_a_live_camera_and_to_many_files(browser, address, tmp_path):
