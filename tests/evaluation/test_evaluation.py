@@ -335,8 +335,6 @@ sys.exit("keras" in sys.modules or "scipy" in sys.modules)
 
 
 def test_only_the_pictures_of_the_part_are_asked_about(tmp_path, dataset, monkeypatch):
-    from facedep.inference import dataset_predictions as answering
-
     run_dir = _make_run(tmp_path / "models")
     asked = []
 
@@ -346,7 +344,7 @@ def test_only_the_pictures_of_the_part_are_asked_about(tmp_path, dataset, monkey
         _answer_as(dataset, run_dir, mask)
         return evaluation.read_predictions(run_dir, dataset)
 
-    monkeypatch.setattr(answering, "compute_predictions", compute_predictions)
+    monkeypatch.setattr(evaluation, "compute_predictions", compute_predictions)
     told = []
     scores = evaluate_run(run_dir, dataset, EvalSubset(), on_progress=lambda *step: told.append(step)).scores
     wanted = select_pictures(run_dir, dataset, scan_dataset(dataset), EvalSubset()).mask
