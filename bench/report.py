@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.app_report import render_app
 from bench.key_figures import find_best_auc, find_seconds_to_quality, find_target_auc, find_training_rate
 from facedep.networks.recipes import ARTICLE, COMPACT, QUICK, Recipe
 
@@ -135,7 +136,8 @@ def _render_quality(sections: dict[str, Any]) -> list[str]:
         "network has, whichever of the two sides trained it. The article's clock runs only in `fit`, without any "
         "scoring. This project's runs from the call of `train_run`, TensorFlow imported: finding copies, decoding, "
         "features and the scoring after each epoch are in it, and in its whole time also the final scores and the "
-        "saved model.",
+        "saved model. `quick` needs no TensorFlow. This project turns TensorFlow's oneDNN on, which by itself is so only "
+        "where the processor has AVX-512; the row of the recipe `article` shows what that does to the same network.",
         "",
         "| | preparing, first / second time, s | seconds to the quality | the article's seconds to its own best epoch, "
         "as a multiple of these | the article's whole training, as a multiple of these | whole training, s (epochs) "
@@ -310,6 +312,7 @@ _SECTIONS = {
     "quality": _render_quality,
     "prediction": _render_prediction,
     "memory": _render_memory,
+    "app": lambda sections: render_app(sections["app"]["results"]),
 }
 
 

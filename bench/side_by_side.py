@@ -76,6 +76,7 @@ class Bench:
         work_dir: For everything that is gone at the end.
         results: The content of `benchmark.json`.
         json_path: Where that lies.
+        beside: An earlier checkout of this project, whose app is measured too; None for none.
     """
 
     plan: Plan
@@ -84,6 +85,7 @@ class Bench:
     work_dir: Path
     results: dict[str, Any]
     json_path: Path
+    beside: Path | None = None
 
     def call(self, name: str, *, cache: str, **arguments: Any) -> dict[str, Any]:
         """Returns what a function of `measurements` measures in a fresh process.
@@ -156,6 +158,7 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument("--data", default=KAGGLE, metavar="SRC", help="the Kaggle set: kaggle (default) or its .zip")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: docs; with --smoke a new temporary folder")
     parser.add_argument("--only", default=",".join(SECTIONS), metavar="A,B", help=f"sections: {', '.join(SECTIONS)}")
+    parser.add_argument("--beside", type=Path, metavar="DIR", help="an earlier checkout, whose app is measured too")
     parser.add_argument("--render", action="store_true", help="measure nothing, write the report from benchmark.json")
     parser.add_argument("--smoke", action="store_true", help="a few pictures and epochs: tries the benchmark itself")
     options = parser.parse_args()
@@ -183,7 +186,7 @@ def _prepare(options: argparse.Namespace, work_dir: Path, results: dict[str, Any
     results["command"] = f"python -m bench.side_by_side --data {name if dataset.source != KAGGLE else KAGGLE}"
     results["command"] += " --smoke" if options.smoke else ""
     results["is_smoke"] = options.smoke
-    return Bench(plan, source, name, work_dir, results, json_path)
+    return Bench(plan, source, name, work_dir, results, json_path, options.beside)
 
 
 def _describe_machine() -> dict[str, Any]:
@@ -333,11 +336,24 @@ def measure_memory(bench: Bench) -> None:
             shutil.rmtree(used)
 
 
+def measure_app(bench: Bench) -> None:
+    """The app as a visitor meets it, of this checkout and of the one beside it."""
+    from bench.app import Checkout, measure_checkout  # brings the browser's driver
+
+    for side, project_dir in (("before", bench.beside), ("now", PROJECT_DIR)):
+        if project_dir is not None:
+            work_dir = bench.work_dir / f"app {side}"
+            plan = bench.plan
+            checkout = Checkout(project_dir, work_dir, bench.source, plan.num_starts, plan.num_calls)
+            bench.note("app", side, measure_checkout(checkout))
+
+
 SECTIONS = {
     "training": measure_training,
     "quality": measure_quality,
     "prediction": measure_prediction,
     "memory": measure_memory,
+    "app": measure_app,
 }
 
 

@@ -3,7 +3,10 @@
 import os
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported, or it has no effect
+# Before TensorFlow is imported, or they have no effect. By itself it uses oneDNN only where the processor has AVX-512;
+# with AVX2 alone an epoch of `compact` on 2,554 small pictures takes 9 instead of 20 s.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import keras
 import numpy as np

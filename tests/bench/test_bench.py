@@ -70,11 +70,22 @@ def _make_sections() -> dict:
         "1000": {"article": _make_training(article, peak_bytes=700 * MIB)},
         "30000": {"article": _make_training(article, peak_bytes=750 * MIB)},
     }
+    now = {
+        "commit": "1234567",
+        "predict_seconds": [1.0, 0.9, 1.1],
+        "call_seconds": {"1": [0.0031, 0.0029], "100": [0.17]},
+        "evaluate_seconds": [4.04],
+        "evaluate_num_images": 3649,
+        "server_bytes": 280 * MIB,
+        "reasons": {"snapshot": "Error: no camera"},
+    }
+    before = {**now, "commit": "0123456", "predict_seconds": [4.8], "server_bytes": None, "reasons": {}}
     results = {
         "training": training,
         "quality": quality,
         "prediction": {"first_seconds": first, "warm_seconds": warm},
         "memory": {"num_steps": 20, "num_held_out": 200, "sizes": sizes},
+        "app": {"before": before, "now": now},
     }
     return {name: {"about": ABOUT, "results": values} for name, values in results.items()}
 
@@ -133,10 +144,17 @@ def test_the_report_gives_rates_ratios_and_shares_from_the_numbers():
     assert _read_row(report, "warm, one face, median") == ["100.0", "5.0", "20.0 x"]
     assert _read_row(report, "recipe `article` | 2.0") == ["2.0 / 0.50", "2.0 / 0.50", "700", "750", "50"]
     assert "a processor, 2 cores, 8 GiB memory" in report
+    assert "| | before (0123456) | now (1234567) |" in report
+    assert _read_row(report, "`facedep predict FILE --json`") == ["4.8", "1.0"]
+    assert _read_row(report, "one face, warm, library call") == ["3.0", "3.0"]
+    assert _read_row(report, "3,649 faces evaluated") == ["4.0", "4.0"]
+    assert _read_row(report, "server memory") == ["–", "280"]
+    assert _read_row(report, "snapshot to gauge") == ["–", "–"]
+    assert "Missing, now, snapshot: Error: no camera" in report
     assert "plot.png" in report
 
 
-@pytest.mark.parametrize("section", ["training", "quality", "prediction", "memory"])
+@pytest.mark.parametrize("section", ["training", "quality", "prediction", "memory", "app"])
 def test_the_report_of_a_run_that_broke_off_has_what_was_measured(section):
     whole = _make_sections()[section]
     report = render_report({"command": "x", "sections": {section: whole}})

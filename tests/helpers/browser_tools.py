@@ -46,7 +46,7 @@ def find_program(*names: str) -> str:
 
 
 @contextmanager
-def serve_app(script: Path = APP, **environment: str) -> Iterator[str]:
+def serve_app(script: Path = APP, *, project_dir: Path = PROJECT_DIR, **environment: str) -> Iterator[str]:
     """Runs the app on a free port and gives its address; ends it, and only it, at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -55,7 +55,7 @@ def serve_app(script: Path = APP, **environment: str) -> Iterator[str]:
     command += ["--server.port", str(port), "--server.fileWatcherType", "none"]
     server = subprocess.Popen(
         command,
-        cwd=PROJECT_DIR,
+        cwd=project_dir,
         env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
