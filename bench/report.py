@@ -136,8 +136,8 @@ def _render_quality(sections: dict[str, Any]) -> list[str]:
         "network has, whichever of the two sides trained it. The article's clock runs only in `fit`, without any "
         "scoring. This project's runs from the call of `train_run`, TensorFlow imported: finding copies, decoding, "
         "features and the scoring after each epoch are in it, and in its whole time also the final scores and the "
-        "saved model. `quick` needs no TensorFlow. This project turns TensorFlow's oneDNN on, which by itself is so only "
-        "where the processor has AVX-512; the row of the recipe `article` shows what that does to the same network.",
+        "saved model. `quick` needs no TensorFlow. This project turns on TensorFlow's oneDNN, which by itself is used "
+        "only with AVX-512; the row of the recipe `article` shows what that does to the same network.",
         "",
         "| | preparing, first / second time, s | seconds to the quality | the article's seconds to its own best epoch, "
         "as a multiple of these | the article's whole training, as a multiple of these | whole training, s (epochs) "
