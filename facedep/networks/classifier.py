@@ -78,7 +78,28 @@ class Classifier:
         Raises:
             ModelError: Its outputs are not finite numbers.
         """
-        outputs = self.graph.compute(images, uses_flip_tta=self.card.uses_flip_tta)
+        return self.interpret(self.compute_outputs(images))
+
+    def compute_outputs(self, images: Inputs) -> np.ndarray:
+        """Returns what the network gives for prepared faces, averaged over mirror images if the card says so.
+
+        Args:
+            images: As for `predict`.
+
+        Returns:
+            `float32` array of shape `(n, classes)`, 0..1, before the temperature.
+        """
+        return self.graph.compute(images, uses_flip_tta=self.card.uses_flip_tta)
+
+    def interpret(self, outputs: np.ndarray) -> Predictions:
+        """Returns the predictions that a network's outputs mean.
+
+        Args:
+            outputs: From `compute_outputs`.
+
+        Raises:
+            ModelError: They are not finite numbers.
+        """
         if not np.isfinite(outputs).all():
             raise ModelError(f"The model {self.name!r} predicts values that are not numbers. Choose another model.")
         outputs = apply_temperature(outputs, self.temperature)

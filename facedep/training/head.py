@@ -32,6 +32,7 @@ _WARM_UP_SHARE, _FIRST_RATE_SHARE = 0.1, 1 / 25
 _MEAN_DECAY, _SQUARE_DECAY, _ADAM_EPSILON = 0.9, 0.999, 1e-7
 _SMALLEST = 1e-7
 _ROWS_AT_ONCE = 4096
+_MAX_STANDARDISED_BYTES = 256 * 1024**2  # FER2013's take 200 MB
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class HeadTrainer:
         self._targets = self._smooth(targets)
         self._mean, self._variance = _measure_columns(features)
         self._scale = 1 / np.sqrt(self._variance + np.float32(NORM_EPSILON))
+        self._standardised = self._standardise(features) if features.size * 4 <= _MAX_STANDARDISED_BYTES else None
         rng = np.random.default_rng(settings.seed)
         limit = math.sqrt(6 / (features.shape[1] + targets.shape[1]))  # Glorot & Bengio 2010, as in Keras
         self._kernel = rng.uniform(-limit, limit, (features.shape[1], targets.shape[1])).astype(np.float32)
@@ -100,7 +102,8 @@ class HeadTrainer:
         predicted = np.empty_like(self._targets)
         for start in range(0, len(order), settings.batch_size):
             rows = order[start : start + settings.batch_size]
-            inputs = self._standardise(self._features[rows])
+            known = self._standardised
+            inputs = self._standardise(self._features[rows]) if known is None else known[rows]
             inputs *= (rng.random(inputs.shape, np.float32) >= _DROPOUT) / np.float32(1 - _DROPOUT)
             logits = inputs @ self._kernel + self._bias
             predicted[rows] = self._activate(logits)

@@ -8,6 +8,7 @@ import platform
 import time
 
 import numpy as np
+import pandas as pd
 
 from facedep import __version__
 from facedep.audit.issues import IssueLimits
@@ -31,7 +32,6 @@ from facedep.networks.card import (
 )
 from facedep.networks.card_scores import Scores
 from facedep.networks.classifier import Classifier
-from facedep.networks.graph import Graph
 from facedep.networks.recipes import Recipe, find_recipe
 from facedep.reporting.model_card import render_model_card
 from facedep.runs import run_config, run_folder
@@ -40,7 +40,7 @@ from facedep.runs.run_folder import CHECKPOINT_FILE
 from facedep.runs.writer import RunWriter
 from facedep.training.head import fit_head_run
 from facedep.training.inputs import FittedRun
-from facedep.training.prepare import PreparedRun, SplitDataset, prepare_run
+from facedep.training.prepare import PreparedRun, prepare_run
 
 
 def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
@@ -65,8 +65,10 @@ def train_run(config: RunConfig, source: str, writer: RunWriter) -> str:
     writer.write_status(run_folder.RUNNING, stage="scoring")
     card = _describe_run(prepared, writer.run_dir.name)
     card = dataclasses.replace(card, training=_describe_training(fitted, config, seconds=time.time() - started))
-    card = dataclasses.replace(card, calibration=_calibrate(prepared, fitted.graph, card))
-    _write(prepared, fitted, card, writer)
+    classifier = Classifier(writer.run_dir.name, fitted.graph, card, frozenset())
+    val_outputs = classifier.compute_outputs(prepared.arrays["val"].images) if "val" in prepared.arrays else None
+    card = dataclasses.replace(card, calibration=_calibrate(prepared, val_outputs, card))
+    _write(prepared, fitted, val_outputs, card, writer)
     if fitted.summary.was_stopped:
         return run_folder.STOPPED
     (writer.run_dir / CHECKPOINT_FILE).unlink(missing_ok=True)
@@ -85,17 +87,17 @@ def _fit(config: RunConfig, source: str, writer: RunWriter) -> tuple[PreparedRun
     return prepared, fit_network_run(prepared, writer, devices)
 
 
-def _calibrate(prepared: PreparedRun, graph: Graph, card: Card) -> Calibration | None:
+def _calibrate(prepared: PreparedRun, val_outputs: np.ndarray | None, card: Card) -> Calibration | None:
     """Returns the calibration: of the run that is refitted, or found on the val subset; None without either."""
     plan, refit_card = prepared.plan, prepared.refit_card
     if refit_card:
         return dataclasses.replace(refit_card.calibration or Calibration(), run=plan.config.refit_of)
-    if plan.recipe.is_calibrated:
-        return _find_calibration(prepared, graph, card)
+    if plan.recipe.is_calibrated and val_outputs is not None:
+        return _find_calibration(prepared, val_outputs, card)
     return None
 
 
-def _find_calibration(prepared: PreparedRun, graph: Graph, card: Card) -> Calibration:
+def _find_calibration(prepared: PreparedRun, outputs: np.ndarray, card: Card) -> Calibration:
     """Returns temperature and abstention band, both found on the val subset; neither if it is too small.
 
     The band is found on the data set's own pictures: drawn ones are easier, and would make it too narrow.
@@ -104,7 +106,6 @@ def _find_calibration(prepared: PreparedRun, graph: Graph, card: Card) -> Calibr
     uncalibrated = Calibration(chosen_on="val", num_images=len(val.images))
     if len(val.images) < calibration.MIN_IMAGES:
         return uncalibrated
-    outputs = graph.compute(val.images, uses_flip_tta=card.uses_flip_tta)
     is_positive = prepared.plan.class_spec.is_positive
     temperature = calibration.find_temperature(outputs, is_positive, val.is_depressed)
     probabilities = calibration.apply_temperature(outputs, temperature)[:, is_positive].sum(axis=1)
@@ -115,31 +116,35 @@ def _find_calibration(prepared: PreparedRun, graph: Graph, card: Card) -> Calibr
     return dataclasses.replace(uncalibrated, temperature=temperature, abstention_band=band)
 
 
-def _write(prepared: PreparedRun, fitted: FittedRun, card: Card, writer: RunWriter) -> None:
+def _write(
+    prepared: PreparedRun, fitted: FittedRun, val_outputs: np.ndarray | None, card: Card, writer: RunWriter
+) -> None:
     """Scores the network and writes it, with its card, into the run's folder."""
     run_dir, pretrained = writer.run_dir, prepared.pretrained
     fingerprints = set(prepared.arrays["train"].fingerprints) | (pretrained.fingerprints if pretrained else set())
     classifier = Classifier(run_dir.name, fitted.graph, card, frozenset(fingerprints))
-    card = dataclasses.replace(card, scores=_score_subsets(classifier, prepared.data))
+    card = dataclasses.replace(card, scores=_score_subsets(prepared, classifier, val_outputs))
     write_text(run_dir / FINGERPRINTS_FILE, "\n".join(sorted(fingerprints)) + "\n")
     fitted.write(run_dir / MODEL_FILE)
     write_json(run_dir / CARD_FILE, card.to_json())
     write_text(run_dir / MODEL_CARD_FILE, render_model_card(run_dir.name, card.to_json()))
 
 
-def _score_subsets(classifier: Classifier, data: SplitDataset) -> dict[str, Scores]:
-    masks = {subset: data.subsets == subset for subset in ("val", "test")}
-    return {subset: _score(classifier, data, mask) for subset, mask in masks.items() if mask.any()}
+def _score_subsets(prepared: PreparedRun, classifier: Classifier, val_outputs: np.ndarray | None) -> dict[str, Scores]:
+    """Returns the scores on the data set's own val and test pictures; those of test are first read here."""
+    data, scores = prepared.data, {}
+    if val_outputs is not None:
+        own_outputs = val_outputs[: prepared.num_own_val]
+        scores["val"] = _score(classifier, data.dataset.samples[data.subsets == "val"], own_outputs)
+    if (mask := data.subsets == "test").any():
+        images = load_images(data.dataset, data.scan, mask, classifier.input_size_px)
+        scores["test"] = _score(classifier, data.dataset.samples[mask], classifier.compute_outputs(images))
+    return scores
 
 
-def _score(classifier: Classifier, data: SplitDataset, mask: np.ndarray) -> Scores:
-    images = load_images(data.dataset, data.scan, mask, classifier.input_size_px)
-    scores = score_predictions(
-        data.dataset.samples[mask],
-        classifier.predict(images),
-        threshold=classifier.threshold,
-        band=classifier.abstention_band,
-    )
+def _score(classifier: Classifier, samples: pd.DataFrame, outputs: np.ndarray) -> Scores:
+    predictions = classifier.interpret(outputs)
+    scores = score_predictions(samples, predictions, threshold=classifier.threshold, band=classifier.abstention_band)
     return Scores.from_json(scores)
 
 
