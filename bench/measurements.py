@@ -66,7 +66,8 @@ def measure_own_pipeline(*, source: str, recipe: str, protocol: str) -> dict[str
     from facedep.data.splits import split_dataset
     from facedep.networks.recipes import find_recipe
     from facedep.training.augmentation import AUGMENTATIONS
-    from facedep.training.inputs import ArrayDataset, Batches
+    from facedep.training.batches import Batches
+    from facedep.training.inputs import ArrayDataset
 
     settings = find_recipe(recipe)
     dataset = load_dataset(source)
