@@ -32,7 +32,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Runs single files in this process: a debugger works there, and the workers' start would take longer."""
     if all(Path(argument.partition("::")[0]).is_file() for argument in config.args):
         return 0
-    return min(MAX_WORKERS, os.cpu_count() or 1)
+    return min(MAX_WORKERS, 1 + (os.cpu_count() or 1))  # one more than cores: many tests wait for a process or a page
 
 
 @pytest.hookimpl(tryfirst=True)

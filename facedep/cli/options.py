@@ -62,7 +62,7 @@ def find_run(options: argparse.Namespace) -> Path:
     Raises:
         RunError: There is no such run.
     """
-    return run_folder.find_run_dir(options.model or run_folder.find_default_model())
+    return run_folder.find_run_dir(run_folder.find_default_model() if options.model is None else options.model)
 
 
 def select_subset(

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,8 @@ def _plan_run(options: argparse.Namespace, data_name: str) -> run_config.RunConf
 def _parse_issue_limit(text: str) -> tuple[str, float]:
     name, _, value = text.partition("=")
     try:
-        return name, float(value)
+        if math.isfinite(limit := float(value)):
+            return name, limit
+        raise ValueError
     except ValueError:
         raise RunError(f"--issue-limit {text!r}: write a name and a number, like min_contrast=0.2.") from None

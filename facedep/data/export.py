@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from facedep import emotions
-from facedep.data.sources import Dataset
+from facedep.data.sources import KAGGLE, SAMPLE, Dataset
 from facedep.errors import DataError
 from facedep.files import write_folder_atomically
 
@@ -44,7 +44,7 @@ def export_dataset(dataset: Dataset, out_dir: Path) -> dict[str, int]:
         out_dir: A folder that does not exist yet, or is empty.
 
     Raises:
-        DataError: The folder is in use, or the disk is full; nothing is left behind then.
+        DataError: The folder is in use or inside the data set, or the disk is full; nothing is left behind then.
         ImageError: A file cannot be read.
     """
     target = out_dir.expanduser().resolve()
@@ -54,6 +54,8 @@ def export_dataset(dataset: Dataset, out_dir: Path) -> dict[str, int]:
             raise DataError(
                 f"{out_dir} is not an empty folder. Choose a new one, so that nothing of yours is mixed in."
             )
+        if dataset.source not in (SAMPLE, KAGGLE) and target.is_relative_to(Path(dataset.source).resolve()):
+            raise DataError(f"{out_dir} is inside the data set itself, which would grow. Choose a folder elsewhere.")
         with write_folder_atomically(target) as partial:
             for group in emotions.GROUPS:
                 (partial / group).mkdir()

@@ -229,11 +229,13 @@ def store_upload(name: str, file: BinaryIO) -> Path:
     target = folder / f"{stem[:80] or 'upload'}.zip"
     try:
         uploads_dir().mkdir(parents=True, exist_ok=True)
+        uploads_dir().chmod(0o700)  # faces: for no other user of this computer
         with write_atomically(target, partial_dir=uploads_dir()) as partial:  # the folder holds whole archives only
             with partial.open("wb") as out:
+                partial.chmod(0o600)
                 shutil.copyfileobj(file, out)
             _check_upload(partial, name)
-            folder.mkdir(exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise DataError(f"{name} could not be kept ({error.strerror}). Free some space, or unpack it and type the "
                         "folder's path.") from None  # fmt: skip

@@ -30,6 +30,8 @@ FORMATS_TEXT = "JPEG, PNG, HEIC, WebP, GIF, BMP, TIFF or AVIF"
 MIN_SIDE_PX = 8
 MAX_PIXELS = 120_000_000  # the largest phone cameras take 108 megapixels
 MAX_PICTURE_BYTES = 256 * 1024**2
+MAX_JPEG_SCANS = 100  # of a progressive one; programs write about 10, and each costs as much as the whole picture
+_JPEG_SCAN = b"\xff\xda"  # never within a scan's data, where a zero or a restart's number follows each 255
 # What Pillow's decoders are seen to raise on damaged files, beside OSError.
 _DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError,
                    RuntimeError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError)  # fmt: skip
@@ -46,7 +48,8 @@ def open_picture(source: bytes | Path, name: str) -> Image.Image:
         name: What to call the picture in an error sentence.
 
     Raises:
-        ImageError: The file is missing, empty, no picture, damaged, below 8 pixels a side or above 120 megapixels.
+        ImageError: The file is missing, empty, no picture, damaged, below 8 pixels a side, above 120 megapixels, or
+            takes very long to decode.
     """
     if isinstance(source, Path):
         source = read_picture_bytes(source, name)
@@ -66,6 +69,10 @@ def open_picture(source: bytes | Path, name: str) -> Image.Image:
         raise ImageError(
             f"{name} is {width} x {height} pixels, too small to show a face. "
             f"Use at least {MIN_SIDE_PX} x {MIN_SIDE_PX}."
+        )
+    if picture.format in ("JPEG", "MPO") and source.count(_JPEG_SCAN) > MAX_JPEG_SCANS:
+        raise ImageError(
+            f"{name} is stored in more than {MAX_JPEG_SCANS} passes, which could take hours to decode. Export it again."
         )
     try:
         picture.load()

@@ -11,6 +11,7 @@ from facedep.networks.recipes import Recipe
 INPUT = "face"  # the picture: `(size, size, 1)`, 0-255
 OUTPUT = "probabilities"
 STAGE_FEATURES = "features"  # what the head of `quick` is trained on
+HEAD_NORM, HEAD_DROPOUT = "head_norm", 0.6  # of that head
 NORM_EPSILON = 1e-3
 
 
@@ -122,8 +123,8 @@ def _list_quick_body() -> list[Layer]:
     return [
         *layers,
         *list_stage_features(),
-        Layer("norm", "head_norm", (STAGE_FEATURES,)),
-        Layer("dropout", "head_dropout", ("head_norm",), rate=0.6),
+        Layer("norm", HEAD_NORM, (STAGE_FEATURES,)),
+        Layer("dropout", "head_dropout", (HEAD_NORM,), rate=HEAD_DROPOUT),
     ]
 
 

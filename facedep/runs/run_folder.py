@@ -52,6 +52,7 @@ HEARTBEAT_FILE, STOP_FILE, CHECKPOINT_FILE = "heartbeat", "stop", "checkpoint.np
 ACTIVE_STATES = (STARTING, RUNNING, STOPPING)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,59}")
+_DEVICE_NAMES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,12 @@ def has_run(name: str) -> bool:
 
 
 def is_valid_name(name: str) -> bool:
-    """Whether a name may be a run's: at most 60 letters, digits, ".", "_", "-" and spaces, a letter or digit first."""
-    return bool(_NAME.fullmatch(name)) and not name.endswith((".", " "))
+    """Whether a name may be a run's: at most 60 letters, digits, ".", "_", "-" and spaces, a letter or digit first.
+
+    Names that Windows keeps for devices, like "con" and "nul.txt", are none: no folder can have them there.
+    """
+    is_device = name.partition(".")[0].strip().upper() in _DEVICE_NAMES
+    return bool(_NAME.fullmatch(name)) and not name.endswith((".", " ")) and not is_device
 
 
 def check_name(name: str) -> str:

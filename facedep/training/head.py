@@ -18,7 +18,7 @@ from facedep.evaluation.metrics import compute_accuracy, compute_roc_auc
 from facedep.inference.stage_features import compute_stage_features
 from facedep.networks.classifier import build_graph
 from facedep.networks.graph import Graph
-from facedep.networks.layers import NORM_EPSILON, OUTPUT, list_layers, list_weight_shapes
+from facedep.networks.layers import HEAD_DROPOUT, HEAD_NORM, NORM_EPSILON, OUTPUT, list_layers, list_weight_shapes
 from facedep.networks.predictions import sum_depressed
 from facedep.networks.weights import Weights, write_weights
 from facedep.runs import run_folder
@@ -26,8 +26,6 @@ from facedep.runs.writer import RunWriter
 from facedep.training.inputs import ArrayDataset, FitPlan, FitSummary, FittedRun
 from facedep.training.prepare import PreparedRun, report_progress
 
-HEAD_NORM = "head_norm"
-_DROPOUT = 0.6
 _WARM_UP_SHARE, _FIRST_RATE_SHARE = 0.1, 1 / 25
 _MEAN_DECAY, _SQUARE_DECAY, _ADAM_EPSILON = 0.9, 0.999, 1e-7
 _SMALLEST = 1e-7
@@ -104,7 +102,7 @@ class HeadTrainer:
             rows = order[start : start + settings.batch_size]
             known = self._standardised
             inputs = self._standardise(self._features[rows]) if known is None else known[rows]
-            inputs *= (rng.random(inputs.shape, np.float32) >= _DROPOUT) / np.float32(1 - _DROPOUT)
+            inputs *= (rng.random(inputs.shape, np.float32) >= HEAD_DROPOUT) / np.float32(1 - HEAD_DROPOUT)
             logits = inputs @ self._kernel + self._bias
             predicted[rows] = self._activate(logits)
             errors = (self._activate(logits + self._offsets) - self._targets[rows]) / len(rows)

@@ -6,6 +6,7 @@ Everything here happens in the training process. The test subset is read only af
 import dataclasses
 import platform
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from facedep import __version__
 from facedep.audit.issues import IssueLimits
 from facedep.data.scan import load_images
 from facedep.data.splits import SUBSETS
+from facedep.errors import FacedepError, RunError
 from facedep.evaluation.scores import score_predictions
 from facedep.files import write_json, write_text
 from facedep.networks import calibration
@@ -119,13 +121,25 @@ def _find_calibration(prepared: PreparedRun, outputs: np.ndarray, card: Card) ->
 def _write(
     prepared: PreparedRun, fitted: FittedRun, val_outputs: np.ndarray | None, card: Card, writer: RunWriter
 ) -> None:
-    """Scores the network and writes it, with its card, into the run's folder."""
+    """Writes the network with its card into the run's folder, then its scores: where these fail, the model is kept.
+
+    Raises:
+        RunError: The pictures to score it on cannot be read any more.
+    """
     run_dir, pretrained = writer.run_dir, prepared.pretrained
     fingerprints = set(prepared.arrays["train"].fingerprints) | (pretrained.fingerprints if pretrained else set())
     classifier = Classifier(run_dir.name, fitted.graph, card, frozenset(fingerprints))
-    card = dataclasses.replace(card, scores=_score_subsets(prepared, classifier, val_outputs))
     write_text(run_dir / FINGERPRINTS_FILE, "\n".join(sorted(fingerprints)) + "\n")
     fitted.write(run_dir / MODEL_FILE)
+    _write_card(run_dir, card)
+    try:
+        card = dataclasses.replace(card, scores=_score_subsets(prepared, classifier, val_outputs))
+    except FacedepError as error:
+        raise RunError(f"The model is kept, but it could not be scored: {error}") from error
+    _write_card(run_dir, card)
+
+
+def _write_card(run_dir: Path, card: Card) -> None:
     write_json(run_dir / CARD_FILE, card.to_json())
     write_text(run_dir / MODEL_CARD_FILE, render_model_card(run_dir.name, card.to_json()))
 

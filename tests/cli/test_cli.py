@@ -63,6 +63,7 @@ def test_wrong_arguments_are_named_with_status_2(arguments, words, capsys):
         (["--learning-rate", "-1"], "A learning rate of -1.0: choose one above 0 and up to 1, usually 0.001."),
         (["--seed", "-1"], "The seed -1: choose a whole number from 0 to 4294967295."),
         (["--name", "../evil"], "'../evil' cannot be a run's name."),
+        (["--issue-limit", "min_contrast=nan"], "--issue-limit 'min_contrast=nan': write a name and a number"),
         (["--depressed", "sad,bored"], "--depressed sad,bored: give some of angry"),
     ],
 )
@@ -237,6 +238,19 @@ def test_export_into_a_folder_in_use_is_refused_and_touches_nothing(write_pictur
     assert main(["export", "--data", str(folder), "--out", str(tmp_path / "out")]) == 1
     assert "is not an empty folder" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+
+def test_export_into_the_data_set_itself_is_refused(write_pictures, capsys):
+    folder = write_pictures(["happy/1.png", "sad/1.png"])
+    assert main(["export", "--data", str(folder), "--out", str(folder / "happy" / "new")]) == 1
+    assert "is inside the data set itself" in capsys.readouterr().err
+    assert not (folder / "happy" / "new").exists()
+
+
+def test_no_model_named_is_not_the_default_one(write_pictures, capsys):
+    folder = write_pictures(["happy/1.png"])
+    assert main(["predict", str(folder / "happy" / "1.png"), "--model", ""]) == 1
+    assert capsys.readouterr().err.startswith("facedep: ")
 
 
 def test_fetch_without_a_network_gives_a_sentence(tmp_path):

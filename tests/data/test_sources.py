@@ -366,6 +366,13 @@ def test_an_upload_is_kept_once_per_content(tmp_path):
     assert list(load_dataset(str(first)).samples["path"]) == ["Happy/1.png"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions")
+def test_an_upload_is_for_no_other_user_of_the_computer(tmp_path):
+    path = store_upload("faces.zip", io.BytesIO(_write_zip(tmp_path / "a.zip", {"Happy/1.png": _png()}).read_bytes()))
+    modes = [stat.S_IMODE(place.stat().st_mode) for place in (path, path.parent, sources.uploads_dir())]
+    assert modes == [0o600, 0o700, 0o700]
+
+
 def test_clearing_the_uploads_deletes_them(tmp_path):
     content = _write_zip(tmp_path / "a.zip", {"Happy/1.png": _png()}).read_bytes()
     path = store_upload("faces.zip", io.BytesIO(content))

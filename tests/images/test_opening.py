@@ -3,6 +3,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 import zlib
 
 import numpy as np
@@ -43,6 +44,17 @@ def test_every_named_format_is_read(format_name, mode):
     picture = open_picture(_encode(Image.new(mode, (24, 16), "gray"), format_name), "face")
     assert picture.size == (24, 16)
     np.testing.assert_allclose(to_gray(picture), 128, atol=3)
+
+
+def test_jpeg_of_a_thousand_passes_is_refused_at_once():
+    content = _encode(Image.fromarray(_noise(64, 64)), "JPEG", progressive=True)
+    assert open_picture(content, "face").size == (64, 64)
+    last = content.rindex(b"\xff\xda")
+    bomb = content[:last] + content[last:-2] * 1000 + content[-2:]
+    started = time.perf_counter()
+    with pytest.raises(ImageError, match=r"bomb\.jpg is stored in more than 100 passes"):
+        open_picture(bomb, "bomb.jpg")
+    assert time.perf_counter() - started < 0.5
 
 
 @pytest.mark.parametrize("format_name", ["GIF", "PNG", "WEBP", "TIFF"])

@@ -350,6 +350,10 @@ BAD_NAMES = [
     "a" * 61,
     "a\nb",
     "name.",
+    "con",
+    "NUL",
+    "aux.2",
+    "Com1",
     "ä",
     "a:b",
 ]
@@ -365,7 +369,7 @@ def test_bad_name_is_refused_for_a_new_run_and_for_an_old_one(name, models_dir):
     assert [path.name for path in models_dir.iterdir() if path.is_dir()] == ["good"]
 
 
-@pytest.mark.parametrize("name", ["a", "A run", "7 up", "a" * 60, "x.y_z-1"])
+@pytest.mark.parametrize("name", ["a", "A run", "7 up", "console", "com10", "a" * 60, "x.y_z-1"])
 def test_good_name_is_taken_without_its_outer_spaces(name):
     assert lifecycle.create_run(CONFIG, f" {name} ").name == name
 

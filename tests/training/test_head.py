@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from facedep.errors import RunError
+from facedep.networks.layers import HEAD_NORM
 from facedep.networks.recipes import QUICK
 from facedep.runs.run_config import RunConfig
 from facedep.runs.writer import RunWriter
-from facedep.training.head import HEAD_NORM, HeadSettings, HeadTrainer, fit_head
+from facedep.training.head import HeadSettings, HeadTrainer, fit_head
 from facedep.training.inputs import ArrayDataset, ClassSpec, FitPlan
 
 SETTINGS = HeadSettings(num_epochs=30, batch_size=32, learning_rate=0.02)
@@ -80,7 +81,7 @@ def test_weights_mean_to_keras_what_they_mean_here(num_classes):
 
 
 def test_one_step_is_that_of_keras_adamw(monkeypatch):
-    monkeypatch.setattr("facedep.training.head._DROPOUT", 0.0)
+    monkeypatch.setattr("facedep.training.head.HEAD_DROPOUT", 0.0)
     data = _make_data(32, 3)
     settings = HeadSettings(num_epochs=1, batch_size=32, learning_rate=0.01)
     trainer = HeadTrainer(data.images, data.targets, settings)

@@ -335,6 +335,21 @@ def test_network_that_predicts_otherwise_than_it_was_trained_is_no_model(worksho
     assert (run.state, run.has_model, run.can_resume) == ("failed", False, True)
 
 
+def test_pictures_that_are_gone_after_the_last_epoch_cost_the_scores_and_not_the_model(
+    shipped_dir, workshop, monkeypatch
+):
+    def load_images(*_):
+        raise DataError("The pictures are gone.")
+
+    monkeypatch.setattr(train, "load_images", load_images)
+    run_dir = lifecycle.create_run(dataclasses.replace(QUICK_CONFIG, num_epochs=2), "unscored")
+    assert main(["train", "--run", str(run_dir), "--data", str(workshop.pictures)]) == 1
+    run = run_folder.read_run(run_dir)
+    assert (run.state, run.has_model) == ("failed", True)
+    assert run.message == "The model is kept, but it could not be scored: The pictures are gone."
+    assert load_classifier(run_dir).graph.num_outputs == 3
+
+
 def test_quick_says_how_many_pictures_the_shipped_model_has_seen(quick_dir, parts, first_dir):
     card = read_card(quick_dir)
     assert card.data.num_in_training_set == {"train": len(parts["train"]), "val": 0, "test": 0}  # the same split
