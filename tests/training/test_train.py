@@ -342,8 +342,9 @@ def test_pictures_that_are_gone_after_the_last_epoch_cost_the_scores_and_not_the
         raise DataError("The pictures are gone.")
 
     monkeypatch.setattr(train, "load_images", load_images)
-    run_dir = lifecycle.create_run(dataclasses.replace(QUICK_CONFIG, num_epochs=2), "unscored")
-    assert main(["train", "--run", str(run_dir), "--data", str(workshop.pictures)]) == 1
+    with workshop.entered():
+        run_dir = lifecycle.create_run(dataclasses.replace(QUICK_CONFIG, num_epochs=2), "unscored")
+        assert main(["train", "--run", str(run_dir), "--data", str(workshop.pictures)]) == 1
     run = run_folder.read_run(run_dir)
     assert (run.state, run.has_model) == ("failed", True)
     assert run.message == "The model is kept, but it could not be scored: The pictures are gone."
