@@ -159,7 +159,7 @@ QUICK = Recipe(
     is_calibrated=True,
     pretrained=True,
     multiply_adds=59_000_000,
-    efficiency=0.69,  # forward only; `python -m bench.side_by_side` on two cores, 0.43 beside other work
+    efficiency=0.78,  # forward only, in ONNX Runtime; `python -m bench.side_by_side --only training` on two cores
 )
 
 RECIPES = {recipe.name: recipe for recipe in (COMPACT, QUICK, ARTICLE)}
